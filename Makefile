@@ -1,0 +1,44 @@
+# Everything goes through here: `make run` and `make test` do all set-up.
+#
+# One profile and one target directory: every command below selects the same
+# packages, so that nothing is built twice.
+
+CARGO ?= cargo
+EDDYLINE = target/debug/eddyline
+FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 --release
+
+.PHONY: run demo test bench lint functions build prerequisites fetch clean
+
+run: build fetch ## the whole stack on this machine
+	$(EDDYLINE) dev
+
+demo: build fetch ## two editors, one document, three equal texts
+	$(EDDYLINE) demo
+
+test: build fetch ## every test, the end-to-end ones on real servers included
+	$(CARGO) test --no-fail-fast
+	$(CARGO) build -p protocol --target wasm32-wasip2
+	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe
+
+bench: build fetch ## one table: each figure beside a bare yardstick of the same run
+	$(CARGO) run --bin bench
+
+lint: prerequisites
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+
+functions: prerequisites
+	$(CARGO) build $(FUNCTIONS)
+
+build: functions
+	$(CARGO) build --bins
+
+fetch: build
+	target/debug/devstack fetch
+
+prerequisites:
+	@infra/prerequisites.sh
+
+clean:
+	$(CARGO) clean

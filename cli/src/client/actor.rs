@@ -1,0 +1,384 @@
+//! The task behind a client: owns the connection, the events without ack and the
+//! subscriptions, and moves frames between them.
+//!
+//! Decisions are made in `outstanding` and `channel`; here is only what waits.
+//! Every branch of the waits below is cancel safe: channels keep what was not
+//! received, and a reserved place in the writer's queue holds no frame yet.
+
+mod frames;
+mod subscriptions;
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use protocol::frame::{Connected, FromServer};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::backoff::Backoff;
+use super::channel::{Channel, State};
+use super::error::{ClientError, reconnects};
+use super::handle::{Request, Shared, Waiter};
+use super::options::ClientOptions;
+use super::outstanding::{Outstanding, Refusal};
+use super::socket::{self, Socket};
+use subscriptions::room;
+
+/// Ping intervals without a byte after which the connection is taken for dead.
+const SILENT_INTERVALS: u32 = 3;
+/// How long a node may take to close its side; then the end needs it no more.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a command that waits for its reply was about.
+enum Pending {
+    Publish(u64),
+    Subscribe { channel: String, generation: u64 },
+    Unsubscribe { channel: String, generation: u64 },
+}
+
+/// Something that a subscription waited for.
+enum Wake {
+    /// There is room again, or the wait is over: subscribe.
+    Again(String, u64),
+    /// The reader is gone.
+    Closed(String, u64),
+}
+
+/// Why a connection is no longer served.
+enum Served {
+    /// The client ends.
+    Finished,
+    /// It was lost, or closed by the node.
+    Over(ClientError),
+    /// A handle asked for another connection.
+    Reset,
+}
+
+/// The task's state.
+pub(super) struct Actor {
+    options: ClientOptions,
+    requests: mpsc::Receiver<Request>,
+    shared: Arc<Shared>,
+    state: watch::Sender<bool>,
+    outstanding: Outstanding<Waiter>,
+    channels: HashMap<String, Channel>,
+    /// Commands without reply; bounded by the window and the subscriptions.
+    pending: HashMap<u64, Pending>,
+    /// Frames to send before any event; bounded by the subscriptions.
+    control: VecDeque<Bytes>,
+    wakes: FuturesUnordered<BoxFuture<'static, Wake>>,
+    next_id: u64,
+    next_generation: u64,
+    window: usize,
+    silence: Duration,
+    /// Which of the edge nodes is next.
+    edge: usize,
+    /// What a node that is going away asked us to wait.
+    away: Option<Duration>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+impl Actor {
+    pub fn new(
+        options: ClientOptions,
+        requests: mpsc::Receiver<Request>,
+        shared: Arc<Shared>,
+        state: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            options,
+            requests,
+            shared,
+            state,
+            outstanding: Outstanding::new(),
+            channels: HashMap::new(),
+            pending: HashMap::new(),
+            control: VecDeque::new(),
+            wakes: FuturesUnordered::new(),
+            next_id: 1,
+            next_generation: 1,
+            window: 1,
+            silence: Duration::MAX,
+            edge: 0,
+            away: None,
+            closing: None,
+        }
+    }
+
+    /// Runs until the client ends, then tells everybody who waits.
+    pub async fn run(mut self, socket: Socket, connected: Connected) {
+        let mut backoff = Backoff::default();
+        let mut session = Some((socket, connected));
+        let reason = loop {
+            let open = match session.take() {
+                Some(open) => open,
+                None => match self.reopen(&mut backoff).await {
+                    Ok(Some(open)) => open,
+                    Ok(None) => break ClientError::Ended,
+                    Err(error) => break error,
+                },
+            };
+            self.resume(&open.1);
+            match self.serve(open.0).await {
+                Served::Finished => break ClientError::Ended,
+                Served::Over(error) if !self.options.reconnect || !comes_back(&error) => {
+                    break error;
+                }
+                Served::Over(_) | Served::Reset => self.lost(),
+            }
+        };
+        self.state.send_replace(false);
+        for waiter in self.outstanding.drain() {
+            let _ = waiter.send(Err(reason.clone()));
+        }
+        for (_, channel) in self.channels.drain() {
+            channel.finish(reason.clone());
+        }
+    }
+
+    /// Connects again, however often that takes; `None` if the client ends meanwhile.
+    async fn reopen(
+        &mut self,
+        backoff: &mut Backoff,
+    ) -> Result<Option<(Socket, Connected)>, ClientError> {
+        loop {
+            let wait = self.away.take().unwrap_or_else(|| backoff.next());
+            if self.attend(tokio::time::sleep(wait)).await.is_break() {
+                return Ok(None);
+            }
+            self.edge = (self.edge + 1) % self.options.edges.len();
+            let (options, shared) = (self.options.clone(), Arc::clone(&self.shared));
+            let address = options.edges[self.edge].clone();
+            let opening =
+                async move { Socket::open(&address, shared.client.as_str(), &options).await };
+            match self.attend(opening).await {
+                ControlFlow::Break(()) => return Ok(None),
+                ControlFlow::Continue(Ok(open)) => {
+                    backoff.reset();
+                    count(&self.shared.reconnects, 1);
+                    return Ok(Some(open));
+                }
+                ControlFlow::Continue(Err(error)) if !comes_back(&error) => return Err(error),
+                ControlFlow::Continue(Err(error)) => {
+                    tracing::debug!(%error, "cannot connect yet");
+                }
+            }
+        }
+    }
+
+    /// Waits for a future and takes in requests meanwhile; breaks if the client ends.
+    async fn attend<F: Future>(&mut self, future: F) -> ControlFlow<(), F::Output> {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                output = &mut future => return ControlFlow::Continue(output),
+                request = self.requests.recv(), if self.outstanding.has_room() => match request {
+                    Some(Request::Reset) => {}
+                    Some(request) => self.take(request),
+                    None => return ControlFlow::Break(()),
+                },
+            }
+            if self.is_done() {
+                return ControlFlow::Break(());
+            }
+        }
+    }
+
+    /// A new connection stands: subscribe to everything from where it was left.
+    fn resume(&mut self, connected: &Connected) {
+        self.shared.connected(connected);
+        self.window = (connected.publish_window as usize).max(1);
+        let interval = Duration::from_millis(connected.ping_interval_ms.max(1));
+        self.silence = interval * SILENT_INTERVALS;
+        let names: Vec<String> = self.channels.keys().cloned().collect();
+        for name in names {
+            self.ask(&name, State::Asked);
+        }
+        self.state.send_replace(true);
+    }
+
+    /// The connection is gone, and with it everything that waited for a reply.
+    fn lost(&mut self) {
+        self.state.send_replace(false);
+        self.pending.clear();
+        self.control.clear();
+        count(&self.shared.resends, self.outstanding.lost());
+        for (name, channel) in &mut self.channels {
+            match channel.state {
+                State::Asked | State::Live => channel.state = State::Asked,
+                State::Leaving => {
+                    channel.state = State::Away;
+                    let wake = room(name.clone(), channel, self.options.queue);
+                    self.wakes.push(wake);
+                }
+                State::Away => {}
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut socket: Socket) -> Served {
+        let mut heard = Instant::now();
+        loop {
+            if self.is_done() {
+                self.say_goodbye(socket).await;
+                return Served::Finished;
+            }
+            let now = Instant::now();
+            let dead = heard + self.silence;
+            let timer = self.outstanding.due(now).map_or(dead, |due| due.min(dead));
+            tokio::select! {
+                permit = socket.outgoing.reserve(), if self.has_output(now) => match permit {
+                    Ok(permit) => permit.send(self.gather(now)),
+                    Err(_) => return Served::Over(ClientError::Lost),
+                },
+                message = socket.incoming.next() => {
+                    heard = Instant::now();
+                    if let ControlFlow::Break(error) = self.receive(message) {
+                        return Served::Over(error);
+                    }
+                }
+                request = self.requests.recv(), if self.outstanding.has_room() => match request {
+                    Some(Request::Reset) => return Served::Reset,
+                    Some(request) => self.take(request),
+                    None => return Served::Finished,
+                },
+                Some(wake) = self.wakes.next(), if !self.wakes.is_empty() => self.wake(wake),
+                () = tokio::time::sleep_until(timer) => {
+                    if Instant::now() >= dead {
+                        return Served::Over(ClientError::Lost);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        *self.state.borrow()
+    }
+
+    fn is_done(&self) -> bool {
+        self.closing.is_some() && self.outstanding.is_empty()
+    }
+
+    async fn say_goodbye(&mut self, mut socket: Socket) {
+        let goodbye = async {
+            if socket.outgoing.send(Message::Close(None)).await.is_ok() {
+                // Until the node has closed its side too.
+                while let Some(Ok(_)) = socket.incoming.next().await {}
+            }
+        };
+        // A node that does not answer changes nothing about the end.
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, goodbye).await;
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.send(());
+        }
+    }
+
+    fn has_output(&self, now: Instant) -> bool {
+        !self.control.is_empty() || self.outstanding.is_ready(self.window, now)
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Publish { n, draft, waiter } => {
+                if let Err(waiter) = self.outstanding.insert(n, draft, waiter) {
+                    let _ = waiter.send(Err(ClientError::InFlight { n }));
+                }
+            }
+            Request::Subscribe(wanted) => self.begin(*wanted),
+            Request::Reset => {}
+            Request::Close(done) => self.closing = Some(done),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    ) -> ControlFlow<ClientError> {
+        let Some(Ok(message)) = message else {
+            return ControlFlow::Break(ClientError::Lost);
+        };
+        let arrived = std::time::Instant::now();
+        match socket::read(self.options.encoding, message) {
+            Ok(frames) => {
+                for frame in frames {
+                    match frame.id {
+                        Some(id) => self.reply(id, frame),
+                        None => self.push(frame, arrived),
+                    }
+                }
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn reply(&mut self, id: u64, frame: FromServer) {
+        let Some(pending) = self.pending.remove(&id) else {
+            if let Some(error) = frame.error {
+                tracing::warn!(message = %error.message, "the edge node could not read a frame");
+            }
+            return;
+        };
+        match (pending, frame) {
+            (
+                Pending::Publish(n),
+                FromServer {
+                    publish: Some(published),
+                    ..
+                },
+            ) => {
+                if let Some(waiter) = self.outstanding.acked(n) {
+                    let _ = waiter.send(Ok(published));
+                }
+            }
+            (
+                Pending::Publish(n),
+                FromServer {
+                    error: Some(body), ..
+                },
+            ) => {
+                if let Refusal::Final(waiter) = self.outstanding.refused(n, &body, Instant::now()) {
+                    let _ = waiter.send(Err(ClientError::Refused(body)));
+                }
+            }
+            (
+                Pending::Subscribe {
+                    channel,
+                    generation,
+                },
+                frame,
+            ) => self.answered(channel, generation, frame),
+            (
+                Pending::Unsubscribe {
+                    channel,
+                    generation,
+                },
+                _,
+            ) => self.left(channel, generation),
+            (Pending::Publish(n), _) => {
+                tracing::warn!(n, "the reply to an event is neither an ack nor an error");
+            }
+        }
+    }
+}
+
+/// Whether another connection may help after this one ended so.
+fn comes_back(error: &ClientError) -> bool {
+    match error {
+        ClientError::Closed { code, .. } => reconnects(*code),
+        error => error.temporary(),
+    }
+}

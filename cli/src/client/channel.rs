@@ -1,0 +1,240 @@
+//! What one subscription is doing: asked for, live, or left because its reader
+//! fell behind or its chain broke.
+//!
+//! Owns the chain and the sending end of the subscription's queue. Decides what
+//! has to be asked of the node; asking is the actor's. Must not know connections.
+//!
+//! Overflow policy of the queue: the channel is left, and read again from the
+//! stream, after the last delivery, once half of the queue is free. So a slow
+//! reader costs itself a replay, and neither memory nor anybody else's time.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use protocol::frame::{Event, Gap, Start, Subscribe, Subscribed};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::chain::{Chain, Link};
+use super::error::ClientError;
+use super::subscription::Delivery;
+
+/// Where a subscription stands with the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Asked for; what still comes is of an earlier subscription.
+    Asked,
+    /// Delivered.
+    Live,
+    /// Asked to end, to be read again from its last position.
+    Leaving,
+    /// Not delivered; waits for room in the queue.
+    Away,
+}
+
+/// What follows from a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Nothing.
+    Nothing,
+    /// Leave the channel: the queue is full.
+    LeaveFull,
+    /// Leave the channel: something is missing.
+    LeaveBroken,
+}
+
+/// Who waits for the node's answer.
+pub(super) type Answer = oneshot::Sender<Result<Subscribed, ClientError>>;
+
+/// One subscription.
+pub(super) struct Channel {
+    /// Tells subscriptions of the same channel apart, one after the other.
+    pub generation: u64,
+    pub state: State,
+    pub sender: mpsc::Sender<Delivery>,
+    /// Why the subscription ended; set before the sender is dropped.
+    pub end: Arc<OnceLock<ClientError>>,
+    pub answer: Option<Answer>,
+    start: Start,
+    chain: Option<Chain>,
+}
+
+impl Channel {
+    pub fn new(
+        generation: u64,
+        start: Start,
+        sender: mpsc::Sender<Delivery>,
+        end: Arc<OnceLock<ClientError>>,
+        answer: Answer,
+    ) -> Self {
+        Self {
+            generation,
+            state: State::Asked,
+            sender,
+            end,
+            answer: Some(answer),
+            start,
+            chain: None,
+        }
+    }
+
+    /// What to ask of the node: from the last position on, where there is one.
+    pub fn ask(&mut self, channel: &str) -> Subscribe {
+        self.state = State::Asked;
+        let resumed = self
+            .chain
+            .as_ref()
+            .map(|chain| Start::After(chain.position()));
+        Subscribe {
+            channel: channel.to_owned(),
+            from: Some(resumed.unwrap_or_else(|| self.start.clone())),
+        }
+    }
+
+    /// The node agreed.
+    ///
+    /// # Errors
+    /// [`ClientError::EpochChanged`]: what was delivered before means other events now.
+    pub fn subscribed(&mut self, reply: &Subscribed) -> Result<(), ClientError> {
+        let chain = self
+            .chain
+            .get_or_insert_with(|| Chain::new(reply.epoch.clone(), reply.after));
+        if *chain.epoch() != reply.epoch {
+            return Err(ClientError::EpochChanged {
+                channel: reply.channel.clone(),
+            });
+        }
+        self.state = State::Live;
+        if let Some(answer) = self.answer.take() {
+            // Whoever asked may have gone; the queue's end tells.
+            let _ = answer.send(Ok(reply.clone()));
+        }
+        Ok(())
+    }
+
+    /// An event was pushed.
+    pub fn event(&mut self, event: Event, arrived: Instant) -> Deed {
+        let (State::Live, Some(chain)) = (self.state, self.chain.as_mut()) else {
+            return Deed::Nothing;
+        };
+        match self.sender.try_reserve() {
+            Ok(permit) => match chain.event(event.seq, event.prev, event.time) {
+                Link::Next => permit.send(Delivery::Event { event, arrived }),
+                Link::Old => {}
+                Link::Break => return Deed::LeaveBroken,
+            },
+            Err(TrySendError::Full(())) => return Deed::LeaveFull,
+            Err(TrySendError::Closed(())) => {}
+        }
+        Deed::Nothing
+    }
+
+    /// A gap was announced.
+    pub fn gap(&mut self, gap: Gap) -> Deed {
+        let to = gap.to;
+        self.pass(to, Delivery::Gap(gap))
+    }
+
+    /// Everything up to `seq` has been delivered.
+    pub fn caught_up(&mut self, seq: u64) -> Deed {
+        self.pass(seq, Delivery::CaughtUp { seq })
+    }
+
+    fn pass(&mut self, seq: u64, delivery: Delivery) -> Deed {
+        let (State::Live, Some(chain)) = (self.state, self.chain.as_mut()) else {
+            return Deed::Nothing;
+        };
+        match self.sender.try_send(delivery) {
+            Ok(()) => chain.pass(seq),
+            Err(TrySendError::Full(_)) => return Deed::LeaveFull,
+            Err(TrySendError::Closed(_)) => {}
+        }
+        Deed::Nothing
+    }
+
+    /// Ends the subscription with a reason.
+    pub fn finish(self, reason: ClientError) {
+        match self.answer {
+            // The error of a subscription that never began is its answer.
+            Some(answer) => drop(answer.send(Err(reason))),
+            None => drop(self.end.set(reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::frame::{Named, Payload};
+    use protocol::position::Epoch;
+
+    use super::*;
+
+    fn channel(queue: usize) -> (Channel, mpsc::Receiver<Delivery>) {
+        let (sender, receiver) = mpsc::channel(queue);
+        let (answer, _) = oneshot::channel();
+        let start = Start::Named(Named::Now);
+        let channel = Channel::new(1, start, sender, Arc::default(), answer);
+        (channel, receiver)
+    }
+
+    fn subscribed(bits: u64, after: u64) -> Subscribed {
+        Subscribed {
+            channel: "a".into(),
+            epoch: Epoch::from_random(bits),
+            after,
+        }
+    }
+
+    fn event(seq: u64, prev: u64) -> Event {
+        Event {
+            channel: "a".into(),
+            seq,
+            prev,
+            time: seq,
+            id: String::new(),
+            user: None,
+            client: None,
+            source: None,
+            function: None,
+            content_type: None,
+            headers: Default::default(),
+            data: Payload::Bytes(Default::default()),
+        }
+    }
+
+    fn push(channel: &mut Channel, seq: u64, prev: u64) -> Deed {
+        channel.event(event(seq, prev), Instant::now())
+    }
+
+    #[test]
+    fn a_full_queue_and_a_break_make_it_leave_and_resume_after_the_last() {
+        let (mut channel, mut queue) = channel(2);
+        assert_eq!(push(&mut channel, 5, 4), Deed::Nothing, "not agreed yet");
+        channel.subscribed(&subscribed(1, 4)).unwrap();
+        assert_eq!(push(&mut channel, 5, 4), Deed::Nothing);
+        assert_eq!(push(&mut channel, 9, 7), Deed::LeaveBroken);
+        assert_eq!(push(&mut channel, 7, 5), Deed::Nothing);
+        assert_eq!(push(&mut channel, 9, 7), Deed::LeaveFull);
+        assert_eq!(channel.caught_up(9), Deed::LeaveFull);
+        let Some(Start::After(position)) = channel.ask("a").from else {
+            panic!("no position");
+        };
+        assert_eq!((position.seq, position.time), (7, Some(7)));
+        assert!(queue.try_recv().is_ok());
+        channel.subscribed(&subscribed(1, 7)).unwrap();
+        assert_eq!(push(&mut channel, 9, 7), Deed::Nothing);
+    }
+
+    #[test]
+    fn it_resumes_where_it_began_even_if_nothing_came() {
+        let (mut channel, _queue) = channel(1);
+        assert_eq!(channel.ask("a").from, Some(Start::Named(Named::Now)));
+        channel.subscribed(&subscribed(1, 12)).unwrap();
+        let Some(Start::After(position)) = channel.ask("a").from else {
+            panic!("no position");
+        };
+        assert_eq!(position.seq, 12);
+        let changed = channel.subscribed(&subscribed(2, 12));
+        assert!(matches!(changed, Err(ClientError::EpochChanged { .. })));
+    }
+}

@@ -1,0 +1,314 @@
+//! The handle that callers hold. Owns the counter of events and the last facts
+//! about the session; the session itself belongs to the actor.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::frame::{Connected, Published, Start, Subscribed};
+use protocol::name::ClientId;
+use rand::Rng;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::actor::Actor;
+use super::channel::Answer;
+use super::error::ClientError;
+use super::options::{ClientOptions, Draft};
+use super::socket::Socket;
+use super::subscription::{Delivery, Subscription};
+
+/// Requests that wait for the actor; further callers wait.
+const REQUESTS: usize = 64;
+
+/// Sends an event's outcome to whoever published it.
+pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
+
+/// What handles ask of the actor.
+pub(super) enum Request {
+    Publish {
+        n: u64,
+        draft: Draft,
+        waiter: Waiter,
+    },
+    Subscribe(Box<Wanted>),
+    Reset,
+    Close(oneshot::Sender<()>),
+}
+
+/// A subscription that a handle asks for.
+pub(super) struct Wanted {
+    pub channel: String,
+    pub start: Start,
+    pub sender: mpsc::Sender<Delivery>,
+    pub end: Arc<OnceLock<ClientError>>,
+    pub answer: Answer,
+    /// Ends when the reader is dropped.
+    pub alive: oneshot::Receiver<()>,
+}
+
+/// What the client has lived through so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientStats {
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Events sent again after a connection was lost.
+    pub resends: u64,
+    /// Breaks of a channel's chain, each repaired by reading from the stream.
+    pub breaks: u64,
+    /// Times that a full queue made a channel be left and read again later.
+    pub overflows: u64,
+}
+
+/// What the actor tells all handles.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub client: ClientId,
+    pub reconnects: AtomicU64,
+    pub resends: AtomicU64,
+    pub breaks: AtomicU64,
+    pub overflows: AtomicU64,
+    session: Mutex<Connected>,
+    /// The server's time, microseconds since 1970, and ours when it said so.
+    clock: Mutex<(u64, Instant)>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that runs under these locks can leave a value half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn new(client: ClientId, connected: &Connected) -> Self {
+        Self {
+            client,
+            reconnects: AtomicU64::new(0),
+            resends: AtomicU64::new(0),
+            breaks: AtomicU64::new(0),
+            overflows: AtomicU64::new(0),
+            session: Mutex::new(connected.clone()),
+            clock: Mutex::new((connected.time, Instant::now())),
+        }
+    }
+
+    pub fn connected(&self, connected: &Connected) {
+        *lock(&self.clock) = (connected.time, Instant::now());
+        *lock(&self.session) = connected.clone();
+    }
+
+    pub fn server_time_us(&self) -> u64 {
+        let (time, at) = *lock(&self.clock);
+        time + at.elapsed().as_micros() as u64
+    }
+}
+
+/// A session with the edge. Clones share it; it ends when the last one is dropped
+/// (what has no ack by then is not resent) or after [`Client::close`].
+#[derive(Debug, Clone)]
+pub struct Client {
+    requests: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+    next_n: Arc<Mutex<u64>>,
+    queue: usize,
+    connected: watch::Receiver<bool>,
+    task: AbortHandle,
+}
+
+impl Client {
+    /// Opens a session; must run inside a Tokio runtime. The first connection is
+    /// tried once with each edge node; only later ones are retried.
+    ///
+    /// # Errors
+    /// That of the last node: it cannot be reached, or refuses.
+    pub async fn connect(options: ClientOptions) -> Result<Self, ClientError> {
+        let client = options.client.clone().unwrap_or_else(random_client);
+        let mut outcome = Err(ClientError::Address {
+            address: String::new(),
+        });
+        for address in &options.edges {
+            outcome = Socket::open(address, client.as_str(), &options).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let (socket, connected) = outcome?;
+        let shared = Arc::new(Shared::new(client, &connected));
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let (state, watch) = watch::channel(true);
+        let (next_n, queue) = (options.first_n, options.queue.max(1));
+        let actor = Actor::new(options, receiver, Arc::clone(&shared), state);
+        let task = tokio::spawn(actor.run(socket, connected)).abort_handle();
+        Ok(Self {
+            requests,
+            shared,
+            next_n: Arc::new(Mutex::new(next_n)),
+            queue,
+            connected: watch,
+            task,
+        })
+    }
+
+    /// Publishes and waits for the ack, however often it has to be resent.
+    ///
+    /// # Errors
+    /// A refusal that is not temporary, or the end of the client.
+    pub async fn publish(&self, draft: Draft) -> Result<Published, ClientError> {
+        self.publish_start(draft).await?.await
+    }
+
+    /// Hands an event over, waiting only for room; the ack comes later, in the
+    /// returned future. Events go out in the order in which these calls return.
+    /// Cancel safe: cancelled, the event was not handed over.
+    ///
+    /// # Errors
+    /// The data is not what its content type says, or the client has ended.
+    pub async fn publish_start(&self, draft: Draft) -> Result<Ack, ClientError> {
+        if draft.is_json() && serde_json::from_slice::<&RawValue>(&draft.data).is_err() {
+            return Err(ClientError::NotJson);
+        }
+        let permit = self
+            .requests
+            .reserve()
+            .await
+            .map_err(|_| ClientError::Ended)?;
+        let (waiter, receiver) = oneshot::channel();
+        // Numbering and sending happen under one lock: events leave in the order
+        // of their numbers.
+        let mut next_n = lock(&self.next_n);
+        let n = draft.resend.map_or_else(
+            || std::mem::replace(&mut *next_n, *next_n + 1),
+            |resend| resend.n,
+        );
+        permit.send(Request::Publish { n, draft, waiter });
+        drop(next_n);
+        Ok(Ack { n, receiver })
+    }
+
+    /// Receives a channel from a place on. The answer has come when this returns.
+    ///
+    /// # Errors
+    /// The node refuses, the channel is subscribed already, or the client has ended.
+    pub async fn subscribe(
+        &self,
+        channel: &str,
+        start: Start,
+    ) -> Result<Subscription, ClientError> {
+        let (sender, receiver) = mpsc::channel(self.queue);
+        let (answer, answered) = oneshot::channel();
+        let (alive, reader) = oneshot::channel();
+        let end = Arc::new(OnceLock::new());
+        let wanted = Wanted {
+            channel: channel.to_owned(),
+            start,
+            sender,
+            end: Arc::clone(&end),
+            answer,
+            alive: reader,
+        };
+        self.request(Request::Subscribe(Box::new(wanted))).await?;
+        let subscribed: Subscribed = answered.await.map_err(|_| ClientError::Ended)??;
+        Ok(Subscription {
+            receiver,
+            end,
+            ended: false,
+            subscribed,
+            _alive: alive,
+        })
+    }
+
+    /// Cuts the connection without a word and connects again, to the next node if
+    /// there are several. For tests of resumption.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub async fn reset(&self) -> Result<(), ClientError> {
+        self.request(Request::Reset).await
+    }
+
+    /// Waits for all acks, closes the session in order and ends the client.
+    /// Subscriptions end without an error.
+    pub async fn close(self) {
+        let (done, closed) = oneshot::channel();
+        if self.request(Request::Close(done)).await.is_ok() {
+            // An error means that it has ended, which is what we wait for.
+            let _ = closed.await;
+        }
+    }
+
+    /// Cuts the connection and ends the client at once, as a crash would.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// This writer's name.
+    pub fn client_id(&self) -> &ClientId {
+        &self.shared.client
+    }
+
+    /// What the node said when it accepted the session.
+    pub fn session(&self) -> Connected {
+        lock(&self.shared.session).clone()
+    }
+
+    /// The server's time as this client reckons it, microseconds since 1970.
+    pub fn server_time_us(&self) -> u64 {
+        self.shared.server_time_us()
+    }
+
+    /// Whether the session stands, as a value to watch.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> ClientStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ClientStats {
+            reconnects: read(&self.shared.reconnects),
+            resends: read(&self.shared.resends),
+            breaks: read(&self.shared.breaks),
+            overflows: read(&self.shared.overflows),
+        }
+    }
+
+    async fn request(&self, request: Request) -> Result<(), ClientError> {
+        let sent = self.requests.send(request).await;
+        sent.map_err(|_| ClientError::Ended)
+    }
+}
+
+/// A name that no other writer has.
+fn random_client() -> ClientId {
+    // The time beside 64 random bits: two processes with the same seed differ too.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let name = format!("{:x}-{:016x}", now.as_secs(), rand::rng().random::<u64>());
+    ClientId::parse(&name).expect("hexadecimal digits and a dash are a name")
+}
+
+/// The ack of one event: a future of where it is stored.
+#[derive(Debug)]
+pub struct Ack {
+    n: u64,
+    receiver: oneshot::Receiver<Result<Published, ClientError>>,
+}
+
+impl Ack {
+    /// The event's number.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+}
+
+impl Future for Ack {
+    type Output = Result<Published, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.receiver).poll(context);
+        answer.map(|answer| answer.unwrap_or(Err(ClientError::Ended)))
+    }
+}

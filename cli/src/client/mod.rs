@@ -1,0 +1,33 @@
+//! A small client of the edge: one WebSocket session that heals itself.
+//!
+//! [`Client`] is a cheap handle; one task owns the session behind it. That task
+//! sends publishes pipelined within the node's window, resends what has no ack
+//! (same `n`, time of the first attempt), connects again with jittered back-off,
+//! resumes each channel from its last position, and checks the chain of `seq` and
+//! `prev`, so that what a [`Subscription`] yields is complete or says what is not.
+//!
+//! - `outstanding`: which event is sent next, and what an answer means for it
+//! - `channel`: what one subscription is doing
+//! - `chain`: whether a delivery follows the one before
+//! - `actor`: the task; `socket`: one connection
+//!
+//! Must not know what events mean, nor how the command line prints them.
+
+mod actor;
+mod backoff;
+mod chain;
+mod channel;
+mod error;
+mod handle;
+mod options;
+mod outstanding;
+mod socket;
+mod subscription;
+
+pub use chain::{Chain, Link};
+pub use error::ClientError;
+pub use handle::{Ack, Client, ClientStats};
+pub use options::{ClientOptions, Draft, Resend, data_of};
+pub use subscription::{Delivery, Subscription};
+
+pub use protocol::frame::{Encoding, Event, Gap, Named, Published, Start};

@@ -1,0 +1,84 @@
+//! The reading end of one channel. Owns the queue of deliveries; knows nothing of
+//! connections, which come and go behind it.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::Stream;
+use protocol::frame::{Event, Gap, Subscribed};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::ClientError;
+
+/// Something that a channel delivered, in the channel's order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// An event. Each is delivered once, whatever happened to the connection.
+    Event {
+        /// The event.
+        event: Event,
+        /// When the client had read it from its connection.
+        arrived: Instant,
+    },
+    /// Events that the stream no longer keeps.
+    Gap(Gap),
+    /// Everything stored before is delivered; what follows is live. Comes after
+    /// each replay, so possibly more than once.
+    CaughtUp {
+        /// The last sequence of the replay.
+        seq: u64,
+    },
+}
+
+/// A stream of one channel's deliveries. Dropping it leaves the channel. It ends
+/// with an error if the node will not deliver the channel any more, or without
+/// one when the client was closed.
+#[derive(Debug)]
+pub struct Subscription {
+    pub(super) receiver: mpsc::Receiver<Delivery>,
+    pub(super) end: Arc<OnceLock<ClientError>>,
+    pub(super) ended: bool,
+    pub(super) subscribed: Subscribed,
+    /// Tells the actor, by being dropped, that nobody reads any more.
+    pub(super) _alive: oneshot::Sender<()>,
+}
+
+impl Subscription {
+    /// What the node answered: channel, epoch, and after which sequence it began.
+    pub fn subscribed(&self) -> &Subscribed {
+        &self.subscribed
+    }
+
+    /// The next delivery; `None` once the subscription has ended. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<Delivery, ClientError>> {
+        std::future::poll_fn(|context| self.poll_delivery(context)).await
+    }
+
+    fn poll_delivery(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Delivery, ClientError>>> {
+        self.receiver.poll_recv(context).map(|delivery| {
+            delivery
+                .map(Ok)
+                .or_else(|| (!std::mem::replace(&mut self.ended, true)).then(|| self.reason())?)
+        })
+    }
+
+    fn reason(&self) -> Option<Result<Delivery, ClientError>> {
+        match self.end.get() {
+            None | Some(ClientError::Ended) => None,
+            Some(reason) => Some(Err(reason.clone())),
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Delivery, ClientError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_delivery(context)
+    }
+}

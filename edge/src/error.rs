@@ -1,0 +1,51 @@
+//! Why a node does not start. What a client is told is in `protocol::error_code`.
+
+use std::net::SocketAddr;
+
+use protocol::service::auth::AuthError;
+use protocol::service::bus::BusError;
+use protocol::service::fault::FaultError;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// A setting is below its minimum.
+    #[error("setting {setting} is {value}, at least {min} is needed")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// Its value.
+        value: usize,
+        /// The least.
+        min: usize,
+    },
+    /// The token secret is not usable.
+    #[error("setting token_secret")]
+    Secret(#[source] AuthError),
+    /// The fault switches are not readable, or this is a release build.
+    #[error("setting faults")]
+    Faults(#[source] FaultError),
+    /// The address cannot be bound.
+    #[error("cannot listen on {listen}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// NATS cannot be reached; temporary.
+    #[error("cannot use nats at {url}")]
+    Nats {
+        /// The address.
+        url: String,
+        /// The bus's reason.
+        source: BusError,
+    },
+}
+
+impl EdgeError {
+    /// Whether only other settings help.
+    pub fn is_settings(&self) -> bool {
+        matches!(self, Self::Setting { .. } | Self::Secret(_) | Self::Faults(_))
+    }
+}

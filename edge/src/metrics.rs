@@ -1,0 +1,123 @@
+//! What a node counts. Everything that is refused, dropped, repaired or closed has a
+//! counter by reason.
+//!
+//! Handles are looked up once: a look-up per delivery would cost more than the
+//! delivery. Process-wide, as the recorder is: nodes in one process add up.
+
+use std::sync::LazyLock;
+
+use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use protocol::close_code::CloseCode;
+use protocol::error_code::ErrorCode;
+
+/// The handles of what is counted often.
+pub struct Meters {
+    /// Sessions that are open.
+    pub connections: Gauge,
+    /// Channels that are relayed.
+    pub feeds: Gauge,
+    /// Events put into outboxes, live.
+    pub deliveries: Counter,
+    /// Events put into outboxes from the stream.
+    pub replayed: Counter,
+    /// Events stored, as acks told clients.
+    pub published: Counter,
+    /// Acks of events that had been stored before.
+    pub duplicates: Counter,
+    /// Events in one commit.
+    pub batch_events: Histogram,
+    /// From command to ack.
+    pub publish_seconds: Histogram,
+    /// Breaks of a channel's chain that a node found.
+    pub breaks: Counter,
+    /// Events put back from the stream.
+    pub repaired: Counter,
+    /// Channels whose tail was behind, as a probe found.
+    pub probe_findings: Counter,
+    /// Channels probed.
+    pub probes: Counter,
+    /// Live deliveries dropped because a repair's hold was full.
+    pub held_dropped: Counter,
+    /// Subscriptions paused because their client's outbox was full.
+    pub lagging: Counter,
+    /// Gaps announced.
+    pub gaps: Counter,
+    /// Messages under a fan-out subject that no stream republished.
+    pub foreign: Counter,
+}
+
+static METERS: LazyLock<Meters> = LazyLock::new(|| {
+    describe();
+    Meters {
+        connections: gauge!("edge_connections"),
+        feeds: gauge!("edge_feeds"),
+        deliveries: counter!("edge_deliveries_total", "from" => "live"),
+        replayed: counter!("edge_deliveries_total", "from" => "stream"),
+        published: counter!("edge_publishes_total", "outcome" => "stored"),
+        duplicates: counter!("edge_publishes_total", "outcome" => "duplicate"),
+        batch_events: histogram!("edge_batch_events"),
+        publish_seconds: histogram!("edge_publish_seconds"),
+        breaks: counter!("edge_breaks_total"),
+        repaired: counter!("edge_repaired_events_total"),
+        probe_findings: counter!("edge_probe_findings_total"),
+        probes: counter!("edge_probes_total"),
+        held_dropped: counter!("edge_held_dropped_total"),
+        lagging: counter!("edge_lagging_total"),
+        gaps: counter!("edge_gaps_total"),
+        foreign: counter!("edge_foreign_messages_total"),
+    }
+});
+
+fn describe() {
+    describe_gauge!("edge_connections", "sessions that are open");
+    describe_gauge!("edge_feeds", "channels that are relayed");
+    describe_counter!("edge_deliveries_total", "events put into outboxes, live or from the stream");
+    describe_counter!("edge_publishes_total", "publishes by outcome: stored, duplicate, or the error's code");
+    describe_counter!("edge_refusals_total", "commands refused, by error code");
+    describe_counter!("edge_closes_total", "sessions ended, by close code or reason");
+    describe_counter!("edge_rejected_connections_total", "connections turned away, by reason");
+    describe_counter!("edge_breaks_total", "breaks of a channel's chain that were found");
+    describe_counter!("edge_repaired_events_total", "events put back from the stream");
+    describe_counter!("edge_probes_total", "channels whose tail was compared with the stream");
+    describe_counter!("edge_probe_findings_total", "channels whose tail was behind");
+    describe_counter!("edge_held_dropped_total", "live deliveries dropped while a repair's hold was full");
+    describe_counter!("edge_lagging_total", "subscriptions paused because an outbox was full");
+    describe_counter!("edge_gaps_total", "gaps announced");
+    describe_counter!("edge_foreign_messages_total", "fan-out messages that no stream republished");
+    describe_histogram!("edge_batch_events", "events in one commit");
+    describe_histogram!("edge_publish_seconds", "from command to acknowledgement");
+}
+
+/// The handles. The recorder must have been installed before the first call.
+pub fn meters() -> &'static Meters {
+    &METERS
+}
+
+/// A command was refused.
+pub fn refused(code: ErrorCode) {
+    counter!("edge_refusals_total", "code" => code_text(code)).increment(1);
+}
+
+/// A publish was refused.
+pub fn publish_refused(code: ErrorCode) {
+    counter!("edge_publishes_total", "outcome" => code_text(code)).increment(1);
+}
+
+/// The server closed a session.
+pub fn closed(code: CloseCode) {
+    counter!("edge_closes_total", "code" => code.reason()).increment(1);
+}
+
+/// A session ended without a close of ours.
+pub fn ended(reason: &'static str) {
+    counter!("edge_closes_total", "code" => reason).increment(1);
+}
+
+/// A connection was turned away.
+pub fn turned_away(reason: &'static str) {
+    counter!("edge_rejected_connections_total", "reason" => reason).increment(1);
+}
+
+fn code_text(code: ErrorCode) -> String {
+    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,167 @@
+//! A node's life: connect, accept, serve HTTP, drain.
+//!
+//! Owns the listener. Each TCP connection is one task until it is upgraded; then the
+//! session's task owns the socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use protocol::service::auth::Authenticator;
+use protocol::service::bus::Bus;
+use protocol::service::fault::Faults;
+use protocol::service::shutdown::Shutdown;
+use protocol::service::telemetry;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use crate::config::EdgeConfig;
+use crate::error::EdgeError;
+use crate::namespaces::Namespaces;
+use crate::node::{Node, REPLAYS_MAX};
+use crate::publisher::Publisher;
+use crate::registry::Feeds;
+use crate::{health, metrics, probe, upgrade};
+
+/// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
+/// are closed at once and counted.
+const HTTP_CONNECTIONS: usize = 256;
+/// Bytes of a request's head that are buffered; hyper's least.
+const HTTP_BUFFER_BYTES: usize = 8 * 1024;
+/// How long sessions may take to drain before they are dropped: a session's own
+/// deadline and its close handshake.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long feeds and lanes may take to end after that.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Wait after a failed accept: the system is out of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// A node that serves.
+pub struct EdgeNode {
+    node: Arc<Node>,
+    addr: SocketAddr,
+}
+
+/// Connects to NATS and serves on the listener at once; `/readyz` tells when the
+/// configuration has been read. Not cancel safe: tasks may have been started.
+///
+/// # Errors
+/// [`EdgeError`]: a setting, or NATS cannot be reached.
+pub async fn start(config: EdgeConfig, listener: TcpListener, shutdown: Shutdown) -> Result<EdgeNode, EdgeError> {
+    config.check()?;
+    telemetry::metrics_handle();
+    let auth = Authenticator::new(&config.token_secret).map_err(EdgeError::Secret)?;
+    let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
+    let addr = listener.local_addr().map_err(|source| EdgeError::Listen { listen: config.listen, source })?;
+    let connected = Bus::connect(&config.nats, &config.name).await;
+    let bus = connected.map_err(|source| EdgeError::Nats { url: config.nats.url.clone(), source })?;
+    let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
+    let node = Arc::new(Node {
+        auth,
+        namespaces: Namespaces::default(),
+        feeds: Feeds::default(),
+        publisher: Publisher::new(bus.clone(), faults.clone(), stop.clone(), tasks.clone()),
+        faults,
+        sessions: Arc::new(Semaphore::new(config.limits.connections)),
+        replays: Semaphore::new(REPLAYS_MAX),
+        shutdown,
+        stop,
+        clients: TaskTracker::new(),
+        tasks,
+        ids: AtomicU64::new(1),
+        bus,
+        config,
+    });
+    node.tasks.spawn(crate::namespaces::follow(node.clone()));
+    node.tasks.spawn(probe::run(node.clone()));
+    node.clients.spawn(accept(node.clone(), listener));
+    tracing::info!(name = node.config.name, %addr, "edge listens");
+    Ok(EdgeNode { node, addr })
+}
+
+impl EdgeNode {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until the shutdown is triggered, then drains: sessions are told to go
+    /// away, waiting publishes are answered, outboxes flushed; bounded in time. Not
+    /// cancel safe: dropped, the node goes on serving.
+    pub async fn run(self) {
+        let node = self.node;
+        node.shutdown.triggered().await;
+        tracing::info!(name = node.config.name, "edge drains");
+        node.clients.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, node.clients.wait()).await.is_err() {
+            tracing::warn!(left = node.clients.len(), "sessions did not drain in time");
+        }
+        node.stop.trigger();
+        node.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, node.tasks.wait()).await.is_err() {
+            tracing::warn!(left = node.tasks.len(), "tasks did not end in time");
+        }
+        node.bus.drain().await;
+    }
+}
+
+fn router(node: Arc<Node>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/ws", get(upgrade::upgrade))
+        .with_state(node)
+}
+
+async fn accept(node: Arc<Node>, listener: TcpListener) {
+    let router = router(node.clone());
+    let places = Arc::new(Semaphore::new(node.config.limits.connections + HTTP_CONNECTIONS));
+    loop {
+        // Both branches are cancel safe: a connection that was not taken stays queued.
+        let accepted = tokio::select! {
+            () = node.shutdown.triggered() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            metrics::turned_away("accept_failed");
+            tokio::time::sleep(ACCEPT_RETRY).await;
+            continue;
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            metrics::turned_away("connections");
+            continue;
+        };
+        // Frames are gathered by us; Nagle's algorithm would only delay them.
+        let _ = stream.set_nodelay(true);
+        node.clients.spawn(serve(node.clone(), router.clone(), stream, place));
+    }
+}
+
+async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(router.layer(axum::Extension(Arc::new(place))));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(node.config.limits.handshake_timeout())
+        .max_buf_size(HTTP_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    // An error here is the peer's: it broke off, was too slow, or did not speak HTTP.
+    // Both branches are cancel safe: the connection is polled on in the second.
+    tokio::select! {
+        served = &mut connection => { let _ = served; }
+        () = node.shutdown.triggered() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(node.config.limits.handshake_timeout(), connection).await;
+        }
+    }
+}
+

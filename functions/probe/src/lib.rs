@@ -1,0 +1,142 @@
+//! A function for trying out outcomes: it does what each event tells it to.
+//!
+//! Deploy it on channels of its own to see what publishers, dead letters, logs
+//! and alarms look like when a function rejects, retries, halts, traps, never
+//! returns or eats memory. The data of an event is a JSON object:
+//!
+//! | Field | Meaning |
+//! |---|---|
+//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end) or `emit` |
+//! | `until_attempt` | from this attempt on, `pass` instead; without it, never |
+//! | `delay_ms` | for `retry`: how long to wait, in milliseconds; 0 unless given |
+//! | `times` | for `emit`: how many events to emit; 1 unless given |
+//! | `channel` | for `emit`: where to; the event's own channel unless given |
+//! | `value` | for `emit`: what to put into each; `null` unless given |
+//!
+//! `pass` emits the event as it is; `emit` emits `{"n":0,"value":..}` and so on,
+//! counting up. What is no such object is rejected.
+//!
+//! Owns nothing. Must not know the host's limits: it is there to pass them.
+
+use std::borrow::Cow;
+use std::hint::black_box;
+use std::time::Duration;
+
+use sdk::{Config, Emitter, Event, Outcome, Worker};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// What `memory` takes at a time, in bytes: one page of Wasm memory.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Pass,
+    Drop,
+    Reject,
+    Retry,
+    Halt,
+    Trap,
+    Loop,
+    Memory,
+    Emit,
+}
+
+#[derive(Deserialize)]
+struct Order<'a> {
+    #[serde(rename = "do")]
+    action: Action,
+    until_attempt: Option<u32>,
+    #[serde(default)]
+    delay_ms: u32,
+    #[serde(default = "once")]
+    times: u32,
+    #[serde(default, borrow)]
+    channel: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[derive(Serialize)]
+struct Emitted<'a> {
+    n: u32,
+    value: Option<&'a RawValue>,
+}
+
+/// The function.
+pub struct Probe;
+
+impl Worker for Probe {
+    fn init(_config: &Config) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn handle(&mut self, event: &Event<'_>, out: &mut Emitter<'_>) -> Outcome {
+        let order: Order<'_> = match serde_json::from_slice(event.data()) {
+            Ok(order) => order,
+            Err(error) => return Outcome::reject(format!("not an order: {error}")),
+        };
+        if order
+            .until_attempt
+            .is_some_and(|last| event.attempt() >= last)
+        {
+            return out.pass();
+        }
+        match order.action {
+            Action::Pass => out.pass(),
+            Action::Drop => Outcome::drop("dropped as told"),
+            Action::Reject => Outcome::reject("rejected as told"),
+            Action::Retry => {
+                let delay = Duration::from_millis(order.delay_ms.into());
+                Outcome::retry(delay, "retried as told")
+            }
+            Action::Halt => Outcome::halt("halted as told"),
+            Action::Trap => panic!("trapped as told"),
+            Action::Loop => spin(),
+            Action::Memory => fill(),
+            Action::Emit => emit(&order, out),
+        }
+    }
+}
+
+fn emit(order: &Order<'_>, out: &mut Emitter<'_>) -> Outcome {
+    for n in 0..order.times {
+        let emitted = Emitted {
+            n,
+            value: order.value,
+        };
+        let written = out
+            .emit()
+            .channel(&order.channel)
+            .content_type("application/json")
+            .write(|writer| serde_json::to_writer(writer, &emitted));
+        if let Err(error) = written {
+            return Outcome::reject(format!("value cannot be written: {error}"));
+        }
+    }
+    Outcome::Ack
+}
+
+/// The optimiser must not see that the loop does nothing.
+fn spin() -> Outcome {
+    loop {
+        black_box(());
+    }
+}
+
+fn fill() -> Outcome {
+    let mut blocks = Vec::new();
+    loop {
+        blocks.push(black_box(vec![1_u8; BLOCK_BYTES]));
+    }
+}
+
+sdk::export!(Probe);
+
+#[cfg(test)]
+mod tests;

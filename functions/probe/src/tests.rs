@@ -1,0 +1,66 @@
+//! Every order that returns. `loop` and `memory` need a host that stops them.
+
+use sdk::testing::{Input, Output, Runner};
+
+use super::*;
+
+fn run(order: &str, attempt: u32) -> (Outcome, Vec<Output>) {
+    let input = Input {
+        attempt,
+        ..Input::json("try.a", order)
+    };
+    Runner::<Probe>::new(&[]).unwrap().run_one(input)
+}
+
+#[test]
+fn orders_become_outcomes() {
+    let (outcome, outputs) = run(r#"{"do":"pass"}"#, 1);
+    assert_eq!(outcome, Outcome::Ack);
+    assert_eq!(outputs[0].data, br#"{"do":"pass"}"#);
+    let drop = Outcome::drop("dropped as told");
+    assert_eq!(run(r#"{"do":"drop"}"#, 1), (drop, vec![]));
+    let reject = Outcome::reject("rejected as told");
+    assert_eq!(run(r#"{"do":"reject"}"#, 1), (reject, vec![]));
+    let halt = Outcome::halt("halted as told");
+    assert_eq!(run(r#"{"do":"halt"}"#, 1), (halt, vec![]));
+}
+
+#[test]
+fn a_retry_ends_at_the_attempt_it_was_given() {
+    let order = r#"{"do":"retry","until_attempt":3,"delay_ms":5}"#;
+    let retry = Outcome::retry(Duration::from_millis(5), "retried as told");
+    assert_eq!(run(order, 1).0, retry);
+    assert_eq!(run(order, 2).0, retry);
+    let (outcome, outputs) = run(order, 3);
+    assert_eq!((outcome, outputs.len()), (Outcome::Ack, 1));
+}
+
+#[test]
+fn emissions_are_counted_and_carry_the_value() {
+    let order = r#"{"do":"emit","times":2,"channel":"try.b","value":[1, 2]}"#;
+    let (outcome, outputs) = run(order, 1);
+    assert_eq!(outcome, Outcome::Ack);
+    assert_eq!(outputs.len(), 2);
+    assert_eq!(outputs[0].channel, "try.b");
+    assert_eq!(outputs[1].data, br#"{"n":1,"value":[1, 2]}"#);
+    let (_, outputs) = run(r#"{"do":"emit"}"#, 1);
+    assert_eq!(outputs[0].channel, "try.a");
+    assert_eq!(outputs[0].data, br#"{"n":0,"value":null}"#);
+    assert_eq!(run(r#"{"do":"emit","times":0}"#, 1).1, []);
+}
+
+#[test]
+#[should_panic(expected = "trapped as told")]
+fn a_trap_is_a_panic() {
+    let _ = run(r#"{"do":"trap"}"#, 1);
+}
+
+#[test]
+fn what_is_no_order_is_rejected() {
+    for data in ["", "7", r#"{"do":"dance"}"#, r#"{"times":1}"#] {
+        let (outcome, _) = run(data, 1);
+        assert!(
+            matches!(outcome, Outcome::Reject { reason } if reason.starts_with("not an order"))
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Both servers together, each either our own or one that already runs. Owns
+//! the servers that it starts; those it was given are never stopped.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::error::{DevstackError, Result};
+use crate::fetch::{self, OnProgress, Progress};
+use crate::kafka::{self, KafkaOptions, KafkaServer};
+use crate::nats::{self, NatsOptions, NatsServer};
+use crate::prerequisites::{self, Scope};
+
+/// Port of NATS in an address that names none.
+const NATS_PORT: u16 = 4222;
+
+/// How to start the servers that do not run yet.
+#[derive(Debug, Clone, Default)]
+pub struct StackOptions {
+    /// Folder under which `nats/` and `kafka/` are kept; `None` keeps nothing.
+    pub data: Option<PathBuf>,
+    /// Client port of NATS; 0 takes a free one.
+    pub nats_port: u16,
+    /// Broker port of Kafka; 0 takes a free one.
+    pub kafka_port: u16,
+}
+
+/// Both servers, ready.
+#[derive(Debug)]
+pub struct Stack {
+    nats_url: String,
+    kafka_bootstrap: String,
+    nats: Option<NatsServer>,
+    kafka: Option<KafkaServer>,
+}
+
+impl Stack {
+    /// Checks prerequisites, fetches what is missing and starts both servers,
+    /// or takes the running ones that `config` names. Blocks for seconds, or
+    /// for a download.
+    ///
+    /// # Errors
+    /// Whatever [`crate::fetch`] and the servers report; a given server that
+    /// does not answer.
+    pub fn start(
+        config: &Config,
+        options: StackOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<Stack> {
+        prerequisites::check(config, Scope::Servers).map_err(DevstackError::Missing)?;
+        let nats = match &config.nats_url {
+            Some(url) => reach_nats(url).map(|()| None),
+            None => start_nats(config, &options, progress).map(Some),
+        }?;
+        let kafka = match &config.kafka_bootstrap {
+            Some(address) => reach_kafka(address).map(|()| None),
+            None => start_kafka(config, &options, progress).map(Some),
+        }?;
+        let given = |address: &Option<String>| address.clone().unwrap_or_default();
+        Ok(Stack {
+            nats_url: nats
+                .as_ref()
+                .map_or_else(|| given(&config.nats_url), NatsServer::url),
+            kafka_bootstrap: kafka
+                .as_ref()
+                .map_or_else(|| given(&config.kafka_bootstrap), KafkaServer::bootstrap),
+            nats,
+            kafka,
+        })
+    }
+
+    /// Address of NATS.
+    pub fn nats_url(&self) -> &str {
+        &self.nats_url
+    }
+
+    /// Address of Kafka.
+    pub fn kafka_bootstrap(&self) -> &str {
+        &self.kafka_bootstrap
+    }
+
+    /// Our NATS server; `None` if the caller gave a running one.
+    pub fn nats(&mut self) -> Option<&mut NatsServer> {
+        self.nats.as_mut()
+    }
+
+    /// Our Kafka; `None` if the caller gave a running one.
+    pub fn kafka(&mut self) -> Option<&mut KafkaServer> {
+        self.kafka.as_mut()
+    }
+
+    /// Stops our servers in order. Dropping kills them instead.
+    ///
+    /// # Errors
+    /// The first failure, after both were tried.
+    pub fn stop(mut self) -> Result<()> {
+        let kafka = self.kafka.as_mut().map_or(Ok(()), KafkaServer::stop);
+        let nats = self.nats.as_mut().map_or(Ok(()), NatsServer::stop);
+        kafka.and(nats)
+    }
+}
+
+fn start_nats(
+    config: &Config,
+    options: &StackOptions,
+    progress: OnProgress<'_>,
+) -> Result<NatsServer> {
+    let mut own = NatsOptions::new(fetch::nats(config, progress)?);
+    own.data = options.data.as_ref().map(|data| data.join("nats"));
+    own.port = options.nats_port;
+    announce(progress, nats::NAME);
+    NatsServer::start(own)
+}
+
+fn start_kafka(
+    config: &Config,
+    options: &StackOptions,
+    progress: OnProgress<'_>,
+) -> Result<KafkaServer> {
+    let mut own = KafkaOptions::new(fetch::kafka(config, progress)?);
+    own.data = options.data.as_ref().map(|data| data.join("kafka"));
+    own.port = options.kafka_port;
+    announce(progress, kafka::NAME);
+    KafkaServer::start(own)
+}
+
+fn announce(progress: OnProgress<'_>, component: &'static str) {
+    progress(Progress::Step {
+        component,
+        text: "starting".to_owned(),
+    });
+}
+
+fn reach_nats(url: &str) -> Result<()> {
+    nats::greet(&nats_address(url)).map_err(|source| DevstackError::Unreachable {
+        server: nats::NAME,
+        address: url.to_owned(),
+        source,
+    })
+}
+
+/// One broker that answers leads to the others.
+fn reach_kafka(bootstrap: &str) -> Result<()> {
+    let mut outcome = Ok(());
+    for address in bootstrap.split(',') {
+        outcome = kafka::api_versions(address.trim());
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.map_err(|source| DevstackError::Unreachable {
+        server: kafka::NAME,
+        address: bootstrap.to_owned(),
+        source,
+    })
+}
+
+/// `host:port` of `nats://[user@]host[:port]`, the first of several.
+fn nats_address(url: &str) -> String {
+    let first = url.split(',').next().unwrap_or(url).trim();
+    let rest = first.split_once("://").map_or(first, |(_, rest)| rest);
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    if host.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{NATS_PORT}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_from_urls() {
+        let check = |url, expected| assert_eq!(nats_address(url), expected);
+        check("nats://127.0.0.1:4300", "127.0.0.1:4300");
+        check("nats://user:secret@host:1", "host:1");
+        check("host", "host:4222");
+        check("nats://a:1,nats://b:2", "a:1");
+    }
+
+    #[test]
+    fn a_given_server_that_does_not_answer_is_named() {
+        let silent = crate::port::Lease::free().unwrap();
+        let error = reach_kafka(&silent.address()).unwrap_err();
+        assert!(error.to_string().contains(&silent.address()), "{error}");
+        let error = reach_nats(&format!("nats://{}", silent.address())).unwrap_err();
+        assert!(error.to_string().contains(&silent.address()), "{error}");
+    }
+}

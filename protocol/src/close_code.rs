@@ -1,0 +1,87 @@
+//! WebSocket close codes, and whether a client should come back.
+//!
+//! 4000 to 4499: connect again and resume. 4500 to 4999: the same attempt will
+//! end the same way. Codes below 4000 are those of RFC 6455, section 7.4.
+
+/// Why the server closes a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseCode {
+    /// The client closed, or asked for it (1000).
+    Normal,
+    /// A WebSocket message is longer than allowed (1009).
+    TooLarge,
+    /// The node is restarting (1012): connect to any node and resume.
+    Restart,
+    /// The client does not read fast enough; resume from the last event received.
+    SlowConsumer,
+    /// The token is past its time; connect with a new one.
+    TokenExpired,
+    /// Nothing came from the client for twice the ping interval.
+    Idle,
+    /// The store's epoch changed: positions are void, subscribe anew.
+    EpochChanged,
+    /// No `connect` within the time allowed.
+    HandshakeTimeout,
+    /// Too many unreadable frames.
+    BadFrames,
+    /// The first command was not an acceptable `connect`.
+    Unauthorized,
+    /// No sub-protocol that the server speaks.
+    UnknownProtocol,
+}
+
+impl CloseCode {
+    /// Every code.
+    pub const ALL: [Self; 11] = [
+        Self::Normal,
+        Self::TooLarge,
+        Self::Restart,
+        Self::SlowConsumer,
+        Self::TokenExpired,
+        Self::Idle,
+        Self::EpochChanged,
+        Self::HandshakeTimeout,
+        Self::BadFrames,
+        Self::Unauthorized,
+        Self::UnknownProtocol,
+    ];
+
+    /// The number on the wire.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Normal => 1000,
+            Self::TooLarge => 1009,
+            Self::Restart => 1012,
+            Self::SlowConsumer => 4000,
+            Self::TokenExpired => 4001,
+            Self::Idle => 4002,
+            Self::EpochChanged => 4003,
+            Self::HandshakeTimeout => 4004,
+            Self::BadFrames => 4500,
+            Self::Unauthorized => 4501,
+            Self::UnknownProtocol => 4502,
+        }
+    }
+
+    /// The reason on the wire.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::TooLarge => "message_too_large",
+            Self::Restart => "restart",
+            Self::SlowConsumer => "slow_consumer",
+            Self::TokenExpired => "token_expired",
+            Self::Idle => "idle",
+            Self::EpochChanged => "epoch_changed",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::BadFrames => "bad_frames",
+            Self::Unauthorized => "unauthorized",
+            Self::UnknownProtocol => "unknown_protocol",
+        }
+    }
+
+    /// Whether the client should connect again.
+    pub const fn reconnect(self) -> bool {
+        matches!(self.number(), 1012 | 4000..=4499)
+    }
+}

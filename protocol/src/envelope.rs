@@ -1,0 +1,153 @@
+//! What Eddyline says about an event beside its bytes: the `eddy-*` headers, typed.
+//! The payload itself is the client's data, byte for byte, and never in here.
+
+use std::borrow::Cow;
+
+use crate::header::{self, Headers};
+use crate::id::Publisher;
+use crate::name::FunctionName;
+use crate::position::Source;
+
+/// The content type of an event that names none.
+pub const JSON: &str = "application/json";
+/// Longest content type, in bytes.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
+/// Most functions that an event may pass before it becomes a dead letter.
+pub const HOPS_MAX: u8 = 8;
+
+/// The typed headers of a stored event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// Event id or output id.
+    pub id: String,
+    /// Who published the event, or the input that an output was made from.
+    pub publisher: Option<Publisher>,
+    /// When an edge accepted it, microseconds since 1970.
+    pub time: Option<u64>,
+    /// Content type of the payload; `None` is JSON.
+    pub content_type: Option<String>,
+    /// Where the input of a function's output stands.
+    pub source: Option<Source>,
+    /// The function that made it.
+    pub function: Option<FunctionName>,
+    /// Functions passed.
+    pub hops: u8,
+    /// W3C trace context, carried on.
+    pub traceparent: Option<String>,
+    /// The user's headers, names without the prefix.
+    pub user: Vec<(String, String)>,
+}
+
+/// Why headers are not those of an event of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("header {header} is missing or not readable")]
+pub struct EnvelopeError {
+    /// Which header.
+    pub header: &'static str,
+}
+
+impl Envelope {
+    /// The content type, JSON where none is given.
+    pub fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or(JSON)
+    }
+
+    /// The headers to store with the event.
+    pub fn to_headers(&self) -> Headers {
+        let mut headers = Headers::new();
+        headers.push(header::ID, self.id.clone());
+        if let Some(publisher) = &self.publisher {
+            headers.push(header::PUBLISHER, publisher.to_string());
+        }
+        if let Some(time) = self.time {
+            headers.push(header::TIME, time.to_string());
+        }
+        if let Some(content_type) = &self.content_type {
+            headers.push(header::TYPE, content_type.clone());
+        }
+        if let Some(source) = &self.source {
+            headers.push(header::SOURCE, source.to_string());
+        }
+        if let Some(function) = &self.function {
+            headers.push(header::FUNCTION, function.as_str());
+        }
+        if self.hops > 0 {
+            headers.push(header::HOPS, self.hops.to_string());
+        }
+        if let Some(trace) = &self.traceparent {
+            headers.push(header::TRACEPARENT, trace.clone());
+        }
+        for (name, value) in &self.user {
+            // Checked when the event was accepted; a header that no longer passes is not ours.
+            let _ = headers.push_user(name, value);
+        }
+        headers
+    }
+
+    /// Reads the headers of a stored event.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] names the first header that is missing or not readable;
+    /// such a message was not written by Eddyline.
+    pub fn from_headers(headers: &Headers) -> Result<Self, EnvelopeError> {
+        let bad = |header| EnvelopeError { header };
+        let number = |name: &'static str| match headers.get(name) {
+            Some(text) => text.parse::<u64>().map(Some).map_err(|_| bad(name)),
+            None => Ok(None),
+        };
+        let publisher = headers.get(header::PUBLISHER).map(|text| Publisher::parse(text).map_err(|_| bad(header::PUBLISHER)));
+        let source = headers.get(header::SOURCE).map(|text| Source::parse(text).ok_or(bad(header::SOURCE)));
+        let function = headers.get(header::FUNCTION).map(|text| FunctionName::parse(text).map_err(|_| bad(header::FUNCTION)));
+        Ok(Self {
+            id: headers.get(header::ID).ok_or(bad(header::ID))?.to_owned(),
+            publisher: publisher.transpose()?,
+            time: number(header::TIME)?,
+            content_type: headers.get(header::TYPE).map(str::to_owned),
+            source: source.transpose()?,
+            function: function.transpose()?,
+            hops: number(header::HOPS)?.unwrap_or(0).try_into().map_err(|_| bad(header::HOPS))?,
+            traceparent: headers.get(header::TRACEPARENT).map(str::to_owned),
+            user: headers.user().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        })
+    }
+}
+
+/// A content type as it is stored: `None` for JSON.
+///
+/// # Errors
+/// The text when it is too long, empty or not printable ASCII.
+pub fn stored_content_type(text: Option<&str>) -> Result<Option<Cow<'_, str>>, String> {
+    match text {
+        None | Some(JSON) => Ok(None),
+        Some(t) if (1..=CONTENT_TYPE_BYTES_MAX).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => {
+            Ok(Some(Cow::Borrowed(t)))
+        }
+        Some(t) => Err(t.chars().take(CONTENT_TYPE_BYTES_MAX).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes_round_trip() {
+        let envelope = Envelope {
+            id: "acme/alice/c1/7".into(),
+            publisher: Publisher::parse("alice/c1").ok(),
+            time: Some(1_700_000_000_000_000),
+            content_type: Some("application/octet-stream".into()),
+            source: Source::parse("INGRESS-main@00ff:9"),
+            function: FunctionName::parse("gate").ok(),
+            hops: 1,
+            traceparent: None,
+            user: vec![("room".into(), "blue".into())],
+        };
+        assert_eq!(Envelope::from_headers(&envelope.to_headers()), Ok(envelope));
+    }
+
+    #[test]
+    fn a_message_without_an_id_is_not_ours() {
+        assert_eq!(Envelope::from_headers(&Headers::new()), Err(EnvelopeError { header: header::ID }));
+    }
+}

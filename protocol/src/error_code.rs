@@ -1,0 +1,110 @@
+//! Every reason for which a command is refused, with its advice.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a command was refused. PROTOCOL.md lists each with what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The frame is not readable, or has no action or several.
+    BadFrame,
+    /// `connect` must come first.
+    NotConnected,
+    /// A second `connect`.
+    AlreadyConnected,
+    /// The token is malformed, not signed by our key, or lacks a claim.
+    BadToken,
+    /// The token is past its time.
+    TokenExpired,
+    /// No scope of the token covers this action on this channel.
+    Forbidden,
+    /// The channel is not a valid name, or is reserved.
+    BadChannel,
+    /// The client is not a valid name.
+    BadClient,
+    /// No such namespace is configured.
+    UnknownNamespace,
+    /// The session receives this channel already.
+    AlreadySubscribed,
+    /// The session does not receive this channel.
+    NotSubscribed,
+    /// The session has as many subscriptions as it may.
+    TooManySubscriptions,
+    /// The position's epoch or time is not the stream's: it points at other events.
+    PositionMismatch,
+    /// The position is past the end of the stream.
+    PositionAhead,
+    /// The data is longer than allowed.
+    DataTooLarge,
+    /// The data does not fit its content type.
+    BadData,
+    /// A header is not valid.
+    BadHeader,
+    /// The id was used for another event.
+    IdReused,
+    /// The event may have been stored and forgotten since: the stream no longer
+    /// keeps the time of the first attempt.
+    OutcomeUnknown,
+    /// An earlier event of this writer on this channel was refused for now; it
+    /// must be resent first, so that the order is kept.
+    EarlierRefused,
+    /// Too many publishes of this session wait for their ack.
+    WindowExceeded,
+    /// The store did not answer in time, or cannot be reached. The event may or
+    /// may not be stored: resend it with the same `n` and `first_sent`.
+    Unavailable,
+    /// The stream is full.
+    StoreFull,
+}
+
+/// Wait before trying again when the store cannot be reached, in milliseconds:
+/// about a leader election.
+pub const RETRY_UNAVAILABLE_MS: u64 = 500;
+/// Wait before trying again when the stream is full, in milliseconds.
+pub const RETRY_FULL_MS: u64 = 5_000;
+/// Wait before trying again when only order or the window stands in the way.
+pub const RETRY_SOON_MS: u64 = 20;
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 23] = [
+        Self::BadFrame,
+        Self::NotConnected,
+        Self::AlreadyConnected,
+        Self::BadToken,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::BadChannel,
+        Self::BadClient,
+        Self::UnknownNamespace,
+        Self::AlreadySubscribed,
+        Self::NotSubscribed,
+        Self::TooManySubscriptions,
+        Self::PositionMismatch,
+        Self::PositionAhead,
+        Self::DataTooLarge,
+        Self::BadData,
+        Self::BadHeader,
+        Self::IdReused,
+        Self::OutcomeUnknown,
+        Self::EarlierRefused,
+        Self::WindowExceeded,
+        Self::Unavailable,
+        Self::StoreFull,
+    ];
+
+    /// Whether the same command may succeed later.
+    pub const fn temporary(self) -> bool {
+        self.retry_after_ms().is_some()
+    }
+
+    /// How long to wait before the same command, in milliseconds.
+    pub const fn retry_after_ms(self) -> Option<u64> {
+        match self {
+            Self::Unavailable => Some(RETRY_UNAVAILABLE_MS),
+            Self::StoreFull => Some(RETRY_FULL_MS),
+            Self::EarlierRefused | Self::WindowExceeded => Some(RETRY_SOON_MS),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a client asks for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::payload::Payload;
+use crate::position::Position;
+
+/// One command as it stands on the wire: an `id` and exactly one action.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Chosen by the client, echoed in the reply. Not checked for uniqueness.
+    pub id: u64,
+    /// Authenticate; the first command of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Connect>,
+    /// Receive a channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscribe: Option<Subscribe>,
+    /// Stop receiving a channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<Unsubscribe>,
+    /// Store an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
+    /// Ask for the server's time; keeps an idle session open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Ping>,
+}
+
+/// The one action of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// See [`Connect`].
+    Connect(Connect),
+    /// See [`Subscribe`].
+    Subscribe(Subscribe),
+    /// See [`Unsubscribe`].
+    Unsubscribe(Unsubscribe),
+    /// See [`Publish`].
+    Publish(Publish),
+    /// See [`Ping`].
+    Ping(Ping),
+}
+
+impl Command {
+    /// The one action, or `None` when there is none or more than one.
+    pub fn into_action(self) -> Option<(u64, Action)> {
+        let mut actions = [
+            self.connect.map(Action::Connect),
+            self.subscribe.map(Action::Subscribe),
+            self.unsubscribe.map(Action::Unsubscribe),
+            self.publish.map(Action::Publish),
+            self.ping.map(Action::Ping),
+        ]
+        .into_iter()
+        .flatten();
+        let first = actions.next()?;
+        actions.next().is_none().then_some((self.id, first))
+    }
+
+    /// A command with this action.
+    pub fn new(id: u64, action: Action) -> Self {
+        let mut command = Self { id, ..Self::default() };
+        match action {
+            Action::Connect(body) => command.connect = Some(body),
+            Action::Subscribe(body) => command.subscribe = Some(body),
+            Action::Unsubscribe(body) => command.unsubscribe = Some(body),
+            Action::Publish(body) => command.publish = Some(body),
+            Action::Ping(body) => command.ping = Some(body),
+        }
+        command
+    }
+}
+
+/// Authenticates the session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// A JWT: `sub`, `tenant`, `exp`, `scopes`.
+    pub token: String,
+    /// This writer's random name: one token; never shared by two writers.
+    pub client: String,
+}
+
+/// Receives a channel from a place on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// The channel.
+    pub channel: String,
+    /// Where to start; now when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Start>,
+}
+
+/// Where a subscription starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Start {
+    /// A word.
+    Named(Named),
+    /// After the event at this position.
+    After(Position),
+}
+
+/// The starts that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// With the first event that is kept.
+    Earliest,
+    /// With the next event.
+    Now,
+}
+
+/// Stops receiving a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsubscribe {
+    /// The channel.
+    pub channel: String,
+}
+
+/// Stores an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The channel.
+    pub channel: String,
+    /// The writer's counter: names this event for ever, with tenant, user and client.
+    pub n: u64,
+    /// The data.
+    pub data: Payload,
+    /// Content type of the data; `application/json` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The user's own headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Present on a resend: the server's time (microseconds since 1970, as the
+    /// client reckons it from the connect reply) at this event's first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_sent: Option<u64>,
+}
+
+/// Asks for the server's time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {}

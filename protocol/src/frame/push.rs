@@ -1,0 +1,98 @@
+//! What the server sends on its own account.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::payload::Payload;
+
+/// One push, under its own key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// An event on a subscribed channel.
+    Event(Event),
+    /// Events of a subscribed channel that can no longer be delivered.
+    Gap(Gap),
+    /// Everything up to `seq` has been delivered; what follows is live.
+    CaughtUp(CaughtUp),
+    /// The session will be closed.
+    GoingAway(GoingAway),
+}
+
+/// An event as subscribers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The channel.
+    pub channel: String,
+    /// Sequence in the store; rises on a channel, with holes.
+    pub seq: u64,
+    /// The channel's previous sequence; 0 when there is none or it is no longer
+    /// kept. Greater than the last `seq` received: something was missed.
+    pub prev: u64,
+    /// Store time, microseconds since 1970.
+    pub time: u64,
+    /// Event id, or output id of a function.
+    pub id: String,
+    /// The publisher's user, where a client caused the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The publisher's writer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Position of the input that a function made this from: `{stream}@{epoch}:{seq}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The function that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Content type of the data; `application/json` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The publisher's own headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The data.
+    pub data: Payload,
+}
+
+/// Events between two sequences that are lost to this subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    /// The channel.
+    pub channel: String,
+    /// First sequence of the range.
+    pub from: u64,
+    /// Last sequence of the range.
+    pub to: u64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why events cannot be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The stream no longer keeps the range. It may hold events of this channel.
+    Retention,
+}
+
+/// Everything up to here has been delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaughtUp {
+    /// The channel.
+    pub channel: String,
+    /// The last sequence of the replay.
+    pub seq: u64,
+}
+
+/// The node will close the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoingAway {
+    /// Connect again, to any node, after this many milliseconds.
+    pub reconnect_after_ms: u64,
+}

@@ -1,0 +1,168 @@
+//! What the server answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::push::{CaughtUp, Event, Gap, GoingAway};
+use crate::error_code::ErrorCode;
+use crate::position::{Epoch, Position};
+
+/// One reply: the command's `id` and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reply {
+    /// The command's id; 0 when it could not be read.
+    pub id: u64,
+    /// Under the command's own key, or `error`.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The session is authenticated.
+    Connect(Box<Connected>),
+    /// The channel will be delivered.
+    Subscribe(Subscribed),
+    /// The channel will not be delivered any more.
+    Unsubscribe(Unsubscribed),
+    /// The event is stored.
+    Publish(Published),
+    /// The server's time.
+    Ping(Pong),
+    /// Refused.
+    Error(ErrorBody),
+}
+
+/// Answer to `connect`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connected {
+    /// Names this session in logs.
+    pub session: String,
+    /// The tenant of the token.
+    pub tenant: String,
+    /// The user of the token.
+    pub user: String,
+    /// The reserved channel on which this writer is told outcomes.
+    pub outcome_channel: String,
+    /// The server's time, microseconds since 1970.
+    pub time: u64,
+    /// The server sends a WebSocket ping this often, milliseconds; a client that
+    /// neither sends nor answers for twice as long is closed.
+    pub ping_interval_ms: u64,
+    /// Most publishes of this session that may wait for their ack.
+    pub publish_window: u32,
+    /// What this node allows.
+    pub limits: Limits,
+}
+
+/// What a node allows a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest WebSocket message from a client, bytes.
+    pub message_bytes: usize,
+    /// Longest data of one event, bytes.
+    pub data_bytes: usize,
+    /// Most channels subscribed at once.
+    pub subscriptions: usize,
+    /// Bytes that may wait to be sent to the client before its channels are
+    /// paused and read again from the stream later.
+    pub outbox_bytes: usize,
+}
+
+/// Answer to `subscribe`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// The channel.
+    pub channel: String,
+    /// Epoch of every sequence on this channel.
+    pub epoch: Epoch,
+    /// Deliveries follow this sequence: the `prev` of the first event is this or less.
+    pub after: u64,
+}
+
+/// Answer to `unsubscribe`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unsubscribed {
+    /// The channel.
+    pub channel: String,
+}
+
+/// Answer to `publish`: the event is stored, and stays so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The event's counter.
+    pub n: u64,
+    /// Which stream `position` is of.
+    pub stored_in: StoredIn,
+    /// Where it is stored.
+    pub position: Position,
+    /// Whether it had been stored before; the position is then the first one.
+    pub duplicate: bool,
+}
+
+/// Which stream of the store holds an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredIn {
+    /// EVENTS: what subscribers see.
+    Events,
+    /// INGRESS: the event still passes the namespace's gate.
+    Ingress,
+}
+
+/// Answer to `ping`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pong {
+    /// The server's time, microseconds since 1970.
+    pub time: u64,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What for.
+    pub code: ErrorCode,
+    /// One sentence for people; names the field or the limit.
+    pub message: String,
+    /// Whether the same command may succeed later.
+    pub temporary: bool,
+    /// Not before this many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl ErrorBody {
+    /// A refusal with the advice that belongs to its code.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), temporary: code.temporary(), retry_after_ms: code.retry_after_ms() }
+    }
+}
+
+/// Everything that a server sends, as a client reads it: a reply (with `id`) or a push.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromServer {
+    /// Present on replies.
+    pub id: Option<u64>,
+    /// Reply to `connect`.
+    pub connect: Option<Box<Connected>>,
+    /// Reply to `subscribe`.
+    pub subscribe: Option<Subscribed>,
+    /// Reply to `unsubscribe`.
+    pub unsubscribe: Option<Unsubscribed>,
+    /// Reply to `publish`.
+    pub publish: Option<Published>,
+    /// Reply to `ping`.
+    pub ping: Option<Pong>,
+    /// Refusal.
+    pub error: Option<ErrorBody>,
+    /// Push: an event.
+    pub event: Option<Event>,
+    /// Push: events that are lost to this subscription.
+    pub gap: Option<Gap>,
+    /// Push: what was missed has been delivered.
+    pub caught_up: Option<CaughtUp>,
+    /// Push: the node will close the session.
+    pub going_away: Option<GoingAway>,
+}

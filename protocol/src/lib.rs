@@ -1,0 +1,41 @@
+//! What two Eddyline processes must agree on: names, subjects, streams, headers,
+//! positions, frames, errors, close codes, and the specs that live in `CONFIG`
+//! and `FUNCTIONS`.
+//!
+//! Layout
+//! - [`name`]: validated names: tenant, channel, store, user, client, function
+//! - [`lane`]: which lane a channel belongs to
+//! - [`subject`]: the only place where NATS subjects are built and taken apart
+//! - [`stream`]: stream and bucket names
+//! - [`id`]: event ids and the ids of function outputs
+//! - [`position`]: epoch, sequence and time of a stored event
+//! - [`header`]: header names, and the list that carries headers
+//! - [`envelope`]: what Eddyline says about an event beside its bytes
+//! - [`frame`]: what crosses the WebSocket, in JSON and MessagePack
+//! - [`error_code`], [`close_code`]: every refusal and every close, with advice
+//! - [`spec`]: store, namespace and function specs
+//! - [`checkpoint`]: what a function lane commits with its outputs
+//! - [`outcome`]: what a publisher is told of its event; dead letters
+//! - [`record`]: the mirror's Kafka records and its progress record
+//!
+//! Without features the crate is pure and compiles for `wasm32-wasip2`. The
+//! feature `service` adds what the services share at run time.
+
+pub mod checkpoint;
+pub mod close_code;
+pub mod envelope;
+pub mod error_code;
+pub mod frame;
+pub mod header;
+pub mod id;
+pub mod lane;
+pub mod name;
+pub mod outcome;
+pub mod position;
+pub mod record;
+pub mod spec;
+pub mod stream;
+pub mod subject;
+
+#[cfg(feature = "service")]
+pub mod service;

@@ -1,0 +1,305 @@
+//! Validated names. A value of one of these types has passed its check, so the
+//! rest of the code may put it into a subject without looking again.
+//!
+//! This module must not know about NATS: it only knows which text is allowed.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Longest token of a channel, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 64;
+/// Most tokens in a channel.
+pub const CHANNEL_TOKENS_MAX: usize = 16;
+/// Longest channel, in bytes; leaves room for the rest of a subject, which NATS
+/// keeps in every message and index entry.
+pub const CHANNEL_BYTES_MAX: usize = 200;
+/// Longest user id, in bytes. Ids are e-mail addresses or UUIDs in practice.
+pub const USER_BYTES_MAX: usize = 128;
+/// First token of the channels on which publishers are told outcomes.
+pub const OUTCOME_NAMESPACE: &str = "_outcome";
+
+/// Why a text is not a valid name. A retry with the same text never helps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The text is empty.
+    #[error("{field} is empty")]
+    Empty {
+        /// What was being read.
+        field: &'static str,
+    },
+    /// The text is longer than its limit.
+    #[error("{field} has {bytes} bytes, more than {max}")]
+    TooLong {
+        /// What was being read.
+        field: &'static str,
+        /// Length found, in bytes.
+        bytes: usize,
+        /// Limit, in bytes.
+        max: usize,
+    },
+    /// A channel has too many tokens.
+    #[error("{field} has {tokens} tokens, more than {max}", max = CHANNEL_TOKENS_MAX)]
+    TooManyTokens {
+        /// What was being read.
+        field: &'static str,
+        /// Tokens found.
+        tokens: usize,
+    },
+    /// A character outside the allowed alphabet.
+    #[error("{field} contains {found:?}, which is not allowed")]
+    Character {
+        /// What was being read.
+        field: &'static str,
+        /// The first such character.
+        found: char,
+    },
+    /// A token that starts with `_` where a client may not use one.
+    #[error("{field} contains a token that starts with '_', which is reserved")]
+    Reserved {
+        /// What was being read.
+        field: &'static str,
+    },
+}
+
+/// Checks one token: 1 to 64 of `[A-Za-z0-9_-]`.
+fn check_token(field: &'static str, text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { field });
+    }
+    if text.len() > TOKEN_BYTES_MAX {
+        return Err(NameError::TooLong { field, bytes: text.len(), max: TOKEN_BYTES_MAX });
+    }
+    match text.chars().find(|c| !is_token_char(*c)) {
+        Some(found) => Err(NameError::Character { field, found }),
+        None => Ok(()),
+    }
+}
+
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+/// A token that does not start with the reserved `_`.
+fn check_plain_token(field: &'static str, text: &str) -> Result<(), NameError> {
+    check_token(field, text)?;
+    if text.starts_with('_') {
+        return Err(NameError::Reserved { field });
+    }
+    Ok(())
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $field:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            /// Reads and checks the text.
+            ///
+            /// # Errors
+            /// [`NameError`] names the field and what is wrong with it.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                let check: fn(&'static str, &str) -> Result<(), NameError> = $check;
+                check($field, text)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// The isolation boundary; comes from the token, never from a frame. One token.
+    Tenant, "tenant", check_plain_token
+}
+name_type! {
+    /// The name of a store, one pair of streams in one region. One token.
+    StoreName, "store", check_plain_token
+}
+name_type! {
+    /// First token of a channel; carries configuration.
+    Namespace, "namespace", check_plain_token
+}
+name_type! {
+    /// The name of a function. One token.
+    FunctionName, "function", check_plain_token
+}
+name_type! {
+    /// Random per writer (a tab, a process), never shared. One token.
+    ClientId, "client", check_token
+}
+name_type! {
+    /// An authenticated user: any text of 1 to 128 bytes without control characters.
+    User, "user", check_user
+}
+name_type! {
+    /// A channel: 1 to 16 tokens joined by `.`, at most 200 bytes. May hold
+    /// reserved tokens: text from a client goes through [`Channel::for_client`].
+    Channel, "channel", check_channel
+}
+name_type! {
+    /// A channel pattern with NATS wildcards: `*` for one token, a last `>` for
+    /// one or more.
+    ChannelPattern, "pattern", check_pattern
+}
+
+fn check_user(field: &'static str, text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { field });
+    }
+    if text.len() > USER_BYTES_MAX {
+        return Err(NameError::TooLong { field, bytes: text.len(), max: USER_BYTES_MAX });
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(found) => Err(NameError::Character { field, found }),
+        None => Ok(()),
+    }
+}
+
+fn check_shape(field: &'static str, text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { field });
+    }
+    if text.len() > CHANNEL_BYTES_MAX {
+        return Err(NameError::TooLong { field, bytes: text.len(), max: CHANNEL_BYTES_MAX });
+    }
+    let tokens = text.split('.').count();
+    if tokens > CHANNEL_TOKENS_MAX {
+        return Err(NameError::TooManyTokens { field, tokens });
+    }
+    Ok(())
+}
+
+fn check_channel(field: &'static str, text: &str) -> Result<(), NameError> {
+    check_shape(field, text)?;
+    text.split('.').try_for_each(|token| check_token(field, token))
+}
+
+fn check_pattern(field: &'static str, text: &str) -> Result<(), NameError> {
+    check_shape(field, text)?;
+    let last = text.split('.').count() - 1;
+    text.split('.').enumerate().try_for_each(|(at, token)| match token {
+        "*" => Ok(()),
+        ">" if at == last => Ok(()),
+        _ => check_token(field, token),
+    })
+}
+
+impl Channel {
+    /// Reads a channel named by a client for publishing: no reserved tokens.
+    ///
+    /// # Errors
+    /// [`NameError`] names what is wrong.
+    pub fn for_client(text: &str) -> Result<Self, NameError> {
+        let channel = Self::parse(text)?;
+        if text.split('.').any(|token| token.starts_with('_')) {
+            return Err(NameError::Reserved { field: "channel" });
+        }
+        Ok(channel)
+    }
+
+    /// The reserved channel on which this writer is told the outcomes of its events.
+    pub fn outcome(user: &User, client: &ClientId) -> Self {
+        Self(format!("{OUTCOME_NAMESPACE}.{}.{client}", user.token()).into())
+    }
+
+    /// The first token, which names the namespace (or a reserved word).
+    pub fn namespace(&self) -> &str {
+        self.0.split('.').next().unwrap_or_default()
+    }
+
+    /// Whether any token is reserved for the system.
+    pub fn is_reserved(&self) -> bool {
+        self.0.split('.').any(|token| token.starts_with('_'))
+    }
+
+    /// Whether this is an outcome channel that belongs to `user`.
+    pub fn is_outcome_of(&self, user: &User) -> bool {
+        let mut tokens = self.0.split('.');
+        tokens.next() == Some(OUTCOME_NAMESPACE)
+            && tokens.next() == Some(&user.token())
+            && tokens.next().is_some()
+            && tokens.next().is_none()
+    }
+}
+
+impl ChannelPattern {
+    /// Whether the pattern covers the channel. Wildcards never cover reserved
+    /// tokens: what the system reserves is granted by rule, not by pattern.
+    pub fn matches(&self, channel: &Channel) -> bool {
+        if channel.is_reserved() {
+            return false;
+        }
+        let mut tokens = channel.0.split('.');
+        for part in self.0.split('.') {
+            match (part, tokens.next()) {
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (part, Some(token)) if part == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+}
+
+impl User {
+    /// The user as one channel token: letters, digits and `-` stay, every other
+    /// byte becomes `_` and two hexadecimal digits; a result longer than a token
+    /// becomes `_h` and the 128-bit XXH3 of the id. Two users never share a token
+    /// but for a collision of that hash.
+    pub fn token(&self) -> String {
+        let mut token = String::with_capacity(self.0.len());
+        for byte in self.0.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' => token.push(byte as char),
+                _ => token.push_str(&format!("_{byte:02x}")),
+            }
+        }
+        if token.len() > TOKEN_BYTES_MAX {
+            token = format!("_h{:032x}", xxhash_rust::xxh3::xxh3_128(self.0.as_bytes()));
+        }
+        token
+    }
+}
+
+#[cfg(test)]
+mod tests;

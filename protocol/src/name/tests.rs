@@ -1,0 +1,67 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn channels_within_and_beyond_each_limit() {
+    assert!(Channel::parse(&"a".repeat(64)).is_ok());
+    assert!(matches!(Channel::parse(&"a".repeat(65)), Err(NameError::TooLong { bytes: 65, .. })));
+    assert!(Channel::parse(&["a"; 16].join(".")).is_ok());
+    assert!(matches!(Channel::parse(&["a"; 17].join(".")), Err(NameError::TooManyTokens { tokens: 17, .. })));
+    let longest = format!("{}.{}.{}.{}", "a".repeat(64), "b".repeat(64), "c".repeat(64), "d".repeat(5));
+    assert_eq!(longest.len(), 200);
+    assert!(Channel::parse(&longest).is_ok());
+    assert!(matches!(Channel::parse(&format!("{longest}d")), Err(NameError::TooLong { bytes: 201, .. })));
+}
+
+#[test]
+fn reserved_tokens_are_for_the_system_alone() {
+    assert!(Channel::parse("_outcome.a.b").is_ok());
+    assert_eq!(Channel::for_client("doc._x"), Err(NameError::Reserved { field: "channel" }));
+    let everything = ChannelPattern::parse(">").unwrap();
+    assert!(everything.matches(&Channel::parse("doc.a").unwrap()));
+    assert!(!everything.matches(&Channel::parse("_outcome.a.b").unwrap()));
+}
+
+#[test]
+fn patterns_match_as_in_nats() {
+    let check = |pattern: &str, channel: &str| {
+        ChannelPattern::parse(pattern).unwrap().matches(&Channel::parse(channel).unwrap())
+    };
+    assert!(check("doc.*", "doc.a"));
+    assert!(!check("doc.*", "doc"));
+    assert!(!check("doc.*", "doc.a.b"));
+    assert!(check("doc.>", "doc.a.b"));
+    assert!(!check("doc.>", "doc"));
+    assert!(check("*.a.>", "x.a.b"));
+    assert!(!check("doc.a", "doc.b"));
+    assert!(ChannelPattern::parse("doc.>.a").is_err());
+}
+
+#[test]
+fn an_outcome_channel_belongs_to_its_user() {
+    let (alice, bob) = (User::parse("alice@example.org").unwrap(), User::parse("bob").unwrap());
+    let client = ClientId::parse("c1").unwrap();
+    let channel = Channel::outcome(&alice, &client);
+    assert_eq!(channel.as_str(), "_outcome.alice_40example_2eorg.c1");
+    assert!(channel.is_outcome_of(&alice));
+    assert!(!channel.is_outcome_of(&bob));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_channel_of_safe_tokens_or_an_error(text in ".{0,220}") {
+        if let Ok(channel) = Channel::parse(&text) {
+            prop_assert!(channel.as_str().split('.').all(|t| !t.is_empty() && t.chars().all(is_token_char)));
+        }
+    }
+
+    #[test]
+    fn a_user_token_is_a_token_and_tells_users_apart(a in "[^\\p{Cc}]{1,32}", b in "[^\\p{Cc}]{1,32}") {
+        let (a, b) = (User::parse(&a), User::parse(&b));
+        if let (Ok(a), Ok(b)) = (a, b) {
+            prop_assert!(check_token("user", &a.token()).is_ok());
+            prop_assert_eq!(a == b, a.token() == b.token());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a publisher is told of an event that did not pass a gate, and what is
+//! kept of an event that a function could not handle.
+
+use serde::{Deserialize, Serialize};
+
+use crate::position::Position;
+
+/// Data of an event on `_outcome.{user}.{client}`, JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeEvent {
+    /// What became of the event.
+    pub outcome: OutcomeKind,
+    /// The event's id.
+    pub id: String,
+    /// The publisher's counter.
+    pub n: u64,
+    /// The event's channel.
+    pub channel: String,
+    /// The event's position in INGRESS.
+    pub position: Position,
+    /// The function that decided.
+    pub function: String,
+    /// The function's reason, or the host's.
+    pub reason: String,
+}
+
+/// What became of an event that was not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// The gate filtered it.
+    Dropped,
+    /// The gate refused it as invalid.
+    Rejected,
+    /// The gate failed on it until its attempts or its time were used up.
+    DeadLettered,
+}
+
+/// Headers of a dead letter beside the event's own, whose payload it keeps byte
+/// for byte; everything that a redrive needs.
+pub mod dead_letter {
+    /// The subject of the input.
+    pub const SUBJECT: &str = "eddy-dead-subject";
+    /// Why.
+    pub const REASON: &str = "eddy-dead-reason";
+    /// How often it was tried.
+    pub const ATTEMPTS: &str = "eddy-dead-attempts";
+    /// Digest of the module that failed.
+    pub const DIGEST: &str = "eddy-dead-digest";
+}
+
+/// Longest reason that is kept, in bytes; longer ones are cut at a character.
+pub const REASON_BYTES_MAX: usize = 512;

@@ -1,0 +1,83 @@
+//! The mirror's records in Kafka: topics, keys and the progress record.
+//!
+//! An event's record: key = channel, value = payload, headers = the event's own
+//! with all values, plus `eddy-position` and `eddy-subject`; CreateTime = store
+//! time in milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::position::Epoch;
+use crate::stream::StreamName;
+use crate::subject::{Kind, Parsed};
+
+/// First part of every topic unless the mirror's settings say otherwise.
+pub const TOPIC_PREFIX_DEFAULT: &str = "eddyline";
+
+/// The topic that a subject's records go to, `None` for what is not mirrored:
+/// checkpoints, which are no events. `_` is written `__` and `.` separates, so
+/// that no two subjects of different kinds share a topic (Kafka takes `.` and
+/// `_` for the same in metric names).
+pub fn topic(prefix: &str, parsed: &Parsed) -> Option<String> {
+    match parsed {
+        Parsed::Event { kind: Kind::In, tenant, channel, .. } => Some(format!("{prefix}.in.{}.{}", escape(tenant.as_str()), escape(channel.namespace()))),
+        Parsed::Event { kind: Kind::Ev, tenant, channel, .. } => Some(format!("{prefix}.ev.{}.{}", escape(tenant.as_str()), escape(channel.namespace()))),
+        Parsed::DeadLetter { store, function, .. } => Some(format!("{prefix}.rej.{}.{}", escape(store.as_str()), escape(function.as_str()))),
+        Parsed::Checkpoint { .. } | Parsed::Event { .. } => None,
+    }
+}
+
+/// The topic of the progress records: compacted, one partition per shard.
+pub fn progress_topic(prefix: &str) -> String {
+    format!("{prefix}.progress")
+}
+
+fn escape(token: &str) -> String {
+    token.replace('_', "__")
+}
+
+/// What the mirror commits in each transaction with its records. JSON; the key
+/// is the stream's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The mirrored stream.
+    pub stream: StreamName,
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// Everything up to this sequence is mirrored, or recorded as a gap.
+    pub seq: u64,
+    /// Store time of that event, microseconds since 1970; 0 before the first.
+    pub time: u64,
+    /// What could not be mirrored, newest last; bounded by [`GAPS_KEPT_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<MirrorGap>,
+    /// Partitions of each topic written so far.
+    #[serde(default)]
+    pub partitions: std::collections::BTreeMap<String, i32>,
+    /// Revision of the lease under which it was written.
+    pub lease: u64,
+}
+
+/// Gaps that a progress record repeats. Every gap is also written as a record of
+/// its own when it is found.
+pub const GAPS_KEPT_MAX: usize = 100;
+
+/// A range of sequences that the stream no longer had when the mirror came to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorGap {
+    /// First sequence.
+    pub from: u64,
+    /// Last sequence.
+    pub to: u64,
+    /// Why.
+    pub reason: MirrorGapReason,
+}
+
+/// Why a range could not be mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MirrorGapReason {
+    /// Retention passed before the mirror.
+    Retention,
+    /// A hole in the stream: its streams allow no deletes, so this is a loss.
+    Hole,
+}

@@ -1,0 +1,214 @@
+//! JetStream's requests and replies as JSON (`$JS.API.*`), as far as the bus uses
+//! them. Owns no state.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::connection::{Bus, REQUEST_TIMEOUT};
+use super::error::BusError;
+use super::types::{Stored, StreamState};
+use super::wire;
+
+#[derive(Debug, Deserialize)]
+struct ApiError {
+    #[serde(default)]
+    code: u64,
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl From<ApiError> for BusError {
+    fn from(error: ApiError) -> Self {
+        // Errors without a code of JetStream's own carry only an HTTP-like status.
+        let code = if error.err_code == 0 { error.code } else { error.err_code };
+        Self::from_api(code, error.description)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    error: Option<ApiError>,
+}
+
+/// The acknowledgement of an event or a batch.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ack {
+    #[serde(default)]
+    pub stream: String,
+    #[serde(default)]
+    pub seq: u64,
+    #[serde(default)]
+    pub duplicate: bool,
+    #[serde(default)]
+    pub count: u64,
+    error: Option<ApiError>,
+}
+
+/// Reads the acknowledgement of a publish or of a batch's commit.
+pub(super) fn pub_ack(message: &async_nats::Message) -> Result<Ack, BusError> {
+    require_answer(message)?;
+    let mut ack: Ack = parse(&message.payload, "publish acknowledgement")?;
+    match ack.error.take() {
+        Some(error) => Err(error.into()),
+        None => Ok(ack),
+    }
+}
+
+/// Reads the answer to a staged message: empty, or why it was not staged.
+pub(super) fn staged(message: &async_nats::Message) -> Result<(), BusError> {
+    if message.payload.is_empty() { require_answer(message) } else { pub_ack(message).map(|_| ()) }
+}
+
+fn require_answer(message: &async_nats::Message) -> Result<(), BusError> {
+    match message.status {
+        Some(async_nats::StatusCode::NO_RESPONDERS) => Err(BusError::NoStream),
+        _ => Ok(()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8], what: &'static str) -> Result<T, BusError> {
+    serde_json::from_slice(json).map_err(|_| BusError::Malformed { what })
+}
+
+/// A stream's configuration and state as its leader tells them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamDetails {
+    /// The configuration, as JSON.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    created: String,
+    state: State,
+}
+
+#[derive(Debug, Deserialize)]
+struct State {
+    bytes: u64,
+    messages: u64,
+    first_seq: u64,
+    first_ts: String,
+    last_seq: u64,
+}
+
+impl StreamDetails {
+    fn nanos(&self, field: &str) -> Duration {
+        Duration::from_nanos(self.config.get(field).and_then(serde_json::Value::as_u64).unwrap_or(0))
+    }
+
+    /// When the stream was created, microseconds since 1970.
+    fn created_us(&self) -> Result<u64, BusError> {
+        wire::micros(&self.created).ok_or(BusError::Malformed { what: "creation time" })
+    }
+
+    /// How long messages are kept; zero: for ever.
+    pub(crate) fn max_age(&self) -> Duration {
+        self.nanos("max_age")
+    }
+
+    pub(super) fn state(&self) -> Result<StreamState, BusError> {
+        let State { bytes, messages, first_seq, last_seq, .. } = self.state;
+        let first_time_us = match messages {
+            0 => 0,
+            _ => wire::micros(&self.state.first_ts).ok_or(BusError::Malformed { what: "first time" })?,
+        };
+        Ok(StreamState {
+            // A stream that never had an event says 0.
+            first_seq: if messages == 0 { last_seq + 1 } else { first_seq },
+            last_seq,
+            first_time_us,
+            created_us: self.created_us()?,
+            bytes,
+            max_age: self.nanos("max_age"),
+            duplicate_window: self.nanos("duplicate_window"),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Got {
+    message: GotMessage,
+}
+
+#[derive(Debug, Deserialize)]
+struct GotMessage {
+    subject: String,
+    seq: u64,
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
+    time: String,
+}
+
+impl GotMessage {
+    fn into_stored(self) -> Option<Stored> {
+        Some(Stored {
+            seq: self.seq,
+            time_us: wire::micros(&self.time)?,
+            subject: self.subject,
+            headers: wire::raw_headers(&STANDARD.decode(self.hdrs).ok()?)?,
+            payload: STANDARD.decode(self.data).ok()?.into(),
+        })
+    }
+}
+
+/// What to read with `STREAM.MSG.GET`, or with a Direct Get.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(super) struct Get<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_by_subj: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_by_subj: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub multi_last: &'a [&'a str],
+}
+
+impl Bus {
+    /// One request of the JetStream API.
+    pub(crate) async fn api<Q: Serialize, R: DeserializeOwned>(&self, call: &str, query: &Q) -> Result<R, BusError> {
+        self.require_connected()?;
+        let body: Bytes = serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?.into();
+        let (to, reply) = self.inner.inbox.one();
+        let exchange = async {
+            let sent = self.inner.client.publish_with_reply(format!("$JS.API.{call}"), to, body).await;
+            sent.map_err(|error| self.publish_error(&error))?;
+            reply.await
+        };
+        let message = timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| BusError::Timeout)??;
+        require_answer(&message)?;
+        match parse::<Refusal>(&message.payload, "api reply")?.error {
+            Some(error) => Err(error.into()),
+            None => parse(&message.payload, "api reply"),
+        }
+    }
+
+    /// One message from the stream's leader; `None` if nothing matches.
+    pub(super) async fn leader_get(&self, stream: &str, query: &Get<'_>) -> Result<Option<Stored>, BusError> {
+        match self.api::<_, Got>(&format!("STREAM.MSG.GET.{stream}"), query).await {
+            Ok(got) => Ok(Some(got.message.into_stored().ok_or(BusError::Malformed { what: "stored message" })?)),
+            Err(BusError::Api { code: 404, .. }) => Ok(None),
+            // The stream itself is missing only if it has no state either.
+            Err(BusError::NotFound) => self.details(stream).await.map(|_| None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A stream's configuration and state, from its leader.
+    pub(crate) async fn details(&self, stream: &str) -> Result<StreamDetails, BusError> {
+        self.api(&format!("STREAM.INFO.{stream}"), &serde_json::json!({})).await
+    }
+}

@@ -1,0 +1,302 @@
+//! One NATS connection: its limits, its state, core subscriptions.
+//!
+//! Owns the client and what bounds its use. async-nats's defaults do not suit a
+//! service, so every limit is set here.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream;
+use async_nats::{Client, ConnectOptions, Event};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::error::BusError;
+use super::inbox::Inbox;
+use super::publish::PENDING_ACKS_MAX;
+use super::types::Incoming;
+use super::wire;
+use crate::service::settings::NatsSettings;
+use crate::subject::Subject;
+
+/// How long one attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for its answer.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a drain may take before the connection is left to the system.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages that wait in one subscription. Policy: the newest is dropped and counted
+/// (`nats_slow_consumer_total`); readers notice the break and repair it. Two of the
+/// reader's largest pull requests and their status messages must fit.
+pub(super) const SUBSCRIPTION_MESSAGES_MAX: usize = 32_768;
+/// Commands that wait for the connection. Policy: the caller waits.
+const COMMANDS_MAX: usize = 4_096;
+/// The first delay before connecting again; doubles up to the longest.
+const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
+/// The longest delay before connecting again.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
+/// A dead peer is noticed after three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the published state is compared with the client's own: the event that
+/// announces a change is lost when too many are under way.
+const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Batches that this connection has open at a time; a stream takes 50 of all.
+const BATCHES_OPEN_MAX: usize = 16;
+
+/// A NATS connection; clones share it. Reconnects for ever by itself.
+#[derive(Clone)]
+pub struct Bus {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What the clones share.
+pub(super) struct Inner {
+    pub client: Client,
+    pub context: jetstream::Context,
+    pub inbox: Inbox,
+    /// Held while messages are handed to the connection: first come, first sent.
+    pub turn: Semaphore,
+    /// Acknowledgements that may be waited for.
+    pub pending: Arc<Semaphore>,
+    /// Batches that may be open.
+    pub batches: Semaphore,
+    connected: watch::Receiver<bool>,
+    connects: watch::Receiver<u64>,
+    state_check: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.state_check.abort();
+    }
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bus({:?})", self.inner.client.connection_state())
+    }
+}
+
+/// The two watches that tell the world about the connection.
+struct Signals {
+    connected: watch::Sender<bool>,
+    connects: watch::Sender<u64>,
+}
+
+impl Signals {
+    fn set(&self, up: bool) {
+        let changed = self.connected.send_if_modified(|now| std::mem::replace(now, up) != up);
+        if changed && up {
+            self.connects.send_modify(|count| *count += 1);
+        }
+        metrics::gauge!("nats_connected").set(if up { 1.0 } else { 0.0 });
+    }
+}
+
+impl Bus {
+    /// Connects. `name` is what the server shows, and part of the inbox prefix
+    /// `_INBOX_{name}`, under which the NATS user must be allowed to publish and
+    /// subscribe.
+    ///
+    /// # Errors
+    /// [`BusError::Connect`] if the first attempt fails; later breaks are repaired
+    /// without the caller.
+    pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
+        let signals = Arc::new(Signals { connected: watch::channel(true).0, connects: watch::channel(1).0 });
+        let (connected, connects) = (signals.connected.subscribe(), signals.connects.subscribe());
+        let servers: Vec<_> = settings.url.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+        let client =
+            options(settings, name, signals.clone()).connect(servers.as_slice()).await.map_err(BusError::Connect)?;
+        let inbox = Inbox::new(&client).await?;
+        let mut context = jetstream::new(client.clone());
+        context.set_timeout(REQUEST_TIMEOUT);
+        let state_check = tokio::spawn(check_state(client.clone(), signals)).abort_handle();
+        let inner = Inner {
+            client,
+            context,
+            inbox,
+            turn: Semaphore::new(1),
+            pending: Arc::new(Semaphore::new(PENDING_ACKS_MAX)),
+            batches: Semaphore::new(BATCHES_OPEN_MAX),
+            connected,
+            connects,
+            state_check,
+        };
+        let bus = Self { inner: Arc::new(inner) };
+        bus.flush().await?;
+        Ok(bus)
+    }
+
+    /// Whether the connection stands, as a value to watch.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.inner.connected.clone()
+    }
+
+    /// How often it was connected, as a value to watch: every change means that
+    /// messages of core subscriptions may have been missed.
+    pub fn connects(&self) -> watch::Receiver<u64> {
+        self.inner.connects.clone()
+    }
+
+    /// Sends what waits, then closes; bounded in time.
+    pub async fn drain(&self) {
+        let drained = timeout(DRAIN_TIMEOUT, async {
+            // An error means that the connection is closed already.
+            let _ = self.inner.client.flush().await;
+            let _ = self.inner.client.drain().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!("nats connection did not drain in time");
+        }
+    }
+
+    /// Most bytes that headers and payload of one message may have together.
+    pub fn max_payload(&self) -> usize {
+        self.inner.client.max_payload()
+    }
+
+    /// Subscribes to a subject without a stream. What is published after the next
+    /// [`Self::flush`] arrives; after a break of the connection some is missing.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] once the connection is closed.
+    pub async fn subscribe(&self, subject: &Subject) -> Result<Subscription, BusError> {
+        let messages = self.inner.client.subscribe(subject.as_str().to_owned()).await;
+        Ok(Subscription(messages.map_err(|_| BusError::Disconnected)?))
+    }
+
+    /// Publishes without a stream: at most once, no answer.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`], [`BusError::TooLarge`], [`BusError::Header`].
+    pub async fn publish_core(&self, message: super::types::Outgoing) -> Result<(), BusError> {
+        self.require_connected()?;
+        let headers = wire::outgoing(&message)?;
+        let subject = message.subject.as_str().to_owned();
+        let sent = self.inner.client.publish_with_headers(subject, headers, message.payload).await;
+        sent.map_err(|error| self.publish_error(&error))
+    }
+
+    /// Waits until the server has processed everything that was sent before: a
+    /// message to ourselves, there and back.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`], [`BusError::Timeout`].
+    pub async fn flush(&self) -> Result<(), BusError> {
+        self.require_connected()?;
+        let (subject, reply) = self.inner.inbox.one();
+        self.inner.client.publish(subject, Bytes::new()).await.map_err(|_| BusError::Disconnected)?;
+        timeout(REQUEST_TIMEOUT, reply).await.map_err(|_| BusError::Timeout)??;
+        Ok(())
+    }
+
+    pub(super) fn require_connected(&self) -> Result<(), BusError> {
+        match self.inner.client.connection_state() {
+            State::Connected => Ok(()),
+            State::Pending | State::Disconnected => Err(BusError::Disconnected),
+        }
+    }
+
+    pub(super) fn publish_error(&self, error: &async_nats::PublishError) -> BusError {
+        match error.kind() {
+            async_nats::client::PublishErrorKind::MaxPayloadExceeded => BusError::TooLarge { max: self.max_payload() },
+            async_nats::client::PublishErrorKind::InvalidSubject => BusError::Malformed { what: "subject" },
+            async_nats::client::PublishErrorKind::Send => BusError::Disconnected,
+        }
+    }
+}
+
+fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
+    let prefix: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let mut options = ConnectOptions::new()
+        .name(name)
+        .custom_inbox_prefix(format!("_INBOX_{prefix}"))
+        .connection_timeout(CONNECT_TIMEOUT)
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .ping_interval(PING_INTERVAL)
+        .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
+        .client_capacity(COMMANDS_MAX)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            let signals = signals.clone();
+            async move { on_event(&signals, &event) }
+        });
+    if let Some(user) = &settings.user {
+        let password = settings.password.as_ref().map_or("", |password| password.expose());
+        options = options.user_and_password(user.clone(), password.to_owned());
+    }
+    options
+}
+
+/// 50 ms doubled by each attempt, at most 2 s. The first attempt does not wait.
+fn reconnect_delay(attempts: usize) -> Duration {
+    match attempts {
+        0 => Duration::ZERO,
+        n => RECONNECT_DELAY_MIN.saturating_mul(1 << n.min(7).saturating_sub(1)).min(RECONNECT_DELAY_MAX),
+    }
+}
+
+fn on_event(signals: &Signals, event: &Event) {
+    match event {
+        Event::Connected => {
+            signals.set(true);
+            tracing::info!("connected to nats");
+        }
+        Event::Disconnected | Event::Closed => {
+            signals.set(false);
+            tracing::warn!("disconnected from nats");
+        }
+        Event::SlowConsumer(_) => metrics::counter!("nats_slow_consumer_total").increment(1),
+        Event::ServerError(error) => tracing::warn!(%error, "nats server"),
+        Event::ClientError(error) => tracing::debug!(%error, "nats client"),
+        Event::LameDuckMode | Event::Draining => tracing::info!(%event, "nats"),
+    }
+}
+
+async fn check_state(client: Client, signals: Arc<Signals>) {
+    let mut ticks = tokio::time::interval(STATE_CHECK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        signals.set(client.connection_state() == State::Connected);
+    }
+}
+
+/// Messages of a core subscription; dropping it unsubscribes. Ends only when the
+/// connection is closed.
+#[derive(Debug)]
+pub struct Subscription(async_nats::Subscriber);
+
+impl Stream for Subscription {
+    type Item = Incoming;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.0.poll_next_unpin(cx).map(|message| message.map(incoming))
+    }
+}
+
+fn incoming(message: async_nats::Message) -> Incoming {
+    Incoming {
+        headers: wire::own_headers(message.headers.as_ref()),
+        republished: message.headers.as_ref().and_then(wire::republished),
+        subject: message.subject,
+        payload: message.payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reconnect_delays_are_bounded() {
+        let delays: Vec<_> = (0..10).map(|n| reconnect_delay(n).as_millis()).collect();
+        assert_eq!(delays, [0, 50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]);
+    }
+}

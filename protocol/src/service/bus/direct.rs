@@ -1,0 +1,174 @@
+//! Reading single events, from the leader, and short runs of events, by batched
+//! Direct Get (ADR-31). Owns no state.
+//!
+//! A Direct Get may be answered by a follower that lags: what it does not have is
+//! no proof. Single reads go to the leader; [`Bus::scan`] confirms its end there.
+
+use std::collections::HashMap;
+
+use tokio::time::timeout;
+
+use super::api::Get;
+use super::connection::{Bus, REQUEST_TIMEOUT};
+use super::error::BusError;
+use super::types::{Chunk, Stored, StreamState};
+use super::wire;
+use crate::stream::StreamName;
+use crate::subject::Subject;
+
+/// Most subjects of one [`Bus::last_seqs`].
+pub const LAST_SEQS_MAX: usize = 256;
+/// Most events of one [`Bus::next_on`].
+pub const NEXT_EVENTS_MAX: usize = 4_096;
+
+/// What a batched Direct Get brought.
+#[derive(Default)]
+pub(super) struct Run {
+    pub events: Vec<Stored>,
+    /// How many more match, as the server said with its last word.
+    pub pending: u64,
+}
+
+impl Bus {
+    /// The event at a sequence, from the stream's leader; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`BusError::NotFound`] if there is no such stream; those of a request. Cancel safe.
+    pub async fn get(&self, stream: &StreamName, seq: u64) -> Result<Option<Stored>, BusError> {
+        self.leader_get(stream.as_str(), &Get { seq: Some(seq), ..Get::default() }).await
+    }
+
+    /// The last event on a subject or filter, from the stream's leader.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn last_on(&self, stream: &StreamName, subject: &Subject) -> Result<Option<Stored>, BusError> {
+        self.leader_get(stream.as_str(), &Get { last_by_subj: Some(subject.as_str()), ..Get::default() }).await
+    }
+
+    /// The first event on a filter at or after a sequence, from the stream's leader.
+    pub(super) async fn leader_next(&self, stream: &str, filter: &str, from: u64) -> Result<Option<Stored>, BusError> {
+        let query = Get { seq: Some(from.max(1)), next_by_subj: Some(filter), ..Get::default() };
+        self.leader_get(stream, &query).await
+    }
+
+    /// The first sequence on a filter that was stored at or after a time
+    /// (microseconds since 1970), from the stream's leader; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn from_time(&self, stream: &StreamName, filter: &Subject, since_us: u64) -> Result<Option<u64>, BusError> {
+        let query = Get {
+            start_time: Some(wire::rfc3339(since_us)),
+            next_by_subj: Some(filter.as_str()),
+            ..Get::default()
+        };
+        Ok(self.leader_get(stream.as_str(), &query).await?.map(|event| event.seq))
+    }
+
+    /// What the stream's leader says of its stream.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn stream_state(&self, stream: &StreamName) -> Result<StreamState, BusError> {
+        self.details(stream.as_str()).await?.state()
+    }
+
+    /// The last sequence on each of at most [`LAST_SEQS_MAX`] subjects; subjects
+    /// without an event are left out. For probes: a follower may answer.
+    ///
+    /// # Errors
+    /// [`BusError::Limit`]; those of a request. Cancel safe.
+    pub async fn last_seqs(&self, stream: &StreamName, subjects: &[Subject]) -> Result<Vec<(String, u64)>, BusError> {
+        if subjects.len() > LAST_SEQS_MAX {
+            return Err(BusError::Limit { field: "subjects", value: subjects.len(), max: LAST_SEQS_MAX });
+        }
+        let mut found: HashMap<String, u64> = HashMap::with_capacity(subjects.len());
+        loop {
+            // The server stops at its bound of bytes; what is still open is asked again.
+            let open = subjects.iter().map(Subject::as_str).filter(|subject| !found.contains_key(*subject));
+            let open: Vec<_> = open.collect();
+            if open.is_empty() {
+                break;
+            }
+            let run = self.direct_run(stream.as_str(), &Get { multi_last: &open, ..Get::default() }, open.len()).await?;
+            let progress = !run.events.is_empty();
+            found.extend(run.events.into_iter().map(|event| (event.subject, event.seq)));
+            if run.pending == 0 || !progress {
+                break;
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Up to `limit` events (at most [`NEXT_EVENTS_MAX`]) on a filter from a sequence
+    /// on, about `bytes_max` bytes at most. A follower may answer, and `more: false`
+    /// is no proof that there are none: [`Self::scan`] has one.
+    ///
+    /// # Errors
+    /// [`BusError::Limit`]; those of a request. Cancel safe.
+    pub async fn next_on(
+        &self,
+        stream: &StreamName,
+        filter: &Subject,
+        from_seq: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Chunk, BusError> {
+        let run = self.next_run(stream.as_str(), filter.as_str(), from_seq, limit, bytes_max).await?;
+        Ok(Chunk { events: run.events, more: run.pending > 0 })
+    }
+
+    pub(super) async fn next_run(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Run, BusError> {
+        if limit == 0 || limit > NEXT_EVENTS_MAX {
+            return Err(BusError::Limit { field: "limit", value: limit, max: NEXT_EVENTS_MAX });
+        }
+        let query = Get {
+            seq: Some(from.max(1)),
+            next_by_subj: Some(filter),
+            batch: Some(limit),
+            max_bytes: Some(bytes_max.max(1)),
+            ..Get::default()
+        };
+        self.direct_run(stream, &query, limit).await
+    }
+
+    /// Sends a batched Direct Get and collects its answers up to the server's own
+    /// marker: 204 ends a batch, 404 is an empty one. An empty payload is an event.
+    async fn direct_run(&self, stream: &str, query: &Get<'_>, limit: usize) -> Result<Run, BusError> {
+        self.require_connected()?;
+        let body = serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?;
+        // One place for the end marker beside the events.
+        let (to, mut replies) = self.inner.inbox.many(limit + 1);
+        let sent = self.inner.client.publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), to, body.into());
+        let sent = timeout(REQUEST_TIMEOUT, sent).await.map_err(|_| BusError::Disconnected)?;
+        sent.map_err(|error| self.publish_error(&error))?;
+        let mut run = Run::default();
+        loop {
+            let reply = timeout(REQUEST_TIMEOUT, replies.next()).await.map_err(|_| BusError::Timeout)??;
+            let pending = reply.headers.as_ref().and_then(wire::num_pending);
+            match reply.status.map(|status| status.as_u16()) {
+                None => {
+                    run.events.push(wire::direct(reply).ok_or(BusError::Malformed { what: "direct get" })?);
+                }
+                Some(204) => {
+                    run.pending = pending.unwrap_or(0);
+                    return Ok(run);
+                }
+                Some(404) => return Ok(run),
+                Some(503) => return Err(BusError::NoStream),
+                Some(code) => {
+                    let description = reply.description.unwrap_or_default();
+                    return Err(BusError::from_api(u64::from(code), description));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Every way in which the bus says no, named for what the caller does about it.
+
+use crate::stream::StreamName;
+
+/// Why something on the bus did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The first connection failed; temporary.
+    #[error("cannot connect to nats")]
+    Connect(#[source] async_nats::ConnectError),
+    /// No answer in time: it may or may not have happened; temporary.
+    #[error("no answer from jetstream in time, the outcome is unknown")]
+    Timeout,
+    /// Not connected: nothing was sent; temporary.
+    #[error("not connected to nats, nothing was sent")]
+    Disconnected,
+    /// No stream takes this subject, or the stream does not exist or has no leader
+    /// at the moment; temporary.
+    #[error("no stream answers")]
+    NoStream,
+    /// The stream has reached its limit of bytes; temporary, as age frees it.
+    #[error("the stream is full")]
+    StreamFull,
+    /// A batch held an id that the stream already has; nothing of it was stored.
+    #[error("the batch holds an id that is already stored")]
+    Duplicate,
+    /// The expected last sequence is not the last; nothing was stored.
+    #[error("the expected last sequence has been passed")]
+    GuardRefused,
+    /// Too many batches are open on the stream, also after retries; temporary,
+    /// nothing was stored.
+    #[error("too many batches are open on the stream")]
+    BatchBusy,
+    /// The server gave the batch up before its commit (a break of the connection or
+    /// ten idle seconds); temporary, nothing was stored.
+    #[error("the batch was given up by the server, nothing was stored")]
+    BatchAbandoned,
+    /// A batch is empty or too long.
+    #[error("a batch has 1 to {max} events, this one has {events}")]
+    BatchSize {
+        /// Its events.
+        events: usize,
+        /// The most.
+        max: usize,
+    },
+    /// More was asked for in one call than the bus allows.
+    #[error("{field} is {value}, at most {max} are allowed")]
+    Limit {
+        /// What.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The most.
+        max: usize,
+    },
+    /// Headers and payload together are over the server's limit.
+    #[error("headers and payload are over the server's limit of {max} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A header's name or value cannot be sent.
+    #[error("header {name:?} cannot be sent")]
+    Header {
+        /// Its name.
+        name: String,
+    },
+    /// A key cannot be used in a bucket.
+    #[error("key {key:?} is not made of letters, digits and -_=./")]
+    Key {
+        /// The key.
+        key: String,
+    },
+    /// The stream, bucket, message or object does not exist.
+    #[error("not found")]
+    NotFound,
+    /// The key exists already.
+    #[error("the key exists")]
+    Exists,
+    /// The key has another revision.
+    #[error("the key has another revision")]
+    Conflict,
+    /// The stream was deleted and made again, or rolled back, while it was read.
+    #[error("stream {stream} is not the stream it was")]
+    StreamChanged {
+        /// The stream.
+        stream: String,
+    },
+    /// A module's bytes are not those of its digest.
+    #[error("the module's bytes do not match its digest")]
+    Digest,
+    /// An answer that the bus cannot read.
+    #[error("an answer of nats is malformed: {what}")]
+    Malformed {
+        /// Which part of it.
+        what: &'static str,
+    },
+    /// Any other refusal of JetStream.
+    #[error("jetstream refuses: {description} ({code})")]
+    Api {
+        /// JetStream's error code.
+        code: u64,
+        /// Its description.
+        description: String,
+    },
+    /// The object store failed.
+    #[error("object store")]
+    ObjectStore(#[source] async_nats::Error),
+}
+
+/// JetStream error codes that mean "not now": no resources, no leader, not yet
+/// available, the store failed.
+const TEMPORARY_CODES: &[u64] = &[10_008, 10_009, 10_023, 10_028, 10_047, 10_077, 10_118];
+
+impl BusError {
+    /// Names an error of JetStream.
+    pub(super) fn from_api(code: u64, description: String) -> Self {
+        match code {
+            10_071 | 10_164 => Self::GuardRefused,
+            10_201 => Self::Duplicate,
+            10_210 => Self::BatchBusy,
+            10_176 => Self::BatchAbandoned,
+            10_014 | 10_037 | 10_059 => Self::NotFound,
+            10_077 if description.contains("maximum") => Self::StreamFull,
+            code => Self::Api { code, description },
+        }
+    }
+
+    /// A stream name in a [`Self::StreamChanged`].
+    pub(super) fn changed(stream: &str) -> Self {
+        Self::StreamChanged { stream: stream.into() }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn temporary(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Timeout
+            | Self::Disconnected
+            | Self::NoStream
+            | Self::StreamFull
+            | Self::BatchBusy
+            | Self::BatchAbandoned
+            | Self::ObjectStore(_) => true,
+            Self::Api { code, .. } => TEMPORARY_CODES.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for may have happened all the same.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::Timeout | Self::ObjectStore(_) | Self::Malformed { .. })
+    }
+}
+
+/// A stream as the server names it; [`BusError::Malformed`] for a foreign one.
+pub(super) fn stream_name(text: &str) -> Result<StreamName, BusError> {
+    StreamName::parse(text).ok_or(BusError::Malformed { what: "stream" })
+}

@@ -1,0 +1,221 @@
+//! Settings: a type's defaults, then a JSON file, then the environment.
+//!
+//! Owns no state. Knows no service: each has its own settings type and calls
+//! [`load`] once, at start.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Format, Json, Serialized};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// Prefix of every environment variable that is a setting.
+pub const ENV_PREFIX: &str = "EDDYLINE_";
+/// Separates the levels of a nested setting in a variable's name.
+pub const ENV_SEPARATOR: &str = "__";
+/// Variables with the prefix that are no settings: the log filter is read by
+/// [`super::telemetry`] before settings exist.
+const ENV_IGNORED: &[&str] = &["log"];
+
+/// Where NATS listens unless settings say otherwise.
+pub const NATS_URL_DEFAULT: &str = "nats://127.0.0.1:4222";
+
+/// A text that is never printed. Serializing it does write the text, because
+/// [`load`] passes defaults through serde.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself; the caller must not print or store it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redacted")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+/// Accepts numbers and booleans too: a password of digits is still a text.
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret(text.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Secret, E> {
+        Ok(Secret(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Secret, E> {
+        Ok(Secret(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Secret, E> {
+        Ok(Secret(number.to_string()))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Secret, E> {
+        Ok(Secret(flag.to_string()))
+    }
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsSettings {
+    /// One or several addresses separated by commas.
+    pub url: String,
+    /// The service's own NATS user; none connects without authentication.
+    pub user: Option<String>,
+    /// That user's password.
+    pub password: Option<Secret>,
+}
+
+impl Default for NatsSettings {
+    fn default() -> Self {
+        Self { url: NATS_URL_DEFAULT.into(), user: None, password: None }
+    }
+}
+
+/// Why settings were refused; names the file or the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A named file does not exist or cannot be read.
+    #[error("settings file {path} cannot be read")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A setting has the wrong type, is unknown or is missing.
+    #[error("settings: {0}")]
+    Value(#[source] Box<figment::Error>),
+}
+
+/// Reads settings: `T::default()`, overridden by a JSON file, overridden by
+/// `EDDYLINE_*` variables with nested keys joined by `__`
+/// (`EDDYLINE_NATS__URL`).
+///
+/// # Errors
+/// [`SettingsError`] names the file, or the key and what was expected of it.
+pub fn load<T>(file: Option<&Path>) -> Result<T, SettingsError>
+where
+    T: DeserializeOwned + Serialize + Default,
+{
+    let mut figment = Figment::from(Serialized::defaults(T::default()));
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::File { path: path.into(), source })?;
+        figment = figment.merge(Json::string(&text));
+    }
+    figment.merge(Environment).extract().map_err(|error| SettingsError::Value(Box::new(error)))
+}
+
+/// The environment as a layer. figment's own one turns `0012` into the number 12;
+/// this one keeps as text whatever does not survive being read as something else.
+struct Environment;
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variables EDDYLINE_*")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut dict = Dict::new();
+        for (key, text) in Env::prefixed(ENV_PREFIX).split(ENV_SEPARATOR).ignore(ENV_IGNORED).iter() {
+            insert(&mut dict, key.as_str(), faithful(&text));
+        }
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+fn faithful(text: &str) -> Value {
+    let value: Value = text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
+    let back = match &value {
+        Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, number) => number
+            .to_u128()
+            .map(|n| n.to_string())
+            .or_else(|| number.to_i128().map(|n| n.to_string()))
+            .or_else(|| number.to_f64().map(|n| n.to_string()))
+            .unwrap_or_default(),
+        _ => return value,
+    };
+    if back == text { value } else { Value::from(text) }
+}
+
+fn insert(dict: &mut Dict, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            dict.insert(path.into(), value);
+        }
+        Some((head, rest)) => {
+            let entry = dict.entry(head.into()).or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, inner) = entry {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let settings = NatsSettings { password: Some(Secret::new("hunter2")), ..NatsSettings::default() };
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_of_digits_stays_what_it_is() {
+        for text in ["0012", "12", "true", "1.5", "1.50", "1e3", "340282366920938463463374607431768211455000"] {
+            let mut dict = Dict::new();
+            insert(&mut dict, "nats.password", faithful(text));
+            let settings: NatsSettings = Figment::from(Serialized::defaults(NatsSettings::default()))
+                .merge(Serialized::defaults(dict.get("nats").unwrap().clone()))
+                .extract()
+                .unwrap();
+            assert_eq!(settings.password.unwrap().expose(), text);
+        }
+    }
+
+    #[test]
+    fn a_file_overrides_defaults_and_errors_name_the_key() {
+        let dir = std::env::temp_dir().join(format!("eddyline-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("settings.json");
+        std::fs::write(&file, r#"{"url":"nats://h:1"}"#).unwrap();
+        assert_eq!(load::<NatsSettings>(Some(&file)).unwrap().url, "nats://h:1");
+        std::fs::write(&file, r#"{"urll":"nats://h:1"}"#).unwrap();
+        assert!(load::<NatsSettings>(Some(&file)).unwrap_err().to_string().contains("urll"));
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(matches!(load::<NatsSettings>(Some(&file)), Err(SettingsError::File { .. })));
+    }
+}

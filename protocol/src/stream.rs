@@ -1,0 +1,72 @@
+//! The names of streams, buckets and the rules that hold for them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::StoreName;
+
+/// The name of a JetStream stream that Eddyline owns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamName(Box<str>);
+
+impl StreamName {
+    /// Raw input of the store's function namespaces.
+    pub fn ingress(store: &StoreName) -> Self {
+        Self(format!("INGRESS-{store}").into())
+    }
+
+    /// Stored events, checkpoints and dead letters.
+    pub fn events(store: &StoreName) -> Self {
+        Self(format!("EVENTS-{store}").into())
+    }
+
+    /// The longer-kept copy of the dead letters.
+    pub fn rejected(store: &StoreName) -> Self {
+        Self(format!("REJECTED-{store}").into())
+    }
+
+    /// Reads the name of an INGRESS, EVENTS or REJECTED stream.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (prefix, store) = text.split_once('-')?;
+        let known = matches!(prefix, "INGRESS" | "EVENTS" | "REJECTED");
+        (known && StoreName::parse(store).is_ok()).then(|| Self(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The key-value buckets, which are also the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Store and namespace specs, mirror partitions.
+    Config,
+    /// Function specs.
+    Functions,
+    /// Who owns which lane and which shard.
+    Leases,
+}
+
+impl Bucket {
+    /// The bucket's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "CONFIG",
+            Self::Functions => "FUNCTIONS",
+            Self::Leases => "LEASES",
+        }
+    }
+}
+
+/// The object store that holds Wasm modules under their sha-256 digest.
+pub const MODULES: &str = "MODULES";

@@ -1,0 +1,8 @@
+//! Style as a test: what the compiler and Clippy do not check.
+
+mod tidy {
+    mod boundaries;
+    mod protocol_page;
+    mod sizes;
+    mod tree;
+}

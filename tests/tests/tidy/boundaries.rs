@@ -1,0 +1,94 @@
+//! The direction of dependencies, read from the manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tree;
+
+/// What each part may depend on inside the workspace.
+const MAY_USE: [(&str, &[&str]); 13] = [
+    ("protocol", &[]),
+    ("edge", &["protocol"]),
+    ("workers", &["protocol"]),
+    ("bridge", &["protocol"]),
+    ("cli", &["protocol", "edge", "workers", "bridge", "devstack"]),
+    ("devstack", &[]),
+    ("checker", &[]),
+    ("harness", &["protocol", "edge", "workers", "bridge", "cli", "devstack", "checker"]),
+    ("tests", &["protocol", "edge", "workers", "bridge", "cli", "devstack", "checker", "harness"]),
+    ("sdk", &[]),
+    ("document-gate", &["sdk"]),
+    ("document-stats", &["sdk"]),
+    ("probe", &["sdk"]),
+];
+
+/// Libraries that belong to one part; `tests` and `harness` look at the same wires.
+const BELONGS_TO: [(&str, &[&str]); 9] = [
+    ("axum", &["edge"]),
+    ("hyper", &["edge"]),
+    ("tokio-tungstenite", &["edge", "cli", "harness", "tests"]),
+    ("wasmtime", &["workers"]),
+    ("moka", &["workers"]),
+    ("rdkafka", &["bridge", "harness", "tests"]),
+    ("rdkafka-sys", &["bridge"]),
+    ("tonic", &["bridge", "cli", "harness", "tests"]),
+    ("async-nats", &["protocol", "harness", "tests"]),
+];
+
+/// The names of a manifest's dependencies of every kind.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            inside = section.trim_end_matches(']').ends_with("dependencies");
+        } else if let (true, Some((name, _))) = (inside, line.split_once(['=', '.'])) {
+            names.insert(name.trim().trim_matches('"').to_owned());
+        }
+    }
+    names
+}
+
+/// Every member: name and dependencies.
+fn members() -> BTreeMap<String, BTreeSet<String>> {
+    tree::files("toml")
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml"))
+        .map(|path| (path.clone(), tree::read(&path)))
+        .filter(|(_, text)| text.contains("[package]"))
+        .map(|(path, text)| {
+            let name = text.lines().find_map(|l| l.strip_prefix("name = \"")).and_then(|l| l.strip_suffix('"')).expect("a package has a name");
+            let folder = path.parent().and_then(|f| f.file_name()).and_then(|f| f.to_str()).unwrap_or_default();
+            assert_eq!(name, folder, "package and folder share a name");
+            assert!(text.contains("[lints]\nworkspace = true"), "{name} takes the workspace's lints");
+            (name.to_owned(), dependencies(&text))
+        })
+        .collect()
+}
+
+#[test]
+fn parts_depend_in_one_direction() {
+    let members = members();
+    let known: BTreeMap<&str, &[&str]> = MAY_USE.into_iter().collect();
+    for (name, uses) in &members {
+        let allowed = known.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no rule in this test"));
+        for used in uses.iter().filter(|used| known.contains_key(used.as_str())) {
+            assert!(allowed.contains(&used.as_str()), "{name} must not depend on {used}");
+        }
+    }
+    assert_eq!(members.len(), MAY_USE.len(), "every rule has its package");
+}
+
+#[test]
+fn libraries_stay_where_they_belong() {
+    for (name, uses) in members() {
+        for (library, owners) in BELONGS_TO {
+            assert!(!uses.contains(library) || owners.contains(&name.as_str()), "{library} belongs to {owners:?}, not to {name}");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_manifests_sees_every_form() {
+    let manifest = "[dependencies]\na.workspace = true\nb = { path = \"x\" }\n[dev-dependencies]\nc = \"1\"\n[features]\nd = []\n";
+    assert_eq!(dependencies(manifest), ["a", "b", "c"].map(String::from).into());
+}

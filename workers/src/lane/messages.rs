@@ -1,0 +1,200 @@
+//! What a function's verdicts become in EVENTS: outputs, outcome events, dead
+//! letters, checkpoints.
+//!
+//! Owns nothing but the facts that stay the same for a function on a lane. Every
+//! message is a pure function of the input and the verdict, so that any number of
+//! attempts makes the same messages under the same ids.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::checkpoint::Checkpoint;
+use protocol::envelope::{Envelope, HOPS_MAX};
+use protocol::id::{EventId, OutputId};
+use protocol::lane::Lane;
+use protocol::name::Channel;
+use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
+use protocol::position::{Position, Source};
+use protocol::service::bus::{Expect, Outgoing, Stored};
+use protocol::spec::{FunctionSpec, StoreSpec, Trigger};
+use protocol::stream::StreamName;
+use protocol::subject::{Kind, Subject};
+
+use crate::event::Event;
+use crate::host::reply::Emit;
+
+/// Header of a dead letter: the position of the input, `{stream}@{epoch}:{seq}`.
+/// Not `eddy-source`, which an input that is itself an output brings along.
+pub const DEAD_SOURCE: &str = "eddy-dead-source";
+
+/// A function on a lane of a store.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The function.
+    pub spec: Arc<FunctionSpec>,
+    /// The store.
+    pub store: StoreSpec,
+    /// The lane.
+    pub lane: Lane,
+}
+
+/// The end of an input.
+#[derive(Debug)]
+pub enum Settled {
+    /// Done, with these emissions.
+    Ack(Vec<Emit>),
+    /// Filtered out.
+    Drop(String),
+    /// Poison, found at this attempt.
+    Reject(String, u32),
+    /// Its attempts or its time are used up.
+    Dead(String, u32),
+}
+
+impl Scope {
+    /// Whether the function is a gate.
+    pub fn is_gate(&self) -> bool {
+        matches!(self.spec.trigger, Trigger::Gate(_))
+    }
+
+    /// The kind of its inputs.
+    pub fn kind(&self) -> Kind {
+        if self.is_gate() { Kind::In } else { Kind::Ev }
+    }
+
+    /// The stream of its inputs.
+    pub fn stream(&self) -> StreamName {
+        if self.is_gate() { StreamName::ingress(&self.store.name) } else { StreamName::events(&self.store.name) }
+    }
+
+    /// The subjects of its inputs: all of the lane, since a consumer with one
+    /// filter is fast and one with several crawls.
+    pub fn filter(&self) -> Subject {
+        Subject::lane_filter(self.kind(), &self.store.name, self.lane)
+    }
+
+    /// Where its checkpoints go.
+    pub fn checkpoint_subject(&self) -> Subject {
+        Subject::checkpoint(&self.store.name, self.lane, &self.spec.name)
+    }
+
+    /// Whether it handles events of a channel.
+    pub fn handles(&self, channel: &Channel) -> bool {
+        match &self.spec.trigger {
+            Trigger::Gate(namespaces) => namespaces.iter().any(|namespace| namespace.as_str() == channel.namespace()),
+            // Patterns never cover reserved channels.
+            Trigger::Reactive(patterns) => patterns.iter().any(|pattern| pattern.matches(channel)),
+        }
+    }
+
+    /// Whether an event is this function's own output: it must not feed itself.
+    pub fn is_own(&self, event: &Event) -> bool {
+        !self.is_gate() && event.envelope.function.as_ref() == Some(&self.spec.name)
+    }
+
+    /// What is stored for an input, in order.
+    pub fn settle(&self, event: &Event, settled: Settled) -> Vec<Outgoing> {
+        match settled {
+            Settled::Ack(emits) if emits.is_empty() => self.told(event, OutcomeKind::Dropped, String::new()),
+            Settled::Ack(emits) if self.hops(event) > HOPS_MAX => {
+                drop(emits);
+                self.settle(event, Settled::Reject(format!("the event has passed {HOPS_MAX} functions"), 1))
+            }
+            Settled::Ack(emits) => {
+                let outputs = emits.into_iter().enumerate();
+                outputs.map(|(ordinal, emit)| self.output(event, ordinal, emit)).collect()
+            }
+            Settled::Drop(reason) => self.told(event, OutcomeKind::Dropped, reason),
+            Settled::Reject(reason, attempts) => self.buried(event, OutcomeKind::Rejected, reason, attempts),
+            Settled::Dead(reason, attempts) => self.buried(event, OutcomeKind::DeadLettered, reason, attempts),
+        }
+    }
+
+    /// The dead letter of an input, whether or not it can be read as an event.
+    pub fn dead_letter(&self, stored: &Stored, reason: &str, attempts: u32) -> Outgoing {
+        let mut headers = stored.headers.clone();
+        headers.push(dead_letter::SUBJECT, stored.subject.clone());
+        headers.push(dead_letter::REASON, reason);
+        headers.push(dead_letter::ATTEMPTS, attempts.to_string());
+        headers.push(dead_letter::DIGEST, self.spec.digest.as_str());
+        headers.push(DEAD_SOURCE, self.source(stored.seq).to_string());
+        let subject = Subject::dead_letter(&self.store.name, self.lane, &self.spec.name);
+        Outgoing { subject, headers, payload: stored.payload.clone(), msg_id: None, expect: None }
+    }
+
+    /// The message of a checkpoint; `guard` is the sequence of the one before.
+    pub fn checkpoint(&self, checkpoint: &Checkpoint, guard: Option<u64>) -> Outgoing {
+        let payload = serde_json::to_vec(checkpoint).expect("a checkpoint has only names and numbers");
+        let headers = protocol::header::Headers::new();
+        Outgoing { subject: self.checkpoint_subject(), headers, payload: payload.into(), msg_id: None, expect: guard.map(Expect::LastOnSubject) }
+    }
+
+    fn source(&self, seq: u64) -> Source {
+        Source { stream: self.stream(), epoch: self.store.epoch.clone(), seq }
+    }
+
+    /// Functions passed by what this one makes of the event. A gate is on an
+    /// event's way, not behind it, and does not count.
+    fn hops(&self, event: &Event) -> u8 {
+        if self.is_gate() { event.envelope.hops } else { event.envelope.hops.saturating_add(1) }
+    }
+
+    fn output(&self, event: &Event, ordinal: usize, emit: Emit) -> Outgoing {
+        let mut envelope = self.envelope(event, ordinal);
+        envelope.content_type = emit.content_type;
+        envelope.user = emit.headers;
+        self.event(event, &emit.channel, &envelope, emit.data)
+    }
+
+    fn envelope(&self, event: &Event, ordinal: usize) -> Envelope {
+        let source = self.source(event.seq());
+        let ordinal = u32::try_from(ordinal).expect("emissions of one event are limited to hundreds");
+        let id = OutputId { function: self.spec.name.clone(), source: source.clone(), ordinal };
+        Envelope {
+            id: id.to_string(),
+            publisher: event.envelope.publisher.clone(),
+            time: event.envelope.time,
+            content_type: None,
+            source: Some(source),
+            function: Some(self.spec.name.clone()),
+            hops: self.hops(event),
+            traceparent: event.envelope.traceparent.clone(),
+            user: Vec::new(),
+        }
+    }
+
+    fn event(&self, event: &Event, channel: &Channel, envelope: &Envelope, payload: Bytes) -> Outgoing {
+        let lane = Lane::of(&event.tenant, channel, self.store.lanes);
+        let subject = Subject::event(Kind::Ev, &self.store.name, lane, &event.tenant, channel);
+        Outgoing { subject, headers: envelope.to_headers(), payload, msg_id: None, expect: None }
+    }
+
+    fn buried(&self, event: &Event, outcome: OutcomeKind, reason: String, attempts: u32) -> Vec<Outgoing> {
+        let letter = self.dead_letter(&event.stored, &reason, attempts);
+        let mut messages = self.told(event, outcome, reason);
+        messages.push(letter);
+        messages
+    }
+
+    /// What a gate's publisher is told. Events that nobody published (outputs of
+    /// functions) have nobody to tell.
+    fn told(&self, event: &Event, outcome: OutcomeKind, reason: String) -> Vec<Outgoing> {
+        let (true, Some(publisher), Ok(id)) = (self.is_gate(), &event.envelope.publisher, EventId::parse(&event.envelope.id)) else {
+            return Vec::new();
+        };
+        let Stored { seq, time_us, .. } = event.stored;
+        let told = OutcomeEvent {
+            outcome,
+            id: event.envelope.id.clone(),
+            n: id.n,
+            channel: event.channel.to_string(),
+            position: Position { epoch: self.store.epoch.clone(), seq, time: Some(time_us) },
+            function: self.spec.name.to_string(),
+            reason,
+        };
+        let channel = Channel::outcome(&publisher.user, &publisher.client);
+        let data = serde_json::to_vec(&told).expect("an outcome has only texts and numbers");
+        // Inputs with an outcome event have no emissions: its ordinal is the first.
+        vec![self.event(event, &channel, &self.envelope(event, 0), data.into())]
+    }
+}

@@ -1,0 +1,109 @@
+//! How far a function has come on a lane: a position, and the channels that wait
+//! behind it.
+//!
+//! Owns nothing. This is what a checkpoint says, in the shape that the lane's
+//! state machine works with; it must not know how checkpoints are stored.
+
+use std::collections::BTreeMap;
+
+use protocol::checkpoint::{Checkpoint, Parked};
+use protocol::name::{Channel, Tenant};
+use protocol::service::bus::Outgoing;
+
+/// Which channel waits.
+pub type Key = (Tenant, Channel);
+
+/// A channel that waits: its inputs from `seq` on are not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// The first input that is not settled, or where to look for it.
+    pub seq: u64,
+    /// How often that input was tried; 0: it is not known to exist.
+    pub attempts: u32,
+    /// When it was first tried, microseconds since 1970.
+    pub since: u64,
+    /// When to try again, microseconds since 1970.
+    pub due: u64,
+}
+
+impl Waiting {
+    /// The channel's later inputs may go on at once, from this sequence on.
+    pub fn onward(seq: u64, now: u64) -> Self {
+        Self { seq, attempts: 0, since: 0, due: now }
+    }
+
+    /// How often an input of the channel was tried.
+    pub fn attempts_on(&self, seq: u64) -> u32 {
+        if self.seq == seq { self.attempts } else { 0 }
+    }
+}
+
+/// A position and what waits behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Every input up to this sequence is settled, but for those that wait.
+    pub seq: u64,
+    /// That input's store time; 0 when there is none.
+    pub time: u64,
+    /// What waits.
+    pub parked: BTreeMap<Key, Waiting>,
+}
+
+/// One step of progress, with the messages that must be stored together with it.
+#[derive(Debug, Default)]
+pub struct Effect {
+    /// The new position, with its store time.
+    pub at: Option<(u64, u64)>,
+    /// A channel that waits from now on, or (`None`) no longer.
+    pub park: Option<(Key, Option<Waiting>)>,
+    /// Outputs, outcome events, dead letters.
+    pub messages: Vec<Outgoing>,
+}
+
+impl Effect {
+    /// Whether it only moves the position: then it may be committed later.
+    pub fn is_skip(&self) -> bool {
+        self.park.is_none() && self.messages.is_empty()
+    }
+
+    /// Bytes of its messages, without headers.
+    pub fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.payload.len()).sum()
+    }
+}
+
+impl Progress {
+    /// Takes one step.
+    pub fn apply(&mut self, effect: &Effect) {
+        if let Some((seq, time)) = effect.at {
+            (self.seq, self.time) = (seq, time);
+        }
+        match &effect.park {
+            Some((key, Some(waiting))) => {
+                self.parked.insert(key.clone(), *waiting);
+            }
+            Some((key, None)) => {
+                self.parked.remove(key);
+            }
+            None => {}
+        }
+    }
+
+    /// What a checkpoint says.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let parked = checkpoint.parked.iter().map(|parked| {
+            let Parked { seq, attempts, since, due, .. } = *parked;
+            ((parked.tenant.clone(), parked.channel.clone()), Waiting { seq, attempts, since, due })
+        });
+        Self { seq: checkpoint.seq, time: checkpoint.time, parked: parked.collect() }
+    }
+
+    /// The channels that wait, as a checkpoint says it.
+    pub fn to_parked(&self) -> Vec<Parked> {
+        let parked = self.parked.iter().map(|((tenant, channel), waiting)| {
+            let Waiting { seq, attempts, since, due } = *waiting;
+            Parked { tenant: tenant.clone(), channel: channel.clone(), seq, attempts, since, due }
+        });
+        parked.collect()
+    }
+}

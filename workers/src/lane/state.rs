@@ -1,0 +1,398 @@
+//! One function on one lane, as a state machine: events, guests' answers, commits
+//! and time go in, what to do next comes out. It never awaits.
+//!
+//! Owns what waits in the lane, what is being run and, in [`Staging`], what has been
+//! decided. One thing is under way at a time: a run, a read of a parked channel, or a
+//! commit. It must not know NATS, Wasm or clocks.
+//!
+//! Order: inputs of one channel are settled in stream order. A channel whose input
+//! failed is parked: the lane's position moves on past its later inputs, which are
+//! read again, in order, when the channel is due.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use protocol::checkpoint::{Checkpoint, PARKED_MAX};
+use protocol::service::bus::{Outgoing, Stored};
+use protocol::subject::Subject;
+
+use super::messages::{Scope, Settled};
+use super::progress::{Effect, Key, Waiting};
+use super::retry::{self, Next};
+use super::slot::{Slot, Slots};
+use super::staging::{Commit, Staging};
+use super::tally::Tally;
+use crate::event::Event;
+use crate::host::pack::{Item, packed_bytes};
+use crate::host::reply::Handled;
+
+/// Most bytes handed to a guest in one batch, unless one event alone has more.
+pub const RUN_BYTES_MAX: usize = 4 << 20;
+/// Events of a parked channel that are read at a time.
+pub const PARKED_READ_MAX: usize = 64;
+/// Wait before a parked channel is read again of which a lagging server did not
+/// know everything, microseconds.
+const REREAD_US: u64 = 50_000;
+
+/// What to do next. Each but `Wait`, `Halted` and `Done` is answered with the
+/// method that it names.
+#[derive(Debug)]
+pub enum Action {
+    /// Hand these events to the guest, then [`Machine::ran`] or [`Machine::run_failed`].
+    Run(Vec<Item>),
+    /// Store this atomically, the checkpoint last and guarded, then [`Machine::committed`].
+    Commit(Commit),
+    /// Read a channel from one sequence to another, then [`Machine::parked_read`].
+    ReadParked {
+        /// Its subject in the input stream.
+        subject: Subject,
+        /// First sequence.
+        from: u64,
+        /// Last sequence.
+        to: u64,
+    },
+    /// Nothing to do before this time (microseconds since 1970) or, if `hungry`,
+    /// before [`Machine::push`].
+    Wait {
+        /// When something is due.
+        until: Option<u64>,
+        /// Whether events are wanted; otherwise the lane pauses.
+        hungry: bool,
+    },
+    /// The function stopped on this lane, for this reason, until [`Machine::reload`].
+    Halted(String),
+    /// Drained: everything is committed.
+    Done,
+}
+
+#[derive(Debug)]
+enum Flight {
+    Main(Slots),
+    Reading(Key),
+    Parked { key: Key, slots: Slots, complete: bool },
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Settled(Vec<Outgoing>),
+    Wait(Waiting),
+    GaveUp(Vec<Outgoing>),
+    Halt(String),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Machine {
+    scope: Scope,
+    batch_events: usize,
+    staging: Staging,
+    queue: VecDeque<Stored>,
+    flight: Option<Flight>,
+    parked_turn: bool,
+    halted: Option<String>,
+    draining: bool,
+    tally: Tally,
+}
+
+impl Machine {
+    /// Goes on from a checkpoint that is stored under the sequence `guard` and was
+    /// written under the lease revision `lease`.
+    pub fn resume(scope: Scope, checkpoint: &Checkpoint, guard: u64, lease: u64, batch_events: usize) -> Self {
+        Self {
+            scope,
+            batch_events: batch_events.max(1),
+            staging: Staging::resume(checkpoint, guard, lease),
+            queue: VecDeque::new(),
+            flight: None,
+            parked_turn: false,
+            halted: None,
+            draining: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Events of the lane, in order, each once.
+    pub fn push(&mut self, events: Vec<Stored>) {
+        self.queue.extend(events);
+    }
+
+    /// The position up to which everything is settled or parked, committed or not.
+    pub fn position(&self) -> u64 {
+        self.staging.view.seq
+    }
+
+    /// Channels that wait.
+    pub fn parked(&self) -> usize {
+        self.staging.view.parked.len()
+    }
+
+    /// What has happened since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Goes on under another spec of the same function; ends a halt.
+    pub fn reload(&mut self, scope: Scope) {
+        self.scope = scope;
+        self.halted = None;
+    }
+
+    /// Commits what is staged and then is done; what was not run is left.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// What to do next, at this time.
+    pub fn next(&mut self, now: u64) -> Action {
+        assert!(self.flight.is_none() && !self.staging.is_committing(), "the action before has been answered");
+        loop {
+            if self.wants_commit(now) {
+                return Action::Commit(self.staging.commit(&self.scope));
+            }
+            if self.draining {
+                return Action::Done;
+            }
+            if let Some(reason) = &self.halted {
+                return Action::Halted(reason.clone());
+            }
+            let full = self.is_full();
+            let main = !full && !self.queue.is_empty();
+            if let Some(key) = self.due(now)
+                && (self.parked_turn || !main)
+            {
+                self.parked_turn = false;
+                return self.read_parked(key);
+            }
+            if !main {
+                return Action::Wait { until: self.next_due(), hungry: !full };
+            }
+            self.parked_turn = true;
+            let slots = self.form_main();
+            let items = slots.items(|_| 0);
+            if !items.is_empty() {
+                self.flight = Some(Flight::Main(slots));
+                return Action::Run(items);
+            }
+            self.settle_main(slots, Vec::new(), now);
+        }
+    }
+
+    /// What the guest said about the first events of the run.
+    pub fn ran(&mut self, handled: Vec<Handled>, now: u64) {
+        match self.flight.take() {
+            Some(Flight::Main(slots)) => self.settle_main(slots, handled, now),
+            Some(Flight::Parked { key, slots, complete }) => self.settle_parked(key, slots, complete, handled, now),
+            other => panic!("a run is answered while {other:?} is under way"),
+        }
+    }
+
+    /// The guest could not be called; no event is to blame. With a reason the lane
+    /// halts, without one the run comes again.
+    pub fn run_failed(&mut self, halt: Option<String>) {
+        if let Some(Flight::Main(slots)) = self.flight.take() {
+            slots.requeue(&mut self.queue);
+        }
+        self.halted = halt;
+    }
+
+    /// The events of a parked channel within the range that was asked for.
+    /// `complete`: the range has no more of them for certain. What comes back is
+    /// the run that follows, if there is anything to run.
+    pub fn parked_read(&mut self, events: Vec<Stored>, complete: bool, now: u64) -> Option<Action> {
+        let Some(Flight::Reading(key)) = self.flight.take() else { panic!("no parked channel is being read") };
+        let waiting = self.staging.view.parked.get_mut(&key).expect("the channel waits while it is read");
+        if events.is_empty() && !complete {
+            waiting.due = now + REREAD_US;
+            return None;
+        }
+        let suspect = waiting.attempts > 0;
+        if suspect && events.first().is_none_or(|event| event.seq != waiting.seq) {
+            // Retention was faster than the retries.
+            self.tally.lost += 1;
+            *waiting = Waiting::onward(waiting.seq + 1, now);
+        }
+        let mut slots = Slots::default();
+        let mut rest = events.into_iter();
+        // An event that failed before is run alone: it must not cost the others of
+        // its channel a search for the culprit.
+        for event in rest.by_ref().take(if suspect { 1 } else { usize::MAX }) {
+            slots.push(Slot::classify(&self.scope, event, None));
+        }
+        let complete = complete && rest.next().is_none();
+        let items = slots.items(|event| waiting.attempts_on(event.seq()));
+        if items.is_empty() {
+            self.settle_parked(key, slots, complete, Vec::new(), now);
+            return None;
+        }
+        self.flight = Some(Flight::Parked { key, slots, complete });
+        Some(Action::Run(items))
+    }
+
+    /// The commit is stored, its checkpoint under this sequence.
+    pub fn committed(&mut self, seq: u64) {
+        self.staging.committed(seq);
+    }
+
+    fn wants_commit(&self, now: u64) -> bool {
+        if self.staging.is_empty() {
+            return false;
+        }
+        let idle = self.queue.is_empty() || self.is_full();
+        self.draining || self.halted.is_some() || self.staging.is_enough(now) || (idle && self.staging.is_urgent())
+    }
+
+    /// Whether so many channels wait that the lane pauses.
+    fn is_full(&self) -> bool {
+        self.parked() >= PARKED_MAX
+    }
+
+    fn due(&self, now: u64) -> Option<Key> {
+        let due = self.staging.view.parked.iter().filter(|(_, waiting)| waiting.due <= now);
+        due.min_by_key(|(_, waiting)| waiting.due).map(|(key, _)| key.clone())
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        let parked = self.staging.view.parked.values().map(|waiting| waiting.due).min();
+        parked.into_iter().chain(self.staging.due()).min()
+    }
+
+    fn read_parked(&mut self, key: Key) -> Action {
+        let from = self.staging.view.parked[&key].seq;
+        let subject = Subject::event(self.scope.kind(), &self.scope.store.name, self.scope.lane, &key.0, &key.1);
+        self.flight = Some(Flight::Reading(key));
+        Action::ReadParked { subject, from, to: self.staging.view.seq }
+    }
+
+    fn form_main(&mut self) -> Slots {
+        let mut slots = Slots::default();
+        let (mut events, mut bytes) = (0, 0);
+        while events < self.batch_events
+            && let Some(stored) = self.queue.pop_front()
+        {
+            let slot = Slot::classify(&self.scope, stored, Some(&self.staging.view.parked));
+            if let Slot::Handle(event) = &slot {
+                bytes += packed_bytes(event);
+                if events > 0 && bytes > RUN_BYTES_MAX {
+                    self.queue.push_front(slot.into_stored());
+                    break;
+                }
+                events += 1;
+            }
+            slots.push(slot);
+        }
+        slots
+    }
+
+    fn settle_main(&mut self, mut slots: Slots, handled: Vec<Handled>, now: u64) {
+        let mut handled = handled.into_iter();
+        while let Some(slot) = slots.pop() {
+            let at = Some(slot.at());
+            let parked = slot.key().is_some_and(|key| self.staging.view.parked.contains_key(&key));
+            let event = match slot {
+                Slot::Handle(event) => event,
+                slot => {
+                    let messages = if parked { Vec::new() } else { self.bury(&slot) };
+                    self.stage(Effect { at, park: None, messages }, now);
+                    continue;
+                }
+            };
+            let Some(outcome) = handled.next() else {
+                return slots.requeue_with(event, &mut self.queue);
+            };
+            if parked {
+                self.stage(Effect { at, ..Effect::default() }, now);
+                continue;
+            }
+            let key = (event.tenant.clone(), event.channel.clone());
+            match self.judge(&event, outcome, None, now) {
+                Verdict::Settled(messages) => self.stage(Effect { at, park: None, messages }, now),
+                // The lane pauses here until a channel comes free.
+                Verdict::Wait(_) if self.is_full() => return slots.requeue_with(event, &mut self.queue),
+                Verdict::Wait(waiting) => self.stage(Effect { at, park: Some((key, Some(waiting))), messages: Vec::new() }, now),
+                Verdict::GaveUp(messages) => {
+                    self.stage(Effect { at, park: None, messages }, now);
+                    // What the guest said of later events of the channel counted on this one.
+                    if slots.has(&key) {
+                        return slots.requeue(&mut self.queue);
+                    }
+                }
+                Verdict::Halt(reason) => {
+                    self.halted = Some(reason);
+                    return slots.requeue_with(event, &mut self.queue);
+                }
+            }
+        }
+    }
+
+    fn settle_parked(&mut self, key: Key, mut slots: Slots, complete: bool, handled: Vec<Handled>, now: u64) {
+        let mut handled = handled.into_iter();
+        let mut waiting = self.staging.view.parked[&key];
+        while let Some(slot) = slots.pop() {
+            let onward = Waiting::onward(slot.at().0 + 1, now);
+            let event = match slot {
+                Slot::Handle(event) => event,
+                slot => {
+                    let messages = self.bury(&slot);
+                    waiting = onward;
+                    self.stage_parked(&key, waiting, messages, now);
+                    continue;
+                }
+            };
+            let Some(outcome) = handled.next() else { return };
+            match self.judge(&event, outcome, Some(waiting), now) {
+                Verdict::Settled(messages) => {
+                    waiting = onward;
+                    self.stage_parked(&key, waiting, messages, now);
+                }
+                Verdict::GaveUp(messages) => return self.stage_parked(&key, onward, messages, now),
+                Verdict::Wait(again) => return self.stage_parked(&key, again, Vec::new(), now),
+                Verdict::Halt(reason) => {
+                    self.halted = Some(reason);
+                    return;
+                }
+            }
+        }
+        if complete {
+            self.stage(Effect { at: None, park: Some((key, None)), messages: Vec::new() }, now);
+        }
+    }
+
+    fn stage_parked(&mut self, key: &Key, waiting: Waiting, messages: Vec<Outgoing>, now: u64) {
+        self.stage(Effect { at: None, park: Some((key.clone(), Some(waiting))), messages }, now);
+    }
+
+    /// The dead letter of a slot that cannot be handed to a guest.
+    fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
+        match slot {
+            Slot::Foreign { stored, reason, .. } => {
+                self.tally.dead += 1;
+                vec![self.scope.dead_letter(stored, reason, 1)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn judge(&mut self, event: &Arc<Event>, handled: Handled, before: Option<Waiting>, now: u64) -> Verdict {
+        let attempt = before.map_or(0, |waiting| waiting.attempts_on(event.seq())) + 1;
+        self.tally.count(&handled);
+        let (wish_ms, reason) = match handled {
+            Handled::Ack(emits) => return Verdict::Settled(self.scope.settle(event, Settled::Ack(emits))),
+            Handled::Drop(reason) => return Verdict::Settled(self.scope.settle(event, Settled::Drop(reason))),
+            Handled::Reject(reason) => return Verdict::Settled(self.scope.settle(event, Settled::Reject(reason, attempt))),
+            Handled::Halt(reason) => return Verdict::Halt(reason),
+            Handled::Retry { delay_ms, reason } => (delay_ms, reason),
+            Handled::Fault(fault) => (0, crate::host::reply::cut_reason(fault.to_string().as_bytes())),
+        };
+        match retry::next(&self.scope.spec.limits, event.seq(), before, wish_ms, now) {
+            Next::Again(waiting) => Verdict::Wait(waiting),
+            Next::GiveUp { attempts } => {
+                self.tally.dead += 1;
+                Verdict::GaveUp(self.scope.settle(event, Settled::Dead(reason, attempts)))
+            }
+        }
+    }
+
+    fn stage(&mut self, effect: Effect, now: u64) {
+        self.staging.stage(effect, now);
+    }
+}
