@@ -1,1 +1,29 @@
-//! placeholder
+//! The bridge: mirrors JetStream streams into Kafka exactly once, and replays them
+//! over gRPC.
+//!
+//! - [`config`]: settings
+//! - `bridge`: starting and stopping; [`start`] and [`Bridge`]
+//! - `mirror`: streams into Kafka
+//! - `replay`: Kafka, spliced into JetStream, to gRPC clients
+//! - `kafka`: clients, topics, watermarks, the transactional producer
+//! - [`client`]: a typed client of the gRPC service
+//! - [`status`]: how far the mirror is
+//!
+//! The mirror's state is in Kafka, in each transaction; ownership is a lease in
+//! NATS. A bridge process may be killed at any time. It must not know the edge, the
+//! workers, or anything inside an event's payload.
+
+mod bridge;
+pub mod client;
+pub mod config;
+mod error;
+mod kafka;
+mod metrics;
+mod mirror;
+pub mod proto;
+mod replay;
+pub mod status;
+
+pub use bridge::{Bridge, start};
+pub use config::BridgeConfig;
+pub use error::BridgeError;

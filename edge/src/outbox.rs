@@ -72,11 +72,6 @@ impl Outbox {
         self.frames.clear();
     }
 
-    /// Bytes that wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Whether a paused subscription may go on.
     pub fn has_room(&self) -> bool {
         self.bytes <= self.limit / 2
@@ -142,7 +137,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Event(size) => {
-                        let before = outbox.bytes();
+                        let before = outbox.bytes;
                         let fits = outbox.try_push(vec![0; size].into()).is_ok();
                         prop_assert_eq!(fits, before == 0 || before + size <= 120);
                     }
@@ -162,7 +157,7 @@ mod tests {
                     Step::Discard => outbox.discard(),
                 }
                 let waiting: usize = outbox.frames.iter().chain(&out).map(Bytes::len).sum();
-                prop_assert_eq!(outbox.bytes(), waiting);
+                prop_assert_eq!(outbox.bytes, waiting);
             }
         }
     }

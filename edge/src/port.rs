@@ -226,11 +226,6 @@ impl Port {
         self.state.lock().outbox.discard();
     }
 
-    /// Bytes that wait.
-    pub fn bytes(&self) -> usize {
-        self.state.lock().outbox.bytes()
-    }
-
     /// Whether commands should wait.
     pub fn is_over(&self) -> bool {
         self.state.lock().outbox.is_over()

@@ -27,8 +27,12 @@ pub struct Event {
 /// [`SubjectError`] when the subject is not that of an event.
 pub fn address(stored: &Stored) -> Result<(Tenant, Channel), SubjectError> {
     match Parsed::parse(&stored.subject)? {
-        Parsed::Event { tenant, channel, .. } => Ok((tenant, channel)),
-        _ => Err(SubjectError::Foreign { subject: stored.subject.clone() }),
+        Parsed::Event {
+            tenant, channel, ..
+        } => Ok((tenant, channel)),
+        _ => Err(SubjectError::Foreign {
+            subject: stored.subject.clone(),
+        }),
     }
 }
 
@@ -37,9 +41,18 @@ impl Event {
     ///
     /// # Errors
     /// The event itself, and what is wrong with its headers.
-    pub fn read(tenant: Tenant, channel: Channel, stored: Stored) -> Result<Self, Box<(Stored, EnvelopeError)>> {
+    pub fn read(
+        tenant: Tenant,
+        channel: Channel,
+        stored: Stored,
+    ) -> Result<Self, Box<(Stored, EnvelopeError)>> {
         match Envelope::from_headers(&stored.headers) {
-            Ok(envelope) => Ok(Self { tenant, channel, envelope, stored }),
+            Ok(envelope) => Ok(Self {
+                tenant,
+                channel,
+                envelope,
+                stored,
+            }),
             Err(error) => Err(Box::new((stored, error))),
         }
     }

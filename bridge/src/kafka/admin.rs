@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::context::Quiet;
 use super::settings;
 use super::watermark::{ObserveError, Observer};
 use crate::config::KafkaConfig;
@@ -45,7 +45,7 @@ pub enum TopicError {
 
 /// Makes topics and looks at them.
 pub(crate) struct Admin {
-    client: AdminClient<DefaultClientContext>,
+    client: AdminClient<Quiet>,
     observer: Arc<Observer>,
     kafka: KafkaConfig,
 }
@@ -57,7 +57,7 @@ impl Admin {
     /// A setting that librdkafka refuses.
     pub(crate) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         let observer = Arc::new(Observer::new(kafka)?);
-        Ok(Self { client: settings::admin(kafka).create()?, observer, kafka: kafka.clone() })
+        Ok(Self { client: settings::admin(kafka).create_with_context(Quiet)?, observer, kafka: kafka.clone() })
     }
 
     /// Looks at topics.

@@ -78,6 +78,14 @@ pub(crate) fn reader(kafka: &KafkaConfig, group: &str, isolation: Isolation) -> 
     config
 }
 
+/// Settings of a reader of committed records that stops at the end it finds: a
+/// broker tells the end only when it has waited for more.
+pub(crate) fn bounded_reader(kafka: &KafkaConfig, group: &str) -> ClientConfig {
+    let mut config = reader(kafka, group, Isolation::Committed);
+    config.set("fetch.wait.max.ms", "10");
+    config
+}
+
 /// Settings of a client that looks at topics and watermarks; it reads no records.
 pub(crate) fn observer(kafka: &KafkaConfig, isolation: Isolation) -> ClientConfig {
     let mut config = reader(kafka, "", isolation);

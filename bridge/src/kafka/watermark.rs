@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::context::{Quiet, Reader};
 use super::settings::{self, Isolation};
 use crate::config::KafkaConfig;
 
@@ -51,8 +52,8 @@ pub(crate) struct Watermarks {
 
 /// Looks at topics.
 pub(crate) struct Observer {
-    all: BaseConsumer,
-    committed: BaseConsumer,
+    all: Reader,
+    committed: Reader,
 }
 
 impl Observer {
@@ -62,8 +63,8 @@ impl Observer {
     /// A setting that librdkafka refuses.
     pub(crate) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         Ok(Self {
-            all: settings::observer(kafka, Isolation::Uncommitted).create()?,
-            committed: settings::observer(kafka, Isolation::Committed).create()?,
+            all: settings::observer(kafka, Isolation::Uncommitted).create_with_context(Quiet)?,
+            committed: settings::observer(kafka, Isolation::Committed).create_with_context(Quiet)?,
         })
     }
 

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use protocol::record::Progress;
 use protocol::stream::StreamName;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
+use crate::kafka::context::{Quiet, Reader};
 use crate::kafka::settings::{self, Isolation};
 use crate::kafka::watermark::{ObserveError, Observer};
 
@@ -68,7 +69,7 @@ pub(crate) fn read(kafka: &KafkaConfig, observer: &Observer, topic: &str, partit
     if marks.low >= marks.high {
         return Ok(None);
     }
-    let consumer: BaseConsumer = settings::reader(kafka, "eddyline-progress", Isolation::Committed).create().map_err(failed)?;
+    let consumer: Reader = settings::bounded_reader(kafka, "eddyline-progress").create_with_context(Quiet).map_err(failed)?;
     assign(&consumer, topic, [(partition, Offset::Offset(marks.low))]).map_err(failed)?;
     let deadline = Instant::now() + READ_DEADLINE;
     let mut last = None;
@@ -107,7 +108,7 @@ pub(crate) fn tail(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i
 
 fn tail_once(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, stop: &dyn Fn() -> bool, tell: &mut impl FnMut(Progress)) -> Result<(), ProgressError> {
     let failed = |source| ProgressError::Read { topic: topic.into(), source };
-    let consumer: BaseConsumer = settings::reader(kafka, "eddyline-progress-tail", Isolation::Committed).create().map_err(failed)?;
+    let consumer: Reader = settings::reader(kafka, "eddyline-progress-tail", Isolation::Committed).create_with_context(Quiet).map_err(failed)?;
     assign(&consumer, topic, of.values().map(|partition| (*partition, Offset::Beginning))).map_err(failed)?;
     while !stop() {
         match consumer.poll(POLL_INTERVAL) {
@@ -125,7 +126,7 @@ fn tail_once(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, s
     Ok(())
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, offsets: impl IntoIterator<Item = (i32, Offset)>) -> Result<(), KafkaError> {
+fn assign(consumer: &Reader, topic: &str, offsets: impl IntoIterator<Item = (i32, Offset)>) -> Result<(), KafkaError> {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
         list.add_partition_offset(topic, partition, offset)?;

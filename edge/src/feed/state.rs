@@ -141,15 +141,17 @@ impl<E: Link + Clone> FeedState<E> {
 
     /// A part of the missing range was read.
     pub fn repaired(&mut self, repaired: Repaired<E>, out: &mut Vec<Output<E>>) {
-        if let Some((from, to)) = repaired.gap {
-            out.push(Output::Gap { from, to });
-            self.reach(to);
-            self.ring.restart(self.chain);
-        }
+        let mut gap = repaired.gap;
         for event in repaired.events {
+            if let Some((from, to)) = gap.take_if(|(_, to)| event.seq() > *to) {
+                self.lose(from, to, out);
+            }
             if event.seq() > self.chain {
                 self.relay(event, out);
             }
+        }
+        if let Some((from, to)) = gap {
+            self.lose(from, to, out);
         }
         self.reach(repaired.through);
         if self.repair.is_some_and(|to| self.chain >= to) {
@@ -159,6 +161,12 @@ impl<E: Link + Clone> FeedState<E> {
                 self.delivery(event, out);
             }
         }
+    }
+
+    fn lose(&mut self, from: u64, to: u64, out: &mut Vec<Output<E>>) {
+        out.push(Output::Gap { from, to });
+        self.reach(to);
+        self.ring.restart(self.chain);
     }
 
     /// The stream's last event on the channel was `last` when its last of all was
@@ -188,6 +196,12 @@ impl<E: Link + Clone> FeedState<E> {
     /// Every event after `at` that was relayed; `None` if only the stream has them.
     pub fn since(&self, at: u64) -> Option<Vec<E>> {
         if at >= self.chain { Some(Vec::new()) } else { self.ring.since(at) }
+    }
+
+    /// Whether everything on the channel after `at` and up to `to` is known here, even
+    /// if the stream no longer keeps it.
+    pub fn vouches(&self, at: u64, to: u64) -> bool {
+        self.since(at).is_some() && self.quiet >= to
     }
 
     /// How many held events were dropped since the last call.

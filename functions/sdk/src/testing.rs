@@ -120,7 +120,6 @@ impl<W: Worker> Runner<W> {
     /// # Panics
     ///
     /// As [`run`](Self::run).
-    #[must_use]
     pub fn run_one(&self, input: Input) -> (Outcome, Vec<Output>) {
         let handled = self
             .run(&[input])

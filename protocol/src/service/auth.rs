@@ -59,7 +59,9 @@ impl Scopes {
         let mut scopes = Vec::with_capacity(texts.len());
         for text in texts {
             let text = text.as_ref();
-            let wrong = || AuthError::Scope { scope: text.chars().take(100).collect() };
+            let wrong = || AuthError::Scope {
+                scope: text.chars().take(100).collect(),
+            };
             let (action, pattern) = text.split_once(':').ok_or_else(wrong)?;
             let pattern = ChannelPattern::parse(pattern).map_err(|_| wrong())?;
             scopes.extend(Action::parse(action).map(|action| (action, pattern)));
@@ -69,7 +71,9 @@ impl Scopes {
 
     /// Whether the action is allowed on the channel.
     pub fn allows(&self, action: Action, channel: &Channel) -> bool {
-        self.0.iter().any(|(granted, pattern)| *granted == action && pattern.matches(channel))
+        self.0
+            .iter()
+            .any(|(granted, pattern)| *granted == action && pattern.matches(channel))
     }
 }
 
@@ -154,7 +158,9 @@ impl Authenticator {
     pub fn new(secret: &Secret) -> Result<Self, AuthError> {
         let secret = secret.expose().as_bytes();
         if secret.len() < SECRET_BYTES_MIN {
-            return Err(AuthError::ShortSecret { bytes: secret.len() });
+            return Err(AuthError::ShortSecret {
+                bytes: secret.len(),
+            });
         }
         // Another crate of the process may have chosen a provider before; any will do.
         let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
@@ -162,7 +168,11 @@ impl Authenticator {
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_aud = false;
         validation.set_required_spec_claims(&["exp", "sub"]);
-        Ok(Self { decoding: DecodingKey::from_secret(secret), encoding: EncodingKey::from_secret(secret), validation })
+        Ok(Self {
+            decoding: DecodingKey::from_secret(secret),
+            encoding: EncodingKey::from_secret(secret),
+            validation,
+        })
     }
 
     /// Checks a token and reads who it is for.
@@ -173,22 +183,29 @@ impl Authenticator {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::TooLong);
         }
-        let claims = decode::<Claims>(token, &self.decoding, &self.validation).map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::ExpiredSignature => AuthError::Expired,
-            _ => AuthError::Invalid,
-        })?;
+        let claims = decode::<Claims>(token, &self.decoding, &self.validation).map_err(
+            |error| match error.kind() {
+                jsonwebtoken::errors::ErrorKind::ExpiredSignature => AuthError::Expired,
+                _ => AuthError::Invalid,
+            },
+        )?;
         let claims = claims.claims;
         Ok(Identity {
-            tenant: Tenant::parse(&claims.tenant).map_err(|_| AuthError::Name { claim: "tenant" })?,
+            tenant: Tenant::parse(&claims.tenant)
+                .map_err(|_| AuthError::Name { claim: "tenant" })?,
             user: User::parse(&claims.sub).map_err(|_| AuthError::Name { claim: "sub" })?,
-            expires_at: UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp)).ok_or(AuthError::Invalid)?,
+            expires_at: UNIX_EPOCH
+                .checked_add(Duration::from_secs(claims.exp))
+                .ok_or(AuthError::Invalid)?,
             scopes: Scopes::parse(&claims.scopes)?,
         })
     }
 
     /// Makes a token that is valid from now for `ttl`.
     pub fn mint(&self, tenant: &Tenant, user: &User, scopes: &[&str], ttl: Duration) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let claims = Claims {
             sub: user.as_str().into(),
             tenant: tenant.as_str().into(),
@@ -196,7 +213,8 @@ impl Authenticator {
             iat: now.as_secs(),
             scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
         };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).expect("claims of plain texts and numbers encode")
+        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+            .expect("claims of plain texts and numbers encode")
     }
 }
 
@@ -215,12 +233,21 @@ mod tests {
 
     #[test]
     fn a_minted_token_says_who_and_what() {
-        let identity = authenticator().verify(&mint(&["publish:doc.>", "subscribe:*.a", "presence:>"])).unwrap();
+        let identity = authenticator()
+            .verify(&mint(&["publish:doc.>", "subscribe:*.a", "presence:>"]))
+            .unwrap();
         let channel = |text| Channel::parse(text).unwrap();
-        assert_eq!((identity.tenant.as_str(), identity.user.as_str()), ("acme", "ann"));
+        assert_eq!(
+            (identity.tenant.as_str(), identity.user.as_str()),
+            ("acme", "ann")
+        );
         assert!(identity.scopes.allows(Action::Publish, &channel("doc.a")));
         assert!(!identity.scopes.allows(Action::Publish, &channel("chat.a")));
-        assert!(identity.scopes.allows(Action::Subscribe, &channel("chat.a")));
+        assert!(
+            identity
+                .scopes
+                .allows(Action::Subscribe, &channel("chat.a"))
+        );
         assert!(!identity.scopes.allows(Action::Replay, &channel("doc.a")));
         assert!(identity.expires_at > SystemTime::now());
     }
@@ -228,7 +255,10 @@ mod tests {
     #[test]
     fn the_secret_within_and_beyond_its_limit() {
         assert!(Authenticator::new(&Secret::new("s".repeat(32))).is_ok());
-        assert_eq!(Authenticator::new(&Secret::new("s".repeat(31))).unwrap_err(), AuthError::ShortSecret { bytes: 31 });
+        assert_eq!(
+            Authenticator::new(&Secret::new("s".repeat(31))).unwrap_err(),
+            AuthError::ShortSecret { bytes: 31 }
+        );
     }
 
     #[test]
@@ -236,17 +266,45 @@ mod tests {
         let auth = authenticator();
         let other = Authenticator::new(&Secret::new("x".repeat(32))).unwrap();
         assert_eq!(other.verify(&mint(&[])), Err(AuthError::Invalid));
-        let claims = Claims { sub: "ann".into(), tenant: "acme".into(), exp: 1, iat: 0, scopes: Vec::new() };
+        let claims = Claims {
+            sub: "ann".into(),
+            tenant: "acme".into(),
+            exp: 1,
+            iat: 0,
+            scopes: Vec::new(),
+        };
         let expired = encode(&Header::new(Algorithm::HS256), &claims, &auth.encoding).unwrap();
         assert_eq!(auth.verify(&expired), Err(AuthError::Expired));
-        let hs512 = encode(&Header::new(Algorithm::HS512), &Claims { exp: u64::from(u32::MAX), ..claims }, &auth.encoding);
+        let hs512 = encode(
+            &Header::new(Algorithm::HS512),
+            &Claims {
+                exp: u64::from(u32::MAX),
+                ..claims
+            },
+            &auth.encoding,
+        );
         assert_eq!(auth.verify(&hs512.unwrap()), Err(AuthError::Invalid));
-        assert_eq!(auth.verify(&"a".repeat(TOKEN_BYTES_MAX + 1)), Err(AuthError::TooLong));
-        assert_eq!(auth.verify("eyJhbGciOiJub25lIn0.e30."), Err(AuthError::Invalid));
-        assert!(matches!(auth.verify(&mint(&["publish"])), Err(AuthError::Scope { .. })));
-        assert!(matches!(auth.verify(&mint(&["publish:a.>.b"])), Err(AuthError::Scope { .. })));
+        assert_eq!(
+            auth.verify(&"a".repeat(TOKEN_BYTES_MAX + 1)),
+            Err(AuthError::TooLong)
+        );
+        assert_eq!(
+            auth.verify("eyJhbGciOiJub25lIn0.e30."),
+            Err(AuthError::Invalid)
+        );
+        assert!(matches!(
+            auth.verify(&mint(&["publish"])),
+            Err(AuthError::Scope { .. })
+        ));
+        assert!(matches!(
+            auth.verify(&mint(&["publish:a.>.b"])),
+            Err(AuthError::Scope { .. })
+        ));
         let most = vec!["publish:a"; SCOPES_MAX];
         assert!(auth.verify(&mint(&most)).is_ok());
-        assert_eq!(auth.verify(&mint(&[most.as_slice(), &["publish:a"]].concat())), Err(AuthError::TooManyScopes));
+        assert_eq!(
+            auth.verify(&mint(&[most.as_slice(), &["publish:a"]].concat())),
+            Err(AuthError::TooManyScopes)
+        );
     }
 }

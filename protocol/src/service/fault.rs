@@ -42,7 +42,11 @@ impl Faults {
     /// # Errors
     /// [`FaultError::Release`] for any other.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
-        if text.trim().is_empty() { Ok(Self {}) } else { Err(FaultError::Release) }
+        if text.trim().is_empty() {
+            Ok(Self {})
+        } else {
+            Err(FaultError::Release)
+        }
     }
 
     /// Always false.
@@ -91,9 +95,15 @@ impl Faults {
     /// # Errors
     /// [`FaultError::Syntax`] names the rule.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
-        let rules = text.split(',').map(str::trim).filter(|rule| !rule.is_empty());
-        let rules = rules.map(|rule| parse_rule(rule).ok_or_else(|| FaultError::Syntax { rule: rule.into() }));
-        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+        let rules = text
+            .split(',')
+            .map(str::trim)
+            .filter(|rule| !rule.is_empty());
+        let rules = rules
+            .map(|rule| parse_rule(rule).ok_or_else(|| FaultError::Syntax { rule: rule.into() }));
+        Ok(Self {
+            rules: rules.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Counts a hit of a point and does what is due: `kill` and `pause` act on the
@@ -154,18 +164,26 @@ fn parse_rule(rule: &str) -> Option<Rule> {
         let percent: f64 = percent.parse().ok().filter(|p| (0.0..=100.0).contains(p))?;
         When::Share((percent * 10_000.0).round() as u64, seed.parse().ok()?)
     };
-    (!point.is_empty()).then(|| Rule { point: point.into(), action, when, hits: AtomicU64::new(0) })
+    (!point.is_empty()).then(|| Rule {
+        point: point.into(),
+        action,
+        when,
+        hits: AtomicU64::new(0),
+    })
 }
 
 #[cfg(debug_assertions)]
 mod signal {
-    /// Sends a signal to this process and, for one that ends or stops it, does not
-    /// return before it has acted.
-    #[allow(unsafe_code, reason = "there is no safe way to send oneself SIGKILL or SIGSTOP")]
+    /// Sends a signal to the calling thread, so that it has acted when this returns:
+    /// SIGKILL ends, SIGSTOP stops the whole process all the same.
+    #[allow(
+        unsafe_code,
+        reason = "there is no safe way to send oneself SIGKILL or SIGSTOP"
+    )]
     pub(super) fn raise(signal: libc::c_int) {
-        // SAFETY: getpid and kill take and return plain integers.
+        // SAFETY: raise takes and returns plain integers.
         unsafe {
-            libc::kill(libc::getpid(), signal);
+            libc::raise(signal);
         }
     }
 }
@@ -178,8 +196,14 @@ mod tests {
     fn counts_are_per_rule_and_shared_by_clones() {
         let faults = Faults::parse("a=skip@2, b=skip@2+").unwrap();
         let clone = faults.clone();
-        assert_eq!([faults.hit("a"), clone.hit("a"), faults.hit("a")], [false, true, false]);
-        assert_eq!([faults.hit("b"), clone.hit("b"), faults.hit("b")], [false, true, true]);
+        assert_eq!(
+            [faults.hit("a"), clone.hit("a"), faults.hit("a")],
+            [false, true, false]
+        );
+        assert_eq!(
+            [faults.hit("b"), clone.hit("b"), faults.hit("b")],
+            [false, true, true]
+        );
         assert!(!faults.hit("c"));
     }
 
@@ -198,8 +222,19 @@ mod tests {
     #[test]
     fn syntax_is_checked() {
         assert!(Faults::parse("").is_ok());
-        for text in ["a", "a=skip", "a=skip@0", "a=jump@1", "=skip@1", "a=skip%101/1", "a=skip%5"] {
-            assert_eq!(Faults::parse(text).unwrap_err(), FaultError::Syntax { rule: text.into() });
+        for text in [
+            "a",
+            "a=skip",
+            "a=skip@0",
+            "a=jump@1",
+            "=skip@1",
+            "a=skip%101/1",
+            "a=skip%5",
+        ] {
+            assert_eq!(
+                Faults::parse(text).unwrap_err(),
+                FaultError::Syntax { rule: text.into() }
+            );
         }
     }
 }

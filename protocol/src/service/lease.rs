@@ -54,7 +54,11 @@ impl Lease {
     /// Those of the bus. After [`BusError::Timeout`] the lease may have been taken for
     /// nobody; it ends by itself.
     pub async fn acquire(kv: &Kv, key: &str, owner: &str) -> Result<Option<Self>, BusError> {
-        let ttl = if kv.max_age().is_zero() { TTL_FALLBACK } else { kv.max_age() };
+        let ttl = if kv.max_age().is_zero() {
+            TTL_FALLBACK
+        } else {
+            kv.max_age()
+        };
         // The second part makes this acquisition's entry different from any other.
         let value = Bytes::from(format!("{owner}#{:016x}", rand::rng().random::<u64>()));
         let before = Instant::now();
@@ -64,7 +68,15 @@ impl Lease {
             Err(error) => return Err(error),
         };
         let deadline = before + ttl;
-        Ok(Some(Self { kv: kv.clone(), key: key.into(), value, acquired, current: acquired, ttl, deadline }))
+        Ok(Some(Self {
+            kv: kv.clone(),
+            key: key.into(),
+            value,
+            acquired,
+            current: acquired,
+            ttl,
+            deadline,
+        }))
     }
 
     /// Who holds a lease now, as it called itself.
@@ -75,7 +87,8 @@ impl Lease {
         let entry = kv.get(key).await?;
         Ok(entry.map(|(value, _)| {
             let text = String::from_utf8_lossy(&value).into_owned();
-            text.rsplit_once('#').map_or(text.clone(), |(owner, _)| owner.into())
+            text.rsplit_once('#')
+                .map_or(text.clone(), |(owner, _)| owner.into())
         }))
     }
 
@@ -192,7 +205,11 @@ impl Kept {
 pub fn keep(lease: Lease, stop: Shutdown) -> Kept {
     let (lost, lost_watch) = watch::channel(None);
     let (deadline, deadline_watch) = watch::channel(lease.deadline);
-    let kept = Kept { revision: lease.revision(), lost: lost_watch, deadline: deadline_watch };
+    let kept = Kept {
+        revision: lease.revision(),
+        lost: lost_watch,
+        deadline: deadline_watch,
+    };
     tokio::spawn(async move {
         let mut lease = lease;
         loop {

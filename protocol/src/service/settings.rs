@@ -98,7 +98,11 @@ pub struct NatsSettings {
 
 impl Default for NatsSettings {
     fn default() -> Self {
-        Self { url: NATS_URL_DEFAULT.into(), user: None, password: None }
+        Self {
+            url: NATS_URL_DEFAULT.into(),
+            user: None,
+            password: None,
+        }
     }
 }
 
@@ -130,10 +134,16 @@ where
 {
     let mut figment = Figment::from(Serialized::defaults(T::default()));
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::File { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::File {
+            path: path.into(),
+            source,
+        })?;
         figment = figment.merge(Json::string(&text));
     }
-    figment.merge(Environment).extract().map_err(|error| SettingsError::Value(Box::new(error)))
+    figment
+        .merge(Environment)
+        .extract()
+        .map_err(|error| SettingsError::Value(Box::new(error)))
 }
 
 /// The environment as a layer. figment's own one turns `0012` into the number 12;
@@ -147,7 +157,11 @@ impl Provider for Environment {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let mut dict = Dict::new();
-        for (key, text) in Env::prefixed(ENV_PREFIX).split(ENV_SEPARATOR).ignore(ENV_IGNORED).iter() {
+        for (key, text) in Env::prefixed(ENV_PREFIX)
+            .split(ENV_SEPARATOR)
+            .ignore(ENV_IGNORED)
+            .iter()
+        {
             insert(&mut dict, key.as_str(), faithful(&text));
         }
         Ok(Profile::Default.collect(dict))
@@ -155,7 +169,9 @@ impl Provider for Environment {
 }
 
 fn faithful(text: &str) -> Value {
-    let value: Value = text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
+    let value: Value = text
+        .parse()
+        .unwrap_or_else(|never: std::convert::Infallible| match never {});
     let back = match &value {
         Value::Bool(_, flag) => flag.to_string(),
         Value::Num(_, number) => number
@@ -166,7 +182,11 @@ fn faithful(text: &str) -> Value {
             .unwrap_or_default(),
         _ => return value,
     };
-    if back == text { value } else { Value::from(text) }
+    if back == text {
+        value
+    } else {
+        Value::from(text)
+    }
 }
 
 fn insert(dict: &mut Dict, path: &str, value: Value) {
@@ -175,7 +195,9 @@ fn insert(dict: &mut Dict, path: &str, value: Value) {
             dict.insert(path.into(), value);
         }
         Some((head, rest)) => {
-            let entry = dict.entry(head.into()).or_insert_with(|| Value::from(Dict::new()));
+            let entry = dict
+                .entry(head.into())
+                .or_insert_with(|| Value::from(Dict::new()));
             if let Value::Dict(_, inner) = entry {
                 insert(inner, rest, value);
             }
@@ -189,19 +211,31 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let settings = NatsSettings { password: Some(Secret::new("hunter2")), ..NatsSettings::default() };
+        let settings = NatsSettings {
+            password: Some(Secret::new("hunter2")),
+            ..NatsSettings::default()
+        };
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 
     #[test]
     fn a_secret_of_digits_stays_what_it_is() {
-        for text in ["0012", "12", "true", "1.5", "1.50", "1e3", "340282366920938463463374607431768211455000"] {
+        for text in [
+            "0012",
+            "12",
+            "true",
+            "1.5",
+            "1.50",
+            "1e3",
+            "340282366920938463463374607431768211455000",
+        ] {
             let mut dict = Dict::new();
             insert(&mut dict, "nats.password", faithful(text));
-            let settings: NatsSettings = Figment::from(Serialized::defaults(NatsSettings::default()))
-                .merge(Serialized::defaults(dict.get("nats").unwrap().clone()))
-                .extract()
-                .unwrap();
+            let settings: NatsSettings =
+                Figment::from(Serialized::defaults(NatsSettings::default()))
+                    .merge(Serialized::defaults(dict.get("nats").unwrap().clone()))
+                    .extract()
+                    .unwrap();
             assert_eq!(settings.password.unwrap().expose(), text);
         }
     }
@@ -214,8 +248,16 @@ mod tests {
         std::fs::write(&file, r#"{"url":"nats://h:1"}"#).unwrap();
         assert_eq!(load::<NatsSettings>(Some(&file)).unwrap().url, "nats://h:1");
         std::fs::write(&file, r#"{"urll":"nats://h:1"}"#).unwrap();
-        assert!(load::<NatsSettings>(Some(&file)).unwrap_err().to_string().contains("urll"));
+        assert!(
+            load::<NatsSettings>(Some(&file))
+                .unwrap_err()
+                .to_string()
+                .contains("urll")
+        );
         std::fs::remove_dir_all(&dir).unwrap();
-        assert!(matches!(load::<NatsSettings>(Some(&file)), Err(SettingsError::File { .. })));
+        assert!(matches!(
+            load::<NatsSettings>(Some(&file)),
+            Err(SettingsError::File { .. })
+        ));
     }
 }

@@ -18,15 +18,21 @@ const LOG_DEFAULT: &str = "info,async_nats=warn,rdkafka=warn,hyper=warn,tonic=wa
 /// How often histograms fold their raw samples, which would pile up otherwise.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Bounds of every `*_seconds` histogram: 100 µs to 10 s.
-const SECONDS_BUCKETS: &[f64] =
-    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS_BUCKETS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
 
 /// Sends the process's logs to standard error, filtered by `EDDYLINE_LOG`. The
 /// first caller in a process wins.
 pub fn init_logs(service: &str) {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    let installed =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let filter =
+        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    let installed = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
     if installed.is_ok() {
         tracing::debug!(service, "logs start");
     }
@@ -49,12 +55,14 @@ fn install() -> PrometheusHandle {
         return handle;
     }
     let upkeep = handle.clone();
-    let thread = std::thread::Builder::new().name("metrics-upkeep".into()).spawn(move || {
-        loop {
-            std::thread::sleep(UPKEEP_INTERVAL);
-            upkeep.run_upkeep();
-        }
-    });
+    let thread = std::thread::Builder::new()
+        .name("metrics-upkeep".into())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(UPKEEP_INTERVAL);
+                upkeep.run_upkeep();
+            }
+        });
     if let Err(error) = thread {
         tracing::warn!(%error, "histograms are folded only when they are read");
     }
@@ -67,7 +75,11 @@ mod tests {
     fn the_recorder_is_installed_once() {
         let first = super::metrics_handle();
         metrics::counter!("telemetry_test_total").increment(2);
-        assert!(super::metrics_handle().render().contains("telemetry_test_total 2"));
+        assert!(
+            super::metrics_handle()
+                .render()
+                .contains("telemetry_test_total 2")
+        );
         assert!(first.render().contains("telemetry_test_total 2"));
     }
 }

@@ -17,7 +17,10 @@ pub const CULPRITS_MAX: usize = 4;
 ///
 /// # Errors
 /// [`Broken`] when the function cannot be called; no event is to blame.
-pub fn run(items: &[Item], mut call: impl FnMut(&[Item]) -> Result<Result<Vec<Handled>, Fault>, Broken>) -> Result<Vec<Handled>, Broken> {
+pub fn run(
+    items: &[Item],
+    mut call: impl FnMut(&[Item]) -> Result<Result<Vec<Handled>, Fault>, Broken>,
+) -> Result<Vec<Handled>, Broken> {
     let mut handled = Vec::with_capacity(items.len());
     // Ranges still to run, the next one last.
     let mut ranges = vec![0..items.len()];
@@ -54,18 +57,30 @@ mod tests {
         let mut calls = 0;
         let handled = run(&items, |items| {
             calls += 1;
-            let fails = items.iter().any(|item| culprits.contains(&item.event.seq()));
-            Ok(if fails { Err(Fault::Trap("no".into())) } else { Ok(vec![Handled::Ack(Vec::new()); items.len()]) })
+            let fails = items
+                .iter()
+                .any(|item| culprits.contains(&item.event.seq()));
+            Ok(if fails {
+                Err(Fault::Trap("no".into()))
+            } else {
+                Ok(vec![Handled::Ack(Vec::new()); items.len()])
+            })
         });
         let handled = handled.unwrap();
         let found = culprits.iter().filter(|seq| **seq <= events).count();
         let complete = found < CULPRITS_MAX;
         assert!(handled.len() == items.len() || !complete);
         for (item, handled) in items.iter().zip(&handled) {
-            assert_eq!(culprits.contains(&item.event.seq()), matches!(handled, Handled::Fault(_)));
+            assert_eq!(
+                culprits.contains(&item.event.seq()),
+                matches!(handled, Handled::Fault(_))
+            );
         }
         let deep = 2 + usize::try_from(events.ilog2()).unwrap() * 2;
-        assert!(calls <= 1 + found * deep, "{calls} calls for {found} culprits of {events}");
+        assert!(
+            calls <= 1 + found * deep,
+            "{calls} calls for {found} culprits of {events}"
+        );
     }
 
     proptest! {
@@ -77,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_broken_function_blames_nobody() {
-        let result = run(&[item(1, "doc.a", "{}")], |_| Err(Broken::Init("no".into())));
+        let result = run(&[item(1, "doc.a", "{}")], |_| {
+            Err(Broken::Init("no".into()))
+        });
         assert_eq!(result, Err(Broken::Init("no".into())));
     }
 }

@@ -74,12 +74,14 @@ fn config() -> Config {
 fn start(config: &Config) -> wasmtime::Result<Engine> {
     let engine = Engine::new(config)?;
     let weak = engine.weak();
-    std::thread::Builder::new().name("guest-clock".into()).spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("guest-clock".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })?;
     Ok(engine)
 }

@@ -36,7 +36,10 @@ impl Instance {
     /// # Errors
     /// [`Broken`] says whether another try may help.
     pub fn new(program: &Program, lane: u16) -> Result<Self, Broken> {
-        let mut store = Store::new(program.module.pre.engine(), Ambient::new(program.spec.clone(), lane));
+        let mut store = Store::new(
+            program.module.pre.engine(),
+            Ambient::new(program.spec.clone(), lane),
+        );
         store.limiter(|ambient| &mut ambient.limits);
         let deadline = Duration::from_millis(program.spec.limits.deadline_ms);
         store.epoch_deadline_callback(move |mut store| {
@@ -48,11 +51,24 @@ impl Instance {
             Ok(UpdateDeadline::Interrupt)
         });
         begin_call(&mut store);
-        let instance = program.module.pre.instantiate(&mut store).map_err(|error| no_instance(&error))?;
+        let instance = program
+            .module
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| no_instance(&error))?;
         let broken = |error: wasmtime::Error| Broken::Init(trap_text(&error));
-        let init = instance.get_typed_func::<(Pairs,), (Result<(), String>,)>(&mut store, &program.module.init).map_err(broken)?;
-        let handle = instance.get_typed_func(&mut store, &program.module.handle).map_err(broken)?;
-        let config: Pairs = program.spec.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let init = instance
+            .get_typed_func::<(Pairs,), (Result<(), String>,)>(&mut store, &program.module.init)
+            .map_err(broken)?;
+        let handle = instance
+            .get_typed_func(&mut store, &program.module.handle)
+            .map_err(broken)?;
+        let config: Pairs = program
+            .spec
+            .config
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         begin_call(&mut store);
         let (result,) = init.call(&mut store, (config,)).map_err(broken)?;
         result.map_err(|reason| Broken::Init(reply::cut_reason(reason.as_bytes())))?;
@@ -63,15 +79,27 @@ impl Instance {
     ///
     /// # Errors
     /// [`Fault`]; the instance must be dropped then.
-    pub fn handle(&mut self, items: &[Item], buffer: &mut Arc<Batch>, event_bytes_max: usize) -> Result<Vec<Handled>, Fault> {
-        pack(items, Arc::get_mut(buffer).expect("the call before has given it back"));
+    pub fn handle(
+        &mut self,
+        items: &[Item],
+        buffer: &mut Arc<Batch>,
+        event_bytes_max: usize,
+    ) -> Result<Vec<Handled>, Fault> {
+        pack(
+            items,
+            Arc::get_mut(buffer).expect("the call before has given it back"),
+        );
         begin_call(&mut self.store);
         let result = self.handle.call(&mut self.store, (buffer.clone(),));
         let ambient = self.store.data();
         match result {
             Ok((reply,)) => Ok(reply::check(reply, items, &ambient.spec, event_bytes_max)?),
-            Err(_) if ambient.overran => Err(Fault::Deadline { limit_ms: ambient.spec.limits.deadline_ms }),
-            Err(_) if ambient.limits.memory_refused() => Err(Fault::Memory { limit_bytes: ambient.spec.limits.memory_bytes }),
+            Err(_) if ambient.overran => Err(Fault::Deadline {
+                limit_ms: ambient.spec.limits.deadline_ms,
+            }),
+            Err(_) if ambient.limits.memory_refused() => Err(Fault::Memory {
+                limit_bytes: ambient.spec.limits.memory_bytes,
+            }),
             Err(error) => Err(Fault::Trap(trap_text(&error))),
         }
     }
@@ -94,5 +122,10 @@ fn no_instance(error: &wasmtime::Error) -> Broken {
 /// The cause of a trap in one line: the root, without the frames.
 fn trap_text(error: &wasmtime::Error) -> String {
     let text = error.root_cause().to_string();
-    text.lines().next().unwrap_or_default().chars().take(TRAP_CHARS_MAX).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(TRAP_CHARS_MAX)
+        .collect()
 }

@@ -26,7 +26,11 @@ pub struct Limits {
 impl Limits {
     /// Limits of a fresh instance.
     pub fn new(memory_bytes_max: usize) -> Self {
-        Self { memory_bytes_max, memory_bytes: 0, memory_refused: false }
+        Self {
+            memory_bytes_max,
+            memory_bytes: 0,
+            memory_refused: false,
+        }
     }
 
     /// Whether the guest was ever refused memory: then that explains its trap.
@@ -36,7 +40,12 @@ impl Limits {
 }
 
 impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         // The limit is on all memories of the instance together.
         let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
         let allowed = total <= self.memory_bytes_max;
@@ -48,7 +57,12 @@ impl ResourceLimiter for Limits {
         Ok(allowed)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE_ELEMENTS_MAX)
     }
 }
@@ -63,14 +77,18 @@ pub struct LogBudget {
 impl LogBudget {
     /// A full bucket.
     pub fn new(now: Instant) -> Self {
-        Self { lines: f64::from(LOG_LINES_BURST), filled: now }
+        Self {
+            lines: f64::from(LOG_LINES_BURST),
+            filled: now,
+        }
     }
 
     /// Takes a line, if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
         let passed: Duration = now.saturating_duration_since(self.filled);
         self.filled = now;
-        self.lines = (self.lines + passed.as_secs_f64() * f64::from(LOG_LINES_PER_SECOND)).min(f64::from(LOG_LINES_BURST));
+        self.lines = (self.lines + passed.as_secs_f64() * f64::from(LOG_LINES_PER_SECOND))
+            .min(f64::from(LOG_LINES_BURST));
         if self.lines < 1.0 {
             return false;
         }
@@ -91,15 +109,24 @@ mod tests {
         assert!(!limits.memory_refused());
         assert!(!limits.memory_growing(131_072, 262_144, None).unwrap());
         assert!(limits.memory_refused());
-        assert!(!limits.memory_growing(0, 131_072, None).unwrap(), "a second memory counts as well");
+        assert!(
+            !limits.memory_growing(0, 131_072, None).unwrap(),
+            "a second memory counts as well"
+        );
     }
 
     #[test]
     fn log_lines_are_granted_up_to_the_burst_and_then_at_the_rate() {
         let start = Instant::now();
         let mut budget = LogBudget::new(start);
-        assert_eq!((0..1_000).filter(|_| budget.take(start)).count(), LOG_LINES_BURST as usize);
+        assert_eq!(
+            (0..1_000).filter(|_| budget.take(start)).count(),
+            LOG_LINES_BURST as usize
+        );
         let later = start + Duration::from_secs(1);
-        assert_eq!((0..1_000).filter(|_| budget.take(later)).count(), LOG_LINES_PER_SECOND as usize);
+        assert_eq!(
+            (0..1_000).filter(|_| budget.take(later)).count(),
+            LOG_LINES_PER_SECOND as usize
+        );
     }
 }

@@ -51,7 +51,9 @@ impl Host {
     pub fn start(threads: usize, event_bytes_max: usize) -> Result<Self, HostError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = if threads == 0 { cores } else { threads };
-        let modules = engine::pooled().and_then(|engine| Modules::new(&engine)).map_err(HostError::Engine)?;
+        let modules = engine::pooled()
+            .and_then(|engine| Modules::new(&engine))
+            .map_err(HostError::Engine)?;
         let pool = GuestPool::start(threads, event_bytes_max).map_err(HostError::Thread)?;
         Ok(Self { modules, pool })
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use protocol::checkpoint::Digest;
 use protocol::spec::FunctionSpec;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use super::imports::{self, Ambient};
 
@@ -73,7 +73,11 @@ impl Modules {
     /// # Errors
     /// Wasmtime's, if the imports cannot be linked.
     pub fn new(engine: &Engine) -> wasmtime::Result<Self> {
-        Ok(Self { engine: engine.clone(), linker: imports::linker(engine)?, cache: Cache::new(MODULES_MAX) })
+        Ok(Self {
+            engine: engine.clone(),
+            linker: imports::linker(engine)?,
+            cache: Cache::new(MODULES_MAX),
+        })
     }
 
     /// The module, compiled now or before. Takes up to a second of processor time:
@@ -82,7 +86,8 @@ impl Modules {
     /// # Errors
     /// [`ModuleError`]; failures are not kept.
     pub fn get(&self, digest: &Digest, wasm: &[u8]) -> Result<Arc<Module>, Arc<ModuleError>> {
-        self.cache.try_get_with_by_ref(digest, || self.compile(wasm).map(Arc::new))
+        self.cache
+            .try_get_with_by_ref(digest, || self.compile(wasm).map(Arc::new))
     }
 
     /// The module, if it is compiled already.
@@ -96,9 +101,19 @@ impl Modules {
         }
         let component = Component::new(&self.engine, wasm).map_err(ModuleError::Refused)?;
         let linker = imports::link(&self.linker, &component).map_err(ModuleError::Refused)?;
-        let pre = linker.instantiate_pre(&component).map_err(ModuleError::Refused)?;
-        let export = |export| component.get_export_index(None, export).ok_or(ModuleError::Export { export });
-        Ok(Module { pre, init: export("init")?, handle: export("handle")? })
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(ModuleError::Refused)?;
+        let export = |export| {
+            component
+                .get_export_index(None, export)
+                .ok_or(ModuleError::Export { export })
+        };
+        Ok(Module {
+            pre,
+            init: export("init")?,
+            handle: export("handle")?,
+        })
     }
 }
 
@@ -114,20 +129,39 @@ mod tests {
         let digest = Digest::from_bytes([1; 32]);
         let wasm = guest("probe");
         let compiled: Vec<Arc<Module>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| modules.get(&digest, &wasm).unwrap())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| modules.get(&digest, &wasm).unwrap()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
-        assert!(compiled.iter().all(|module| Arc::ptr_eq(module, &compiled[0])));
+        assert!(
+            compiled
+                .iter()
+                .all(|module| Arc::ptr_eq(module, &compiled[0]))
+        );
         assert!(modules.cached(&digest).is_some());
     }
 
     #[test]
     fn what_is_no_function_is_refused() {
         let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
-        let refused = |text: &str| modules.get(&Digest::from_bytes([2; 32]), text.as_bytes()).unwrap_err().to_string();
+        let refused = |text: &str| {
+            modules
+                .get(&Digest::from_bytes([2; 32]), text.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
         assert!(refused("\0asm").contains("not accepted"));
         assert!(modules.cached(&Digest::from_bytes([2; 32])).is_none());
         let large = vec![0; MODULE_BYTES_MAX + 1];
-        assert!(matches!(*modules.get(&Digest::from_bytes([3; 32]), &large).unwrap_err(), ModuleError::TooLarge { .. }));
+        assert!(matches!(
+            *modules
+                .get(&Digest::from_bytes([3; 32]), &large)
+                .unwrap_err(),
+            ModuleError::TooLarge { .. }
+        ));
     }
 }

@@ -23,7 +23,11 @@ pub fn pack(items: &[Item], batch: &mut Batch) {
     batch.arena.clear();
     for item in items {
         let (event, arena) = (&*item.event, &mut batch.arena);
-        let user = event.envelope.publisher.as_ref().map_or("", |publisher| publisher.user.as_str());
+        let user = event
+            .envelope
+            .publisher
+            .as_ref()
+            .map_or("", |publisher| publisher.user.as_str());
         batch.events.push(EventRef {
             seq: event.seq(),
             time_us: event.stored.time_us,
@@ -41,14 +45,26 @@ pub fn pack(items: &[Item], batch: &mut Batch) {
 
 /// Bytes that an event takes in a batch, but for its few fixed fields.
 pub fn packed_bytes(event: &Event) -> usize {
-    let headers: usize = event.envelope.user.iter().map(|(name, value)| 8 + name.len() + value.len()).sum();
-    size_of::<EventRef>() + event.stored.payload.len() + headers + event.stored.subject.len() + event.envelope.id.len()
+    let headers: usize = event
+        .envelope
+        .user
+        .iter()
+        .map(|(name, value)| 8 + name.len() + value.len())
+        .sum();
+    size_of::<EventRef>()
+        + event.stored.payload.len()
+        + headers
+        + event.stored.subject.len()
+        + event.envelope.id.len()
 }
 
 fn put(arena: &mut Vec<u8>, bytes: &[u8]) -> Span {
     let offset = index(arena.len());
     arena.extend_from_slice(bytes);
-    Span { offset, length: index(bytes.len()) }
+    Span {
+        offset,
+        length: index(bytes.len()),
+    }
 }
 
 fn put_headers(arena: &mut Vec<u8>, headers: &[(String, String)]) -> Span {
@@ -61,7 +77,10 @@ fn put_headers(arena: &mut Vec<u8>, headers: &[(String, String)]) -> Span {
         arena.extend_from_slice(&index(text.len()).to_le_bytes());
         arena.extend_from_slice(text.as_bytes());
     }
-    Span { offset: index(offset), length: index(arena.len() - offset) }
+    Span {
+        offset: index(offset),
+        length: index(arena.len() - offset),
+    }
 }
 
 fn index(length: usize) -> u32 {

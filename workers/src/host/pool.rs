@@ -55,17 +55,35 @@ impl GuestPool {
     pub fn start(threads: usize, event_bytes_max: usize) -> std::io::Result<Self> {
         let start = |n: usize| {
             let (sender, calls) = mpsc::channel(QUEUE_CALLS_MAX);
-            let body = move || Thread { instances: HashMap::new(), buffer: Arc::default(), event_bytes_max }.run(calls);
-            std::thread::Builder::new().name(format!("guest-{n}")).stack_size(THREAD_STACK_BYTES).spawn(body)?;
+            let body = move || {
+                Thread {
+                    instances: HashMap::new(),
+                    buffer: Arc::default(),
+                    event_bytes_max,
+                }
+                .run(calls)
+            };
+            std::thread::Builder::new()
+                .name(format!("guest-{n}"))
+                .stack_size(THREAD_STACK_BYTES)
+                .spawn(body)?;
             Ok(sender)
         };
-        Ok(Self { threads: (0..threads.max(1)).map(start).collect::<std::io::Result<_>>()?, next: AtomicUsize::new(0) })
+        Ok(Self {
+            threads: (0..threads.max(1))
+                .map(start)
+                .collect::<std::io::Result<_>>()?,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// A place for a lane, on the next thread in turn.
     pub fn attach(&self, lane: u16) -> Guest {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        Guest { key: Arc::new(lane), thread: self.threads[at].clone() }
+        Guest {
+            key: Arc::new(lane),
+            thread: self.threads[at].clone(),
+        }
     }
 }
 
@@ -75,10 +93,19 @@ impl Guest {
     ///
     /// # Errors
     /// [`Broken`] when the function cannot be called; no event is to blame.
-    pub async fn run(&self, program: Arc<Program>, items: Vec<Item>) -> Result<Vec<Handled>, Broken> {
+    pub async fn run(
+        &self,
+        program: Arc<Program>,
+        items: Vec<Item>,
+    ) -> Result<Vec<Handled>, Broken> {
         let (reply, answer) = oneshot::channel();
         let gone = || Broken::Unavailable("the guest thread has ended".into());
-        let call = Call { key: Arc::downgrade(&self.key), program, items, reply };
+        let call = Call {
+            key: Arc::downgrade(&self.key),
+            program,
+            items,
+            reply,
+        };
         self.thread.send(call).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -110,8 +137,15 @@ impl Thread {
         let Some(key) = call.key.upgrade() else {
             return Err(Broken::Unavailable("the lane has gone".into()));
         };
-        let fresh = || Slot { key: call.key.clone(), program: call.program.clone(), instance: None };
-        let slot = self.instances.entry(Arc::as_ptr(&key).addr()).or_insert_with(fresh);
+        let fresh = || Slot {
+            key: call.key.clone(),
+            program: call.program.clone(),
+            instance: None,
+        };
+        let slot = self
+            .instances
+            .entry(Arc::as_ptr(&key).addr())
+            .or_insert_with(fresh);
         if !Arc::ptr_eq(&slot.program, &call.program) {
             *slot = fresh();
         }
@@ -125,7 +159,13 @@ impl Thread {
 }
 
 impl Slot {
-    fn handle(&mut self, items: &[Item], lane: u16, buffer: &mut Arc<Batch>, max: usize) -> Result<Result<Vec<Handled>, Fault>, Broken> {
+    fn handle(
+        &mut self,
+        items: &[Item],
+        lane: u16,
+        buffer: &mut Arc<Batch>,
+        max: usize,
+    ) -> Result<Result<Vec<Handled>, Fault>, Broken> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::new(&self.program, lane)?,

@@ -53,16 +53,30 @@ pub struct Emit {
 ///
 /// # Errors
 /// [`ReplyFault`] names the first rule that is broken; nothing of the reply may be used.
-pub fn check(reply: Reply, items: &[Item], spec: &FunctionSpec, event_bytes_max: usize) -> Result<Vec<Handled>, ReplyFault> {
+pub fn check(
+    reply: Reply,
+    items: &[Item],
+    spec: &FunctionSpec,
+    event_bytes_max: usize,
+) -> Result<Vec<Handled>, ReplyFault> {
     if reply.outcomes.len() != items.len() {
-        return Err(ReplyFault::Outcomes { found: reply.outcomes.len(), events: items.len() });
+        return Err(ReplyFault::Outcomes {
+            found: reply.outcomes.len(),
+            events: items.len(),
+        });
     }
     let arena = Bytes::from(reply.arena);
     let mut handled = Vec::with_capacity(items.len());
     for (index, outcome) in reply.outcomes.iter().enumerate() {
         handled.push(read_outcome(&arena, index, outcome)?);
     }
-    let mut checker = Emissions { arena: &arena, spec, event_bytes_max, bytes: 0, last_source: 0 };
+    let mut checker = Emissions {
+        arena: &arena,
+        spec,
+        event_bytes_max,
+        bytes: 0,
+        last_source: 0,
+    };
     for (index, emit) in reply.emits.iter().enumerate() {
         checker.add(index, emit, items, &mut handled)?;
     }
@@ -70,13 +84,19 @@ pub fn check(reply: Reply, items: &[Item], spec: &FunctionSpec, event_bytes_max:
 }
 
 fn read_outcome(arena: &Bytes, index: usize, outcome: &OutcomeRef) -> Result<Handled, ReplyFault> {
-    let reason = slice(arena, outcome.reason).ok_or(ReplyFault::Span { field: "reason", index })?;
+    let reason = slice(arena, outcome.reason).ok_or(ReplyFault::Span {
+        field: "reason",
+        index,
+    })?;
     let reason = || cut_reason(reason);
     Ok(match outcome.verdict {
         Verdict::Ack => Handled::Ack(Vec::new()),
         Verdict::Drop => Handled::Drop(reason()),
         Verdict::Reject => Handled::Reject(reason()),
-        Verdict::Retry => Handled::Retry { delay_ms: outcome.delay_ms, reason: reason() },
+        Verdict::Retry => Handled::Retry {
+            delay_ms: outcome.delay_ms,
+            reason: reason(),
+        },
         Verdict::Halt => Handled::Halt(reason()),
     })
 }
@@ -104,8 +124,18 @@ struct Emissions<'a> {
 }
 
 impl Emissions<'_> {
-    fn add(&mut self, index: usize, emit: &EmitRef, items: &[Item], handled: &mut [Handled]) -> Result<(), ReplyFault> {
-        let source = |problem| ReplyFault::Source { index, source_index: emit.source, problem };
+    fn add(
+        &mut self,
+        index: usize,
+        emit: &EmitRef,
+        items: &[Item],
+        handled: &mut [Handled],
+    ) -> Result<(), ReplyFault> {
+        let source = |problem| ReplyFault::Source {
+            index,
+            source_index: emit.source,
+            problem,
+        };
         let at = usize::try_from(emit.source).map_err(|_| source("is not in the batch"))?;
         let item = items.get(at).ok_or_else(|| source("is not in the batch"))?;
         if emit.source < self.last_source {
@@ -117,7 +147,11 @@ impl Emissions<'_> {
         };
         let max = usize::try_from(self.spec.limits.emits_per_event).unwrap_or(usize::MAX);
         if emits.len() >= max {
-            return Err(ReplyFault::Limit { field: "emissions of one event", found: emits.len() + 1, max });
+            return Err(ReplyFault::Limit {
+                field: "emissions of one event",
+                found: emits.len() + 1,
+                max,
+            });
         }
         let emission = self.read(index, emit, &item.event)?;
         emits.push(emission);
@@ -126,20 +160,41 @@ impl Emissions<'_> {
 
     fn read(&mut self, index: usize, emit: &EmitRef, event: &Event) -> Result<Emit, ReplyFault> {
         let span = |span, field| slice(self.arena, span).ok_or(ReplyFault::Span { field, index });
-        let (channel, kind) = (span(emit.channel, "channel")?, span(emit.content_type, "content type")?);
+        let (channel, kind) = (
+            span(emit.channel, "channel")?,
+            span(emit.content_type, "content type")?,
+        );
         let (packed, data) = (span(emit.headers, "headers")?, span(emit.data, "data")?);
         if data.len() > self.event_bytes_max {
-            return Err(ReplyFault::Limit { field: "bytes of one emission", found: data.len(), max: self.event_bytes_max });
+            return Err(ReplyFault::Limit {
+                field: "bytes of one emission",
+                found: data.len(),
+                max: self.event_bytes_max,
+            });
         }
         self.bytes += data.len() + packed.len();
         if self.bytes > self.spec.limits.output_bytes {
-            return Err(ReplyFault::Limit { field: "bytes of one batch", found: self.bytes, max: self.spec.limits.output_bytes });
+            return Err(ReplyFault::Limit {
+                field: "bytes of one batch",
+                found: self.bytes,
+                max: self.spec.limits.output_bytes,
+            });
         }
-        let data = if data.is_empty() { Bytes::new() } else { self.arena.slice_ref(data) };
+        let data = if data.is_empty() {
+            Bytes::new()
+        } else {
+            self.arena.slice_ref(data)
+        };
         Ok(Emit {
             channel: self.channel(index, channel, event)?,
-            content_type: content_type(kind, event).ok_or(ReplyFault::Field { field: "content type", index })?,
-            headers: headers(packed).ok_or(ReplyFault::Field { field: "headers", index })?,
+            content_type: content_type(kind, event).ok_or(ReplyFault::Field {
+                field: "content type",
+                index,
+            })?,
+            headers: headers(packed).ok_or(ReplyFault::Field {
+                field: "headers",
+                index,
+            })?,
             data,
         })
     }
@@ -148,13 +203,25 @@ impl Emissions<'_> {
         if bytes.is_empty() {
             return Ok(event.channel.clone());
         }
-        let invalid = ReplyFault::Field { field: "channel", index };
+        let invalid = ReplyFault::Field {
+            field: "channel",
+            index,
+        };
         let text = std::str::from_utf8(bytes).map_err(|_| invalid.clone())?;
         let channel = Channel::for_client(text).map_err(|_| invalid)?;
-        if channel == event.channel || self.spec.emits.iter().any(|pattern| pattern.matches(&channel)) {
+        if channel == event.channel
+            || self
+                .spec
+                .emits
+                .iter()
+                .any(|pattern| pattern.matches(&channel))
+        {
             return Ok(channel);
         }
-        Err(ReplyFault::Grant { index, channel: channel.to_string() })
+        Err(ReplyFault::Grant {
+            index,
+            channel: channel.to_string(),
+        })
     }
 }
 
@@ -179,7 +246,12 @@ fn headers(packed: &[u8]) -> Option<Vec<(String, String)>> {
     for (name, value) in unpack_headers(packed)? {
         checked.push_user(name, value).ok()?;
     }
-    Some(checked.user().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Some(
+        checked
+            .user()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

@@ -64,7 +64,11 @@ impl Scope {
 
     /// The stream of its inputs.
     pub fn stream(&self) -> StreamName {
-        if self.is_gate() { StreamName::ingress(&self.store.name) } else { StreamName::events(&self.store.name) }
+        if self.is_gate() {
+            StreamName::ingress(&self.store.name)
+        } else {
+            StreamName::events(&self.store.name)
+        }
     }
 
     /// The subjects of its inputs: all of the lane, since a consumer with one
@@ -81,7 +85,9 @@ impl Scope {
     /// Whether it handles events of a channel.
     pub fn handles(&self, channel: &Channel) -> bool {
         match &self.spec.trigger {
-            Trigger::Gate(namespaces) => namespaces.iter().any(|namespace| namespace.as_str() == channel.namespace()),
+            Trigger::Gate(namespaces) => namespaces
+                .iter()
+                .any(|namespace| namespace.as_str() == channel.namespace()),
             // Patterns never cover reserved channels.
             Trigger::Reactive(patterns) => patterns.iter().any(|pattern| pattern.matches(channel)),
         }
@@ -95,18 +101,29 @@ impl Scope {
     /// What is stored for an input, in order.
     pub fn settle(&self, event: &Event, settled: Settled) -> Vec<Outgoing> {
         match settled {
-            Settled::Ack(emits) if emits.is_empty() => self.told(event, OutcomeKind::Dropped, String::new()),
+            Settled::Ack(emits) if emits.is_empty() => {
+                self.told(event, OutcomeKind::Dropped, String::new())
+            }
             Settled::Ack(emits) if self.hops(event) > HOPS_MAX => {
                 drop(emits);
-                self.settle(event, Settled::Reject(format!("the event has passed {HOPS_MAX} functions"), 1))
+                self.settle(
+                    event,
+                    Settled::Reject(format!("the event has passed {HOPS_MAX} functions"), 1),
+                )
             }
             Settled::Ack(emits) => {
                 let outputs = emits.into_iter().enumerate();
-                outputs.map(|(ordinal, emit)| self.output(event, ordinal, emit)).collect()
+                outputs
+                    .map(|(ordinal, emit)| self.output(event, ordinal, emit))
+                    .collect()
             }
             Settled::Drop(reason) => self.told(event, OutcomeKind::Dropped, reason),
-            Settled::Reject(reason, attempts) => self.buried(event, OutcomeKind::Rejected, reason, attempts),
-            Settled::Dead(reason, attempts) => self.buried(event, OutcomeKind::DeadLettered, reason, attempts),
+            Settled::Reject(reason, attempts) => {
+                self.buried(event, OutcomeKind::Rejected, reason, attempts)
+            }
+            Settled::Dead(reason, attempts) => {
+                self.buried(event, OutcomeKind::DeadLettered, reason, attempts)
+            }
         }
     }
 
@@ -119,24 +136,45 @@ impl Scope {
         headers.push(dead_letter::DIGEST, self.spec.digest.as_str());
         headers.push(DEAD_SOURCE, self.source(stored.seq).to_string());
         let subject = Subject::dead_letter(&self.store.name, self.lane, &self.spec.name);
-        Outgoing { subject, headers, payload: stored.payload.clone(), msg_id: None, expect: None }
+        Outgoing {
+            subject,
+            headers,
+            payload: stored.payload.clone(),
+            msg_id: None,
+            expect: None,
+        }
     }
 
     /// The message of a checkpoint; `guard` is the sequence of the one before.
     pub fn checkpoint(&self, checkpoint: &Checkpoint, guard: Option<u64>) -> Outgoing {
-        let payload = serde_json::to_vec(checkpoint).expect("a checkpoint has only names and numbers");
+        let payload =
+            serde_json::to_vec(checkpoint).expect("a checkpoint has only names and numbers");
         let headers = protocol::header::Headers::new();
-        Outgoing { subject: self.checkpoint_subject(), headers, payload: payload.into(), msg_id: None, expect: guard.map(Expect::LastOnSubject) }
+        Outgoing {
+            subject: self.checkpoint_subject(),
+            headers,
+            payload: payload.into(),
+            msg_id: None,
+            expect: guard.map(Expect::LastOnSubject),
+        }
     }
 
     fn source(&self, seq: u64) -> Source {
-        Source { stream: self.stream(), epoch: self.store.epoch.clone(), seq }
+        Source {
+            stream: self.stream(),
+            epoch: self.store.epoch.clone(),
+            seq,
+        }
     }
 
     /// Functions passed by what this one makes of the event. A gate is on an
     /// event's way, not behind it, and does not count.
     fn hops(&self, event: &Event) -> u8 {
-        if self.is_gate() { event.envelope.hops } else { event.envelope.hops.saturating_add(1) }
+        if self.is_gate() {
+            event.envelope.hops
+        } else {
+            event.envelope.hops.saturating_add(1)
+        }
     }
 
     fn output(&self, event: &Event, ordinal: usize, emit: Emit) -> Outgoing {
@@ -148,8 +186,13 @@ impl Scope {
 
     fn envelope(&self, event: &Event, ordinal: usize) -> Envelope {
         let source = self.source(event.seq());
-        let ordinal = u32::try_from(ordinal).expect("emissions of one event are limited to hundreds");
-        let id = OutputId { function: self.spec.name.clone(), source: source.clone(), ordinal };
+        let ordinal =
+            u32::try_from(ordinal).expect("emissions of one event are limited to hundreds");
+        let id = OutputId {
+            function: self.spec.name.clone(),
+            source: source.clone(),
+            ordinal,
+        };
         Envelope {
             id: id.to_string(),
             publisher: event.envelope.publisher.clone(),
@@ -163,13 +206,31 @@ impl Scope {
         }
     }
 
-    fn event(&self, event: &Event, channel: &Channel, envelope: &Envelope, payload: Bytes) -> Outgoing {
+    fn event(
+        &self,
+        event: &Event,
+        channel: &Channel,
+        envelope: &Envelope,
+        payload: Bytes,
+    ) -> Outgoing {
         let lane = Lane::of(&event.tenant, channel, self.store.lanes);
         let subject = Subject::event(Kind::Ev, &self.store.name, lane, &event.tenant, channel);
-        Outgoing { subject, headers: envelope.to_headers(), payload, msg_id: None, expect: None }
+        Outgoing {
+            subject,
+            headers: envelope.to_headers(),
+            payload,
+            msg_id: None,
+            expect: None,
+        }
     }
 
-    fn buried(&self, event: &Event, outcome: OutcomeKind, reason: String, attempts: u32) -> Vec<Outgoing> {
+    fn buried(
+        &self,
+        event: &Event,
+        outcome: OutcomeKind,
+        reason: String,
+        attempts: u32,
+    ) -> Vec<Outgoing> {
         let letter = self.dead_letter(&event.stored, &reason, attempts);
         let mut messages = self.told(event, outcome, reason);
         messages.push(letter);
@@ -179,7 +240,11 @@ impl Scope {
     /// What a gate's publisher is told. Events that nobody published (outputs of
     /// functions) have nobody to tell.
     fn told(&self, event: &Event, outcome: OutcomeKind, reason: String) -> Vec<Outgoing> {
-        let (true, Some(publisher), Ok(id)) = (self.is_gate(), &event.envelope.publisher, EventId::parse(&event.envelope.id)) else {
+        let (true, Some(publisher), Ok(id)) = (
+            self.is_gate(),
+            &event.envelope.publisher,
+            EventId::parse(&event.envelope.id),
+        ) else {
             return Vec::new();
         };
         let Stored { seq, time_us, .. } = event.stored;
@@ -188,7 +253,11 @@ impl Scope {
             id: event.envelope.id.clone(),
             n: id.n,
             channel: event.channel.to_string(),
-            position: Position { epoch: self.store.epoch.clone(), seq, time: Some(time_us) },
+            position: Position {
+                epoch: self.store.epoch.clone(),
+                seq,
+                time: Some(time_us),
+            },
             function: self.spec.name.to_string(),
             reason,
         };

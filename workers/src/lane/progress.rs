@@ -29,7 +29,12 @@ pub struct Waiting {
 impl Waiting {
     /// The channel's later inputs may go on at once, from this sequence on.
     pub fn onward(seq: u64, now: u64) -> Self {
-        Self { seq, attempts: 0, since: 0, due: now }
+        Self {
+            seq,
+            attempts: 0,
+            since: 0,
+            due: now,
+        }
     }
 
     /// How often an input of the channel was tried.
@@ -61,6 +66,25 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// An input is settled with these messages.
+    pub fn settled(at: (u64, u64), messages: Vec<Outgoing>) -> Self {
+        let (at, park) = (Some(at), None);
+        Self { at, park, messages }
+    }
+
+    /// An input is passed, and its channel waits from now on.
+    pub fn parked(at: (u64, u64), key: Key, waiting: Waiting) -> Self {
+        let (at, park) = (Some(at), Some((key, Some(waiting))));
+        let messages = Vec::new();
+        Self { at, park, messages }
+    }
+
+    /// A channel that waits goes on, or waits no longer.
+    pub fn waits(key: Key, waiting: Option<Waiting>, messages: Vec<Outgoing>) -> Self {
+        let (at, park) = (None, Some((key, waiting)));
+        Self { at, park, messages }
+    }
+
     /// Whether it only moves the position: then it may be committed later.
     pub fn is_skip(&self) -> bool {
         self.park.is_none() && self.messages.is_empty()
@@ -68,7 +92,10 @@ impl Effect {
 
     /// Bytes of its messages, without headers.
     pub fn bytes(&self) -> usize {
-        self.messages.iter().map(|message| message.payload.len()).sum()
+        self.messages
+            .iter()
+            .map(|message| message.payload.len())
+            .sum()
     }
 }
 
@@ -92,17 +119,47 @@ impl Progress {
     /// What a checkpoint says.
     pub fn of(checkpoint: &Checkpoint) -> Self {
         let parked = checkpoint.parked.iter().map(|parked| {
-            let Parked { seq, attempts, since, due, .. } = *parked;
-            ((parked.tenant.clone(), parked.channel.clone()), Waiting { seq, attempts, since, due })
+            let Parked {
+                seq,
+                attempts,
+                since,
+                due,
+                ..
+            } = *parked;
+            (
+                (parked.tenant.clone(), parked.channel.clone()),
+                Waiting {
+                    seq,
+                    attempts,
+                    since,
+                    due,
+                },
+            )
         });
-        Self { seq: checkpoint.seq, time: checkpoint.time, parked: parked.collect() }
+        Self {
+            seq: checkpoint.seq,
+            time: checkpoint.time,
+            parked: parked.collect(),
+        }
     }
 
     /// The channels that wait, as a checkpoint says it.
     pub fn to_parked(&self) -> Vec<Parked> {
         let parked = self.parked.iter().map(|((tenant, channel), waiting)| {
-            let Waiting { seq, attempts, since, due } = *waiting;
-            Parked { tenant: tenant.clone(), channel: channel.clone(), seq, attempts, since, due }
+            let Waiting {
+                seq,
+                attempts,
+                since,
+                due,
+            } = *waiting;
+            Parked {
+                tenant: tenant.clone(),
+                channel: channel.clone(),
+                seq,
+                attempts,
+                since,
+                due,
+            }
         });
         parked.collect()
     }

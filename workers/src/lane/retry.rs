@@ -33,7 +33,13 @@ pub enum Next {
 
 /// Decides about an event whose attempt at `now` (microseconds since 1970) failed.
 /// `before` is how it stood before that attempt, `wish_ms` the guest's own wish or 0.
-pub fn next(limits: &FunctionLimits, seq: u64, before: Option<Waiting>, wish_ms: u32, now: u64) -> Next {
+pub fn next(
+    limits: &FunctionLimits,
+    seq: u64,
+    before: Option<Waiting>,
+    wish_ms: u32,
+    now: u64,
+) -> Next {
     let tried = before.filter(|waiting| waiting.seq == seq && waiting.attempts > 0);
     let attempts = tried.map_or(0, |waiting| waiting.attempts) + 1;
     let since = tried.map_or(now, |waiting| waiting.since);
@@ -42,12 +48,19 @@ pub fn next(limits: &FunctionLimits, seq: u64, before: Option<Waiting>, wish_ms:
     if attempts >= limits.attempts || due.saturating_sub(since) > age_us {
         return Next::GiveUp { attempts };
     }
-    Next::Again(Waiting { seq, attempts, since, due })
+    Next::Again(Waiting {
+        seq,
+        attempts,
+        since,
+        due,
+    })
 }
 
 fn delay_us(seq: u64, attempts: u32, wish_ms: u32) -> u64 {
     let base = match u64::from(wish_ms) {
-        0 => DELAY_MS_FIRST.saturating_mul(1 << (attempts - 1).min(16)).min(DELAY_MS_MAX),
+        0 => DELAY_MS_FIRST
+            .saturating_mul(1 << (attempts - 1).min(16))
+            .min(DELAY_MS_MAX),
         wish => wish.clamp(WISH_MS_MIN, WISH_MS_MAX),
     } * 1_000;
     // The jitter follows from the event, so that the decision stays a pure one.
@@ -62,36 +75,77 @@ mod tests {
     const NOW: u64 = 1_000_000_000;
 
     fn limits() -> FunctionLimits {
-        FunctionLimits { attempts: 3, retry_age_ms: 60_000, ..FunctionLimits::default() }
+        FunctionLimits {
+            attempts: 3,
+            retry_age_ms: 60_000,
+            ..FunctionLimits::default()
+        }
     }
 
     #[test]
     fn attempts_are_used_up_and_not_exceeded() {
         let mut before = None;
         for expected in 1..3 {
-            let Next::Again(waiting) = next(&limits(), 7, before, 0, NOW) else { panic!("gave up early") };
+            let Next::Again(waiting) = next(&limits(), 7, before, 0, NOW) else {
+                panic!("gave up early")
+            };
             assert_eq!((waiting.attempts, waiting.since), (expected, NOW));
             before = Some(waiting);
         }
-        assert_eq!(next(&limits(), 7, before, 0, NOW), Next::GiveUp { attempts: 3 });
+        assert_eq!(
+            next(&limits(), 7, before, 0, NOW),
+            Next::GiveUp { attempts: 3 }
+        );
     }
 
     #[test]
     fn age_ends_retries_before_attempts_do() {
-        let first = Waiting { seq: 7, attempts: 1, since: NOW, due: NOW };
-        assert!(matches!(next(&limits(), 7, Some(first), 0, NOW + 59_000_000), Next::Again(_)));
-        assert_eq!(next(&limits(), 7, Some(first), 0, NOW + 60_000_000), Next::GiveUp { attempts: 2 });
+        let first = Waiting {
+            seq: 7,
+            attempts: 1,
+            since: NOW,
+            due: NOW,
+        };
+        assert!(matches!(
+            next(&limits(), 7, Some(first), 0, NOW + 59_000_000),
+            Next::Again(_)
+        ));
+        assert_eq!(
+            next(&limits(), 7, Some(first), 0, NOW + 60_000_000),
+            Next::GiveUp { attempts: 2 }
+        );
     }
 
     #[test]
     fn another_event_of_the_channel_starts_afresh() {
-        let first = Waiting { seq: 6, attempts: 2, since: 1, due: 1 };
-        assert!(matches!(next(&limits(), 7, Some(first), 0, NOW), Next::Again(Waiting { attempts: 1, since: NOW, .. })));
+        let first = Waiting {
+            seq: 6,
+            attempts: 2,
+            since: 1,
+            due: 1,
+        };
+        assert!(matches!(
+            next(&limits(), 7, Some(first), 0, NOW),
+            Next::Again(Waiting {
+                attempts: 1,
+                since: NOW,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn the_guests_wish_is_honoured_within_bounds() {
-        let due = |wish| match next(&FunctionLimits { retry_age_ms: u64::MAX, ..limits() }, 7, None, wish, NOW) {
+        let due = |wish| match next(
+            &FunctionLimits {
+                retry_age_ms: u64::MAX,
+                ..limits()
+            },
+            7,
+            None,
+            wish,
+            NOW,
+        ) {
             Next::Again(waiting) => waiting.due - NOW,
             Next::GiveUp { .. } => panic!("gave up"),
         };

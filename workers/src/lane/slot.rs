@@ -32,7 +32,11 @@ pub enum Slot {
 
 impl Slot {
     /// Sorts an event; those of channels in `parked` are passed.
-    pub fn classify(scope: &Scope, stored: Stored, parked: Option<&BTreeMap<Key, Waiting>>) -> Self {
+    pub fn classify(
+        scope: &Scope,
+        stored: Stored,
+        parked: Option<&BTreeMap<Key, Waiting>>,
+    ) -> Self {
         let key = match event::address(&stored) {
             Ok(key) => key,
             Err(error) => {
@@ -48,7 +52,11 @@ impl Slot {
             Ok(event) => Self::Handle(Arc::new(event)),
             Err(failed) => {
                 let (stored, error) = *failed;
-                Self::Foreign { stored, key, reason: error.to_string() }
+                Self::Foreign {
+                    stored,
+                    key,
+                    reason: error.to_string(),
+                }
             }
         }
     }
@@ -101,7 +109,12 @@ impl Slots {
             Slot::Handle(event) => Some(event),
             _ => None,
         });
-        handled.map(|event| Item { attempt: failed(event.seq()) + 1, event: event.clone() }).collect()
+        handled
+            .map(|event| Item {
+                attempt: failed(event.seq()) + 1,
+                event: event.clone(),
+            })
+            .collect()
     }
 
     /// Whether an event of this channel is among them.

@@ -120,7 +120,9 @@ impl Staging {
 
     /// When the position is to be committed although there is nothing to store.
     pub fn due(&self) -> Option<u64> {
-        self.skipped_since.filter(|_| !self.staged.is_empty()).map(|since| since + SKIPPED_US_MAX)
+        self.skipped_since
+            .filter(|_| !self.staged.is_empty())
+            .map(|since| since + SKIPPED_US_MAX)
     }
 
     /// Takes as many effects as fit one batch, split between inputs; at least one.
@@ -128,7 +130,8 @@ impl Staging {
         let mut progress = self.committed.clone();
         let (mut messages, mut bytes, mut effects) = (Vec::new(), 0, 0);
         for effect in &mut self.staged {
-            let fits = messages.len() + effect.messages.len() <= COMMIT_MESSAGES_MAX && bytes + effect.bytes() <= COMMIT_BYTES_MAX;
+            let fits = messages.len() + effect.messages.len() <= COMMIT_MESSAGES_MAX
+                && bytes + effect.bytes() <= COMMIT_BYTES_MAX;
             if !fits && effects > 0 {
                 break;
             }
@@ -146,8 +149,17 @@ impl Staging {
             lease: self.lease,
             parked: progress.to_parked(),
         };
-        self.under_way = Some(UnderWay { effects, messages: messages.len(), bytes, progress });
-        Commit { messages, checkpoint, guard: self.guard }
+        self.under_way = Some(UnderWay {
+            effects,
+            messages: messages.len(),
+            bytes,
+            progress,
+        });
+        Commit {
+            messages,
+            checkpoint,
+            guard: self.guard,
+        }
     }
 
     /// The commit under way is stored, its checkpoint under this sequence.

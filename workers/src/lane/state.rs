@@ -10,21 +10,20 @@
 //! read again, in order, when the channel is due.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use protocol::checkpoint::{Checkpoint, PARKED_MAX};
 use protocol::service::bus::{Outgoing, Stored};
 use protocol::subject::Subject;
 
-use super::messages::{Scope, Settled};
+use super::messages::Scope;
 use super::progress::{Effect, Key, Waiting};
-use super::retry::{self, Next};
 use super::slot::{Slot, Slots};
 use super::staging::{Commit, Staging};
 use super::tally::Tally;
-use crate::event::Event;
 use crate::host::pack::{Item, packed_bytes};
 use crate::host::reply::Handled;
+
+mod settle;
 
 /// Most bytes handed to a guest in one batch, unless one event alone has more.
 pub const RUN_BYTES_MAX: usize = 4 << 20;
@@ -69,15 +68,11 @@ pub enum Action {
 enum Flight {
     Main(Slots),
     Reading(Key),
-    Parked { key: Key, slots: Slots, complete: bool },
-}
-
-#[derive(Debug)]
-enum Verdict {
-    Settled(Vec<Outgoing>),
-    Wait(Waiting),
-    GaveUp(Vec<Outgoing>),
-    Halt(String),
+    Parked {
+        key: Key,
+        slots: Slots,
+        complete: bool,
+    },
 }
 
 /// The state machine.
@@ -97,7 +92,13 @@ pub struct Machine {
 impl Machine {
     /// Goes on from a checkpoint that is stored under the sequence `guard` and was
     /// written under the lease revision `lease`.
-    pub fn resume(scope: Scope, checkpoint: &Checkpoint, guard: u64, lease: u64, batch_events: usize) -> Self {
+    pub fn resume(
+        scope: Scope,
+        checkpoint: &Checkpoint,
+        guard: u64,
+        lease: u64,
+        batch_events: usize,
+    ) -> Self {
         Self {
             scope,
             batch_events: batch_events.max(1),
@@ -144,7 +145,10 @@ impl Machine {
 
     /// What to do next, at this time.
     pub fn next(&mut self, now: u64) -> Action {
-        assert!(self.flight.is_none() && !self.staging.is_committing(), "the action before has been answered");
+        assert!(
+            self.flight.is_none() && !self.staging.is_committing(),
+            "the action before has been answered"
+        );
         loop {
             if self.wants_commit(now) {
                 return Action::Commit(self.staging.commit(&self.scope));
@@ -164,7 +168,10 @@ impl Machine {
                 return self.read_parked(key);
             }
             if !main {
-                return Action::Wait { until: self.next_due(), hungry: !full };
+                return Action::Wait {
+                    until: self.next_due(),
+                    hungry: !full,
+                };
             }
             self.parked_turn = true;
             let slots = self.form_main();
@@ -181,7 +188,11 @@ impl Machine {
     pub fn ran(&mut self, handled: Vec<Handled>, now: u64) {
         match self.flight.take() {
             Some(Flight::Main(slots)) => self.settle_main(slots, handled, now),
-            Some(Flight::Parked { key, slots, complete }) => self.settle_parked(key, slots, complete, handled, now),
+            Some(Flight::Parked {
+                key,
+                slots,
+                complete,
+            }) => self.settle_parked(key, slots, complete, handled, now),
             other => panic!("a run is answered while {other:?} is under way"),
         }
     }
@@ -199,8 +210,15 @@ impl Machine {
     /// `complete`: the range has no more of them for certain. What comes back is
     /// the run that follows, if there is anything to run.
     pub fn parked_read(&mut self, events: Vec<Stored>, complete: bool, now: u64) -> Option<Action> {
-        let Some(Flight::Reading(key)) = self.flight.take() else { panic!("no parked channel is being read") };
-        let waiting = self.staging.view.parked.get_mut(&key).expect("the channel waits while it is read");
+        let Some(Flight::Reading(key)) = self.flight.take() else {
+            panic!("no parked channel is being read")
+        };
+        let waiting = self
+            .staging
+            .view
+            .parked
+            .get_mut(&key)
+            .expect("the channel waits while it is read");
         if events.is_empty() && !complete {
             waiting.due = now + REREAD_US;
             return None;
@@ -219,12 +237,16 @@ impl Machine {
             slots.push(Slot::classify(&self.scope, event, None));
         }
         let complete = complete && rest.next().is_none();
-        let items = slots.items(|event| waiting.attempts_on(event.seq()));
+        let items = slots.items(|seq| waiting.attempts_on(seq));
         if items.is_empty() {
             self.settle_parked(key, slots, complete, Vec::new(), now);
             return None;
         }
-        self.flight = Some(Flight::Parked { key, slots, complete });
+        self.flight = Some(Flight::Parked {
+            key,
+            slots,
+            complete,
+        });
         Some(Action::Run(items))
     }
 
@@ -238,7 +260,10 @@ impl Machine {
             return false;
         }
         let idle = self.queue.is_empty() || self.is_full();
-        self.draining || self.halted.is_some() || self.staging.is_enough(now) || (idle && self.staging.is_urgent())
+        self.draining
+            || self.halted.is_some()
+            || self.staging.is_enough(now)
+            || (idle && self.staging.is_urgent())
     }
 
     /// Whether so many channels wait that the lane pauses.
@@ -247,20 +272,42 @@ impl Machine {
     }
 
     fn due(&self, now: u64) -> Option<Key> {
-        let due = self.staging.view.parked.iter().filter(|(_, waiting)| waiting.due <= now);
-        due.min_by_key(|(_, waiting)| waiting.due).map(|(key, _)| key.clone())
+        let due = self
+            .staging
+            .view
+            .parked
+            .iter()
+            .filter(|(_, waiting)| waiting.due <= now);
+        due.min_by_key(|(_, waiting)| waiting.due)
+            .map(|(key, _)| key.clone())
     }
 
     fn next_due(&self) -> Option<u64> {
-        let parked = self.staging.view.parked.values().map(|waiting| waiting.due).min();
+        let parked = self
+            .staging
+            .view
+            .parked
+            .values()
+            .map(|waiting| waiting.due)
+            .min();
         parked.into_iter().chain(self.staging.due()).min()
     }
 
     fn read_parked(&mut self, key: Key) -> Action {
         let from = self.staging.view.parked[&key].seq;
-        let subject = Subject::event(self.scope.kind(), &self.scope.store.name, self.scope.lane, &key.0, &key.1);
+        let subject = Subject::event(
+            self.scope.kind(),
+            &self.scope.store.name,
+            self.scope.lane,
+            &key.0,
+            &key.1,
+        );
         self.flight = Some(Flight::Reading(key));
-        Action::ReadParked { subject, from, to: self.staging.view.seq }
+        Action::ReadParked {
+            subject,
+            from,
+            to: self.staging.view.seq,
+        }
     }
 
     fn form_main(&mut self) -> Slots {
@@ -281,115 +328,6 @@ impl Machine {
             slots.push(slot);
         }
         slots
-    }
-
-    fn settle_main(&mut self, mut slots: Slots, handled: Vec<Handled>, now: u64) {
-        let mut handled = handled.into_iter();
-        while let Some(slot) = slots.pop() {
-            let at = Some(slot.at());
-            let parked = slot.key().is_some_and(|key| self.staging.view.parked.contains_key(&key));
-            let event = match slot {
-                Slot::Handle(event) => event,
-                slot => {
-                    let messages = if parked { Vec::new() } else { self.bury(&slot) };
-                    self.stage(Effect { at, park: None, messages }, now);
-                    continue;
-                }
-            };
-            let Some(outcome) = handled.next() else {
-                return slots.requeue_with(event, &mut self.queue);
-            };
-            if parked {
-                self.stage(Effect { at, ..Effect::default() }, now);
-                continue;
-            }
-            let key = (event.tenant.clone(), event.channel.clone());
-            match self.judge(&event, outcome, None, now) {
-                Verdict::Settled(messages) => self.stage(Effect { at, park: None, messages }, now),
-                // The lane pauses here until a channel comes free.
-                Verdict::Wait(_) if self.is_full() => return slots.requeue_with(event, &mut self.queue),
-                Verdict::Wait(waiting) => self.stage(Effect { at, park: Some((key, Some(waiting))), messages: Vec::new() }, now),
-                Verdict::GaveUp(messages) => {
-                    self.stage(Effect { at, park: None, messages }, now);
-                    // What the guest said of later events of the channel counted on this one.
-                    if slots.has(&key) {
-                        return slots.requeue(&mut self.queue);
-                    }
-                }
-                Verdict::Halt(reason) => {
-                    self.halted = Some(reason);
-                    return slots.requeue_with(event, &mut self.queue);
-                }
-            }
-        }
-    }
-
-    fn settle_parked(&mut self, key: Key, mut slots: Slots, complete: bool, handled: Vec<Handled>, now: u64) {
-        let mut handled = handled.into_iter();
-        let mut waiting = self.staging.view.parked[&key];
-        while let Some(slot) = slots.pop() {
-            let onward = Waiting::onward(slot.at().0 + 1, now);
-            let event = match slot {
-                Slot::Handle(event) => event,
-                slot => {
-                    let messages = self.bury(&slot);
-                    waiting = onward;
-                    self.stage_parked(&key, waiting, messages, now);
-                    continue;
-                }
-            };
-            let Some(outcome) = handled.next() else { return };
-            match self.judge(&event, outcome, Some(waiting), now) {
-                Verdict::Settled(messages) => {
-                    waiting = onward;
-                    self.stage_parked(&key, waiting, messages, now);
-                }
-                Verdict::GaveUp(messages) => return self.stage_parked(&key, onward, messages, now),
-                Verdict::Wait(again) => return self.stage_parked(&key, again, Vec::new(), now),
-                Verdict::Halt(reason) => {
-                    self.halted = Some(reason);
-                    return;
-                }
-            }
-        }
-        if complete {
-            self.stage(Effect { at: None, park: Some((key, None)), messages: Vec::new() }, now);
-        }
-    }
-
-    fn stage_parked(&mut self, key: &Key, waiting: Waiting, messages: Vec<Outgoing>, now: u64) {
-        self.stage(Effect { at: None, park: Some((key.clone(), Some(waiting))), messages }, now);
-    }
-
-    /// The dead letter of a slot that cannot be handed to a guest.
-    fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
-        match slot {
-            Slot::Foreign { stored, reason, .. } => {
-                self.tally.dead += 1;
-                vec![self.scope.dead_letter(stored, reason, 1)]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn judge(&mut self, event: &Arc<Event>, handled: Handled, before: Option<Waiting>, now: u64) -> Verdict {
-        let attempt = before.map_or(0, |waiting| waiting.attempts_on(event.seq())) + 1;
-        self.tally.count(&handled);
-        let (wish_ms, reason) = match handled {
-            Handled::Ack(emits) => return Verdict::Settled(self.scope.settle(event, Settled::Ack(emits))),
-            Handled::Drop(reason) => return Verdict::Settled(self.scope.settle(event, Settled::Drop(reason))),
-            Handled::Reject(reason) => return Verdict::Settled(self.scope.settle(event, Settled::Reject(reason, attempt))),
-            Handled::Halt(reason) => return Verdict::Halt(reason),
-            Handled::Retry { delay_ms, reason } => (delay_ms, reason),
-            Handled::Fault(fault) => (0, crate::host::reply::cut_reason(fault.to_string().as_bytes())),
-        };
-        match retry::next(&self.scope.spec.limits, event.seq(), before, wish_ms, now) {
-            Next::Again(waiting) => Verdict::Wait(waiting),
-            Next::GiveUp { attempts } => {
-                self.tally.dead += 1;
-                Verdict::GaveUp(self.scope.settle(event, Settled::Dead(reason, attempts)))
-            }
-        }
     }
 
     fn stage(&mut self, effect: Effect, now: u64) {

@@ -137,6 +137,10 @@ fn single_node() -> Vec<(&'static str, String)> {
         ("share.coordinator.state.topic.replication.factor", one()),
         ("share.coordinator.state.topic.min.isr", one()),
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
+        // After a kill the node waits this long for its former self to time
+        // out (9 s by default); not shorter, as a stall would then fence it.
+        ("broker.session.timeout.ms", "3000".to_owned()),
+        ("broker.heartbeat.interval.ms", "500".to_owned()),
     ]
 }
 

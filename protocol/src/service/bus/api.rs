@@ -28,7 +28,11 @@ struct ApiError {
 impl From<ApiError> for BusError {
     fn from(error: ApiError) -> Self {
         // Errors without a code of JetStream's own carry only an HTTP-like status.
-        let code = if error.err_code == 0 { error.code } else { error.err_code };
+        let code = if error.err_code == 0 {
+            error.code
+        } else {
+            error.err_code
+        };
         Self::from_api(code, error.description)
     }
 }
@@ -64,7 +68,11 @@ pub(super) fn pub_ack(message: &async_nats::Message) -> Result<Ack, BusError> {
 
 /// Reads the answer to a staged message: empty, or why it was not staged.
 pub(super) fn staged(message: &async_nats::Message) -> Result<(), BusError> {
-    if message.payload.is_empty() { require_answer(message) } else { pub_ack(message).map(|_| ()) }
+    if message.payload.is_empty() {
+        require_answer(message)
+    } else {
+        pub_ack(message).map(|_| ())
+    }
 }
 
 fn require_answer(message: &async_nats::Message) -> Result<(), BusError> {
@@ -98,12 +106,19 @@ struct State {
 
 impl StreamDetails {
     fn nanos(&self, field: &str) -> Duration {
-        Duration::from_nanos(self.config.get(field).and_then(serde_json::Value::as_u64).unwrap_or(0))
+        Duration::from_nanos(
+            self.config
+                .get(field)
+                .and_then(serde_json::Value::as_u64)
+                .unwrap_or(0),
+        )
     }
 
     /// When the stream was created, microseconds since 1970.
     fn created_us(&self) -> Result<u64, BusError> {
-        wire::micros(&self.created).ok_or(BusError::Malformed { what: "creation time" })
+        wire::micros(&self.created).ok_or(BusError::Malformed {
+            what: "creation time",
+        })
     }
 
     /// How long messages are kept; zero: for ever.
@@ -112,14 +127,25 @@ impl StreamDetails {
     }
 
     pub(super) fn state(&self) -> Result<StreamState, BusError> {
-        let State { bytes, messages, first_seq, last_seq, .. } = self.state;
+        let State {
+            bytes,
+            messages,
+            first_seq,
+            last_seq,
+            ..
+        } = self.state;
         let first_time_us = match messages {
             0 => 0,
-            _ => wire::micros(&self.state.first_ts).ok_or(BusError::Malformed { what: "first time" })?,
+            _ => wire::micros(&self.state.first_ts)
+                .ok_or(BusError::Malformed { what: "first time" })?,
         };
         Ok(StreamState {
             // A stream that never had an event says 0.
-            first_seq: if messages == 0 { last_seq + 1 } else { first_seq },
+            first_seq: if messages == 0 {
+                last_seq + 1
+            } else {
+                first_seq
+            },
             last_seq,
             first_time_us,
             created_us: self.created_us()?,
@@ -179,16 +205,28 @@ pub(super) struct Get<'a> {
 
 impl Bus {
     /// One request of the JetStream API.
-    pub(crate) async fn api<Q: Serialize, R: DeserializeOwned>(&self, call: &str, query: &Q) -> Result<R, BusError> {
+    pub(crate) async fn api<Q: Serialize, R: DeserializeOwned>(
+        &self,
+        call: &str,
+        query: &Q,
+    ) -> Result<R, BusError> {
         self.require_connected()?;
-        let body: Bytes = serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?.into();
+        let body: Bytes = serde_json::to_vec(query)
+            .map_err(|_| BusError::Malformed { what: "request" })?
+            .into();
         let (to, reply) = self.inner.inbox.one();
         let exchange = async {
-            let sent = self.inner.client.publish_with_reply(format!("$JS.API.{call}"), to, body).await;
+            let sent = self
+                .inner
+                .client
+                .publish_with_reply(format!("$JS.API.{call}"), to, body)
+                .await;
             sent.map_err(|error| self.publish_error(&error))?;
             reply.await
         };
-        let message = timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| BusError::Timeout)??;
+        let message = timeout(REQUEST_TIMEOUT, exchange)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         require_answer(&message)?;
         match parse::<Refusal>(&message.payload, "api reply")?.error {
             Some(error) => Err(error.into()),
@@ -197,9 +235,20 @@ impl Bus {
     }
 
     /// One message from the stream's leader; `None` if nothing matches.
-    pub(super) async fn leader_get(&self, stream: &str, query: &Get<'_>) -> Result<Option<Stored>, BusError> {
-        match self.api::<_, Got>(&format!("STREAM.MSG.GET.{stream}"), query).await {
-            Ok(got) => Ok(Some(got.message.into_stored().ok_or(BusError::Malformed { what: "stored message" })?)),
+    pub(super) async fn leader_get(
+        &self,
+        stream: &str,
+        query: &Get<'_>,
+    ) -> Result<Option<Stored>, BusError> {
+        match self
+            .api::<_, Got>(&format!("STREAM.MSG.GET.{stream}"), query)
+            .await
+        {
+            Ok(got) => Ok(Some(got.message.into_stored().ok_or(
+                BusError::Malformed {
+                    what: "stored message",
+                },
+            )?)),
             Err(BusError::Api { code: 404, .. }) => Ok(None),
             // The stream itself is missing only if it has no state either.
             Err(BusError::NotFound) => self.details(stream).await.map(|_| None),
@@ -209,6 +258,7 @@ impl Bus {
 
     /// A stream's configuration and state, from its leader.
     pub(crate) async fn details(&self, stream: &str) -> Result<StreamDetails, BusError> {
-        self.api(&format!("STREAM.INFO.{stream}"), &serde_json::json!({})).await
+        self.api(&format!("STREAM.INFO.{stream}"), &serde_json::json!({}))
+            .await
     }
 }

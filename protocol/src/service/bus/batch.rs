@@ -37,9 +37,17 @@ impl Bus {
     /// safe: cancelled, the outcome is unknown.
     pub async fn commit_batch(&self, batch: Vec<Outgoing>) -> Result<BatchAck, BusError> {
         if batch.is_empty() || batch.len() > BATCH_EVENTS_MAX {
-            return Err(BusError::BatchSize { events: batch.len(), max: BATCH_EVENTS_MAX });
+            return Err(BusError::BatchSize {
+                events: batch.len(),
+                max: BATCH_EVENTS_MAX,
+            });
         }
-        let _open = self.inner.batches.acquire().await.map_err(|_| BusError::Disconnected)?;
+        let _open = self
+            .inner
+            .batches
+            .acquire()
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         if batch.len() == 1 {
             // One message is atomic by itself and costs a quarter of a batch's syncs.
             let message = batch.into_iter().next().expect("the batch has one event");
@@ -47,14 +55,19 @@ impl Bus {
             if ack.duplicate {
                 return Err(BusError::Duplicate);
             }
-            return Ok(BatchAck { stream: ack.stream, first_seq: ack.seq, last_seq: ack.seq });
+            return Ok(BatchAck {
+                stream: ack.stream,
+                first_seq: ack.seq,
+                last_seq: ack.seq,
+            });
         }
         let mut delay = BUSY_DELAY;
         for _ in 0..BUSY_RETRIES_MAX {
             match self.commit_once(&batch).await {
                 Err(BusError::BatchBusy) => {
                     metrics::counter!("nats_batch_busy_total").increment(1);
-                    tokio::time::sleep(delay + delay.mul_f64(rand::rng().random())).await;
+                    let jitter = delay.mul_f64(rand::rng().random());
+                    tokio::time::sleep(delay + jitter).await;
                     delay *= 2;
                 }
                 outcome => return outcome,
@@ -65,14 +78,18 @@ impl Bus {
 
     async fn commit_once(&self, batch: &[Outgoing]) -> Result<BatchAck, BusError> {
         let (mut first, last) = self.stage(batch).await?;
-        let reply = timeout(PUBLISH_TIMEOUT, last).await.map_err(|_| BusError::Timeout)??;
+        let reply = timeout(PUBLISH_TIMEOUT, last)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         match api::pub_ack(&reply) {
             Ok(ack) => {
                 let first_seq = (ack.seq + 1).checked_sub(batch.len() as u64);
                 let first_seq = first_seq.filter(|_| ack.count == batch.len() as u64);
                 Ok(BatchAck {
                     stream: stream_name(&ack.stream)?,
-                    first_seq: first_seq.ok_or(BusError::Malformed { what: "batch count" })?,
+                    first_seq: first_seq.ok_or(BusError::Malformed {
+                        what: "batch count",
+                    })?,
                     last_seq: ack.seq,
                 })
             }
@@ -92,11 +109,20 @@ impl Bus {
         // Checked before anything is staged: a batch that stops half-way stays open at
         // the server for its ten idle seconds.
         let max = self.max_payload();
-        if batch.iter().zip(&headers).any(|(message, headers)| wire::size(headers, message.payload.len()) > max) {
+        if batch
+            .iter()
+            .zip(&headers)
+            .any(|(message, headers)| wire::size(headers, message.payload.len()) > max)
+        {
             return Err(BusError::TooLarge { max });
         }
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
-        let _turn = self.inner.turn.acquire().await.map_err(|_| BusError::Disconnected)?;
+        let _turn = self
+            .inner
+            .turn
+            .acquire()
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         self.require_connected()?;
         let ((first_to, first), (last_to, last)) = (self.inner.inbox.one(), self.inner.inbox.one());
         let client = &self.inner.client;
@@ -104,14 +130,20 @@ impl Bus {
             let (to, payload) = (message.subject.as_str().to_owned(), message.payload.clone());
             let sent = async {
                 if n == 0 {
-                    client.publish_with_reply_and_headers(to, first_to.clone(), headers, payload).await
+                    client
+                        .publish_with_reply_and_headers(to, first_to.clone(), headers, payload)
+                        .await
                 } else if n + 1 == batch.len() {
-                    client.publish_with_reply_and_headers(to, last_to.clone(), headers, payload).await
+                    client
+                        .publish_with_reply_and_headers(to, last_to.clone(), headers, payload)
+                        .await
                 } else {
                     client.publish_with_headers(to, headers, payload).await
                 }
             };
-            let sent = timeout_at(deadline, sent).await.map_err(|_| BusError::Disconnected)?;
+            let sent = timeout_at(deadline, sent)
+                .await
+                .map_err(|_| BusError::Disconnected)?;
             sent.map_err(|error| self.publish_error(&error))?;
         }
         Ok((first, last))

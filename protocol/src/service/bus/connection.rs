@@ -91,7 +91,9 @@ struct Signals {
 
 impl Signals {
     fn set(&self, up: bool) {
-        let changed = self.connected.send_if_modified(|now| std::mem::replace(now, up) != up);
+        let changed = self
+            .connected
+            .send_if_modified(|now| std::mem::replace(now, up) != up);
         if changed && up {
             self.connects.send_modify(|count| *count += 1);
         }
@@ -108,11 +110,21 @@ impl Bus {
     /// [`BusError::Connect`] if the first attempt fails; later breaks are repaired
     /// without the caller.
     pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
-        let signals = Arc::new(Signals { connected: watch::channel(true).0, connects: watch::channel(1).0 });
+        let signals = Arc::new(Signals {
+            connected: watch::channel(true).0,
+            connects: watch::channel(1).0,
+        });
         let (connected, connects) = (signals.connected.subscribe(), signals.connects.subscribe());
-        let servers: Vec<_> = settings.url.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
-        let client =
-            options(settings, name, signals.clone()).connect(servers.as_slice()).await.map_err(BusError::Connect)?;
+        let servers: Vec<_> = settings
+            .url
+            .split(',')
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .collect();
+        let client = options(settings, name, signals.clone())
+            .connect(servers.as_slice())
+            .await
+            .map_err(BusError::Connect)?;
         let inbox = Inbox::new(&client).await?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(REQUEST_TIMEOUT);
@@ -128,7 +140,9 @@ impl Bus {
             connects,
             state_check,
         };
-        let bus = Self { inner: Arc::new(inner) };
+        let bus = Self {
+            inner: Arc::new(inner),
+        };
         bus.flush().await?;
         Ok(bus)
     }
@@ -167,7 +181,11 @@ impl Bus {
     /// # Errors
     /// [`BusError::Disconnected`] once the connection is closed.
     pub async fn subscribe(&self, subject: &Subject) -> Result<Subscription, BusError> {
-        let messages = self.inner.client.subscribe(subject.as_str().to_owned()).await;
+        let messages = self
+            .inner
+            .client
+            .subscribe(subject.as_str().to_owned())
+            .await;
         Ok(Subscription(messages.map_err(|_| BusError::Disconnected)?))
     }
 
@@ -179,7 +197,11 @@ impl Bus {
         self.require_connected()?;
         let headers = wire::outgoing(&message)?;
         let subject = message.subject.as_str().to_owned();
-        let sent = self.inner.client.publish_with_headers(subject, headers, message.payload).await;
+        let sent = self
+            .inner
+            .client
+            .publish_with_headers(subject, headers, message.payload)
+            .await;
         sent.map_err(|error| self.publish_error(&error))
     }
 
@@ -191,8 +213,14 @@ impl Bus {
     pub async fn flush(&self) -> Result<(), BusError> {
         self.require_connected()?;
         let (subject, reply) = self.inner.inbox.one();
-        self.inner.client.publish(subject, Bytes::new()).await.map_err(|_| BusError::Disconnected)?;
-        timeout(REQUEST_TIMEOUT, reply).await.map_err(|_| BusError::Timeout)??;
+        self.inner
+            .client
+            .publish(subject, Bytes::new())
+            .await
+            .map_err(|_| BusError::Disconnected)?;
+        timeout(REQUEST_TIMEOUT, reply)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         Ok(())
     }
 
@@ -205,15 +233,28 @@ impl Bus {
 
     pub(super) fn publish_error(&self, error: &async_nats::PublishError) -> BusError {
         match error.kind() {
-            async_nats::client::PublishErrorKind::MaxPayloadExceeded => BusError::TooLarge { max: self.max_payload() },
-            async_nats::client::PublishErrorKind::InvalidSubject => BusError::Malformed { what: "subject" },
+            async_nats::client::PublishErrorKind::MaxPayloadExceeded => BusError::TooLarge {
+                max: self.max_payload(),
+            },
+            async_nats::client::PublishErrorKind::InvalidSubject => {
+                BusError::Malformed { what: "subject" }
+            }
             async_nats::client::PublishErrorKind::Send => BusError::Disconnected,
         }
     }
 }
 
 fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
-    let prefix: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let prefix: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let mut options = ConnectOptions::new()
         .name(name)
         .custom_inbox_prefix(format!("_INBOX_{prefix}"))
@@ -229,7 +270,10 @@ fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> Connec
             async move { on_event(&signals, &event) }
         });
     if let Some(user) = &settings.user {
-        let password = settings.password.as_ref().map_or("", |password| password.expose());
+        let password = settings
+            .password
+            .as_ref()
+            .map_or("", |password| password.expose());
         options = options.user_and_password(user.clone(), password.to_owned());
     }
     options
@@ -239,7 +283,9 @@ fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> Connec
 fn reconnect_delay(attempts: usize) -> Duration {
     match attempts {
         0 => Duration::ZERO,
-        n => RECONNECT_DELAY_MIN.saturating_mul(1 << n.min(7).saturating_sub(1)).min(RECONNECT_DELAY_MAX),
+        n => RECONNECT_DELAY_MIN
+            .saturating_mul(1 << n.min(7).saturating_sub(1))
+            .min(RECONNECT_DELAY_MAX),
     }
 }
 
@@ -277,7 +323,9 @@ impl Stream for Subscription {
     type Item = Incoming;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.0.poll_next_unpin(cx).map(|message| message.map(incoming))
+        self.0
+            .poll_next_unpin(cx)
+            .map(|message| message.map(incoming))
     }
 }
 

@@ -35,20 +35,47 @@ impl Bus {
     /// # Errors
     /// [`BusError::NotFound`] if there is no such stream; those of a request. Cancel safe.
     pub async fn get(&self, stream: &StreamName, seq: u64) -> Result<Option<Stored>, BusError> {
-        self.leader_get(stream.as_str(), &Get { seq: Some(seq), ..Get::default() }).await
+        self.leader_get(
+            stream.as_str(),
+            &Get {
+                seq: Some(seq),
+                ..Get::default()
+            },
+        )
+        .await
     }
 
     /// The last event on a subject or filter, from the stream's leader.
     ///
     /// # Errors
     /// As [`Self::get`]. Cancel safe.
-    pub async fn last_on(&self, stream: &StreamName, subject: &Subject) -> Result<Option<Stored>, BusError> {
-        self.leader_get(stream.as_str(), &Get { last_by_subj: Some(subject.as_str()), ..Get::default() }).await
+    pub async fn last_on(
+        &self,
+        stream: &StreamName,
+        subject: &Subject,
+    ) -> Result<Option<Stored>, BusError> {
+        self.leader_get(
+            stream.as_str(),
+            &Get {
+                last_by_subj: Some(subject.as_str()),
+                ..Get::default()
+            },
+        )
+        .await
     }
 
     /// The first event on a filter at or after a sequence, from the stream's leader.
-    pub(super) async fn leader_next(&self, stream: &str, filter: &str, from: u64) -> Result<Option<Stored>, BusError> {
-        let query = Get { seq: Some(from.max(1)), next_by_subj: Some(filter), ..Get::default() };
+    pub(super) async fn leader_next(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+    ) -> Result<Option<Stored>, BusError> {
+        let query = Get {
+            seq: Some(from.max(1)),
+            next_by_subj: Some(filter),
+            ..Get::default()
+        };
         self.leader_get(stream, &query).await
     }
 
@@ -57,13 +84,21 @@ impl Bus {
     ///
     /// # Errors
     /// As [`Self::get`]. Cancel safe.
-    pub async fn from_time(&self, stream: &StreamName, filter: &Subject, since_us: u64) -> Result<Option<u64>, BusError> {
+    pub async fn from_time(
+        &self,
+        stream: &StreamName,
+        filter: &Subject,
+        since_us: u64,
+    ) -> Result<Option<u64>, BusError> {
         let query = Get {
             start_time: Some(wire::rfc3339(since_us)),
             next_by_subj: Some(filter.as_str()),
             ..Get::default()
         };
-        Ok(self.leader_get(stream.as_str(), &query).await?.map(|event| event.seq))
+        Ok(self
+            .leader_get(stream.as_str(), &query)
+            .await?
+            .map(|event| event.seq))
     }
 
     /// What the stream's leader says of its stream.
@@ -79,21 +114,45 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::Limit`]; those of a request. Cancel safe.
-    pub async fn last_seqs(&self, stream: &StreamName, subjects: &[Subject]) -> Result<Vec<(String, u64)>, BusError> {
+    pub async fn last_seqs(
+        &self,
+        stream: &StreamName,
+        subjects: &[Subject],
+    ) -> Result<Vec<(String, u64)>, BusError> {
         if subjects.len() > LAST_SEQS_MAX {
-            return Err(BusError::Limit { field: "subjects", value: subjects.len(), max: LAST_SEQS_MAX });
+            return Err(BusError::Limit {
+                field: "subjects",
+                value: subjects.len(),
+                max: LAST_SEQS_MAX,
+            });
         }
         let mut found: HashMap<String, u64> = HashMap::with_capacity(subjects.len());
         loop {
             // The server stops at its bound of bytes; what is still open is asked again.
-            let open = subjects.iter().map(Subject::as_str).filter(|subject| !found.contains_key(*subject));
+            let open = subjects
+                .iter()
+                .map(Subject::as_str)
+                .filter(|subject| !found.contains_key(*subject));
             let open: Vec<_> = open.collect();
             if open.is_empty() {
                 break;
             }
-            let run = self.direct_run(stream.as_str(), &Get { multi_last: &open, ..Get::default() }, open.len()).await?;
+            let run = self
+                .direct_run(
+                    stream.as_str(),
+                    &Get {
+                        multi_last: &open,
+                        ..Get::default()
+                    },
+                    open.len(),
+                )
+                .await?;
             let progress = !run.events.is_empty();
-            found.extend(run.events.into_iter().map(|event| (event.subject, event.seq)));
+            found.extend(
+                run.events
+                    .into_iter()
+                    .map(|event| (event.subject, event.seq)),
+            );
             if run.pending == 0 || !progress {
                 break;
             }
@@ -115,8 +174,13 @@ impl Bus {
         limit: usize,
         bytes_max: usize,
     ) -> Result<Chunk, BusError> {
-        let run = self.next_run(stream.as_str(), filter.as_str(), from_seq, limit, bytes_max).await?;
-        Ok(Chunk { events: run.events, more: run.pending > 0 })
+        let run = self
+            .next_run(stream.as_str(), filter.as_str(), from_seq, limit, bytes_max)
+            .await?;
+        Ok(Chunk {
+            events: run.events,
+            more: run.pending > 0,
+        })
     }
 
     pub(super) async fn next_run(
@@ -128,7 +192,11 @@ impl Bus {
         bytes_max: usize,
     ) -> Result<Run, BusError> {
         if limit == 0 || limit > NEXT_EVENTS_MAX {
-            return Err(BusError::Limit { field: "limit", value: limit, max: NEXT_EVENTS_MAX });
+            return Err(BusError::Limit {
+                field: "limit",
+                value: limit,
+                max: NEXT_EVENTS_MAX,
+            });
         }
         let query = Get {
             seq: Some(from.max(1)),
@@ -142,21 +210,37 @@ impl Bus {
 
     /// Sends a batched Direct Get and collects its answers up to the server's own
     /// marker: 204 ends a batch, 404 is an empty one. An empty payload is an event.
-    async fn direct_run(&self, stream: &str, query: &Get<'_>, limit: usize) -> Result<Run, BusError> {
+    async fn direct_run(
+        &self,
+        stream: &str,
+        query: &Get<'_>,
+        limit: usize,
+    ) -> Result<Run, BusError> {
         self.require_connected()?;
-        let body = serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?;
+        let body =
+            serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?;
         // One place for the end marker beside the events.
         let (to, mut replies) = self.inner.inbox.many(limit + 1);
-        let sent = self.inner.client.publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), to, body.into());
-        let sent = timeout(REQUEST_TIMEOUT, sent).await.map_err(|_| BusError::Disconnected)?;
+        let sent = self.inner.client.publish_with_reply(
+            format!("$JS.API.DIRECT.GET.{stream}"),
+            to,
+            body.into(),
+        );
+        let sent = timeout(REQUEST_TIMEOUT, sent)
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         sent.map_err(|error| self.publish_error(&error))?;
         let mut run = Run::default();
         loop {
-            let reply = timeout(REQUEST_TIMEOUT, replies.next()).await.map_err(|_| BusError::Timeout)??;
+            let reply = timeout(REQUEST_TIMEOUT, replies.next())
+                .await
+                .map_err(|_| BusError::Timeout)??;
             let pending = reply.headers.as_ref().and_then(wire::num_pending);
             match reply.status.map(|status| status.as_u16()) {
                 None => {
-                    run.events.push(wire::direct(reply).ok_or(BusError::Malformed { what: "direct get" })?);
+                    run.events.push(
+                        wire::direct(reply).ok_or(BusError::Malformed { what: "direct get" })?,
+                    );
                 }
                 Some(204) => {
                     run.pending = pending.unwrap_or(0);

@@ -128,7 +128,9 @@ impl BusError {
 
     /// A stream name in a [`Self::StreamChanged`].
     pub(super) fn changed(stream: &str) -> Self {
-        Self::StreamChanged { stream: stream.into() }
+        Self::StreamChanged {
+            stream: stream.into(),
+        }
     }
 
     /// Whether the same call may succeed later.
@@ -149,7 +151,10 @@ impl BusError {
 
     /// Whether what was asked for may have happened all the same.
     pub fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::Timeout | Self::ObjectStore(_) | Self::Malformed { .. })
+        matches!(
+            self,
+            Self::Timeout | Self::ObjectStore(_) | Self::Malformed { .. }
+        )
     }
 }
 

@@ -43,7 +43,10 @@ impl Inbox {
     /// Subscribes under the client's own inbox prefix.
     pub(super) async fn new(client: &Client) -> Result<Self, BusError> {
         let prefix = client.new_inbox();
-        let mut replies = client.subscribe(format!("{prefix}.*")).await.map_err(|_| BusError::Disconnected)?;
+        let mut replies = client
+            .subscribe(format!("{prefix}.*"))
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         let table = Table::default();
         let waiting = table.clone();
         let task = tokio::spawn(async move {
@@ -51,7 +54,12 @@ impl Inbox {
                 hand_over(&waiting, message);
             }
         });
-        Ok(Self { prefix, table, next: AtomicU64::new(1), task: task.abort_handle() })
+        Ok(Self {
+            prefix,
+            table,
+            next: AtomicU64::new(1),
+            task: task.abort_handle(),
+        })
     }
 
     fn subject(&self, token: u64) -> String {
@@ -61,32 +69,53 @@ impl Inbox {
     fn insert(&self, waiter: Waiter) -> Entry {
         let token = self.next.fetch_add(1, Ordering::Relaxed);
         self.table.lock().insert(token, waiter);
-        Entry { token, table: self.table.clone() }
+        Entry {
+            token,
+            table: self.table.clone(),
+        }
     }
 
     /// Waits for one reply; returns the subject that it is sent to.
     pub(super) fn one(&self) -> (String, OneReply) {
         let (sender, receiver) = oneshot::channel();
         let entry = self.insert(Waiter::One(sender));
-        (self.subject(entry.token), OneReply { receiver, _entry: entry })
+        (
+            self.subject(entry.token),
+            OneReply {
+                receiver,
+                _entry: entry,
+            },
+        )
     }
 
     /// Waits for several replies; holds at most `bound`, later ones are lost.
     pub(super) fn many(&self, bound: usize) -> (String, ManyReplies) {
         let (sender, receiver) = mpsc::channel(bound);
         let entry = self.insert(Waiter::Many(sender));
-        (self.subject(entry.token), ManyReplies { receiver, _entry: entry })
+        (
+            self.subject(entry.token),
+            ManyReplies {
+                receiver,
+                _entry: entry,
+            },
+        )
     }
 }
 
 fn hand_over(table: &Table, message: Message) {
-    let Some(token) = message.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok()) else { return };
+    let Some(token) = message
+        .subject
+        .rsplit('.')
+        .next()
+        .and_then(|token| token.parse::<u64>().ok())
+    else {
+        return;
+    };
     let mut table = table.lock();
     match table.get(&token) {
         Some(Waiter::Many(sender)) => {
-            if sender.try_send(message).is_err() {
-                metrics::counter!("nats_replies_lost_total").increment(1);
-            }
+            let lost = sender.try_send(message).is_err();
+            metrics::counter!("nats_replies_lost_total").increment(u64::from(lost));
         }
         Some(Waiter::One(_)) => {
             if let Some(Waiter::One(sender)) = table.remove(&token) {
@@ -121,7 +150,9 @@ impl Future for OneReply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The sender goes only with the whole connection, when nobody can tell any more.
-        Pin::new(&mut self.receiver).poll(cx).map_err(|_| BusError::Timeout)
+        Pin::new(&mut self.receiver)
+            .poll(cx)
+            .map_err(|_| BusError::Timeout)
     }
 }
 

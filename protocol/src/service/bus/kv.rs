@@ -57,7 +57,11 @@ impl Bus {
     pub async fn kv(&self, bucket: Bucket) -> Result<Kv, BusError> {
         let bucket = bucket.as_str();
         let max_age = self.details(&stream(bucket)).await?.max_age();
-        Ok(Kv { bus: self.clone(), bucket, max_age })
+        Ok(Kv {
+            bus: self.clone(),
+            bucket,
+            max_age,
+        })
     }
 }
 
@@ -67,7 +71,11 @@ fn stream(bucket: &str) -> String {
 
 /// A value and its revision; `None` for a deletion.
 fn live(entry: Stored) -> Option<(Bytes, u64)> {
-    entry.headers.get(OPERATION).is_none().then_some((entry.payload, entry.seq))
+    entry
+        .headers
+        .get(OPERATION)
+        .is_none()
+        .then_some((entry.payload, entry.seq))
 }
 
 impl Kv {
@@ -78,16 +86,28 @@ impl Kv {
 
     fn subject(&self, key: &str) -> Result<String, BusError> {
         let fine = |b: u8| b.is_ascii_alphanumeric() || b"-_=./".contains(&b);
-        let shape = !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.split('.').all(|token| !token.is_empty());
+        let shape = !key.is_empty()
+            && key.len() <= KEY_BYTES_MAX
+            && key.split('.').all(|token| !token.is_empty());
         if !shape || !key.bytes().all(fine) {
-            return Err(BusError::Key { key: key.chars().take(KEY_BYTES_MAX).collect() });
+            return Err(BusError::Key {
+                key: key.chars().take(KEY_BYTES_MAX).collect(),
+            });
         }
         Ok(format!("$KV.{}.{key}", self.bucket))
     }
 
     async fn last(&self, key: &str) -> Result<Option<Stored>, BusError> {
         let subject = self.subject(key)?;
-        self.bus.leader_get(&stream(self.bucket), &Get { last_by_subj: Some(&subject), ..Get::default() }).await
+        self.bus
+            .leader_get(
+                &stream(self.bucket),
+                &Get {
+                    last_by_subj: Some(&subject),
+                    ..Get::default()
+                },
+            )
+            .await
     }
 
     /// A key's value and revision, from the leader.
@@ -121,7 +141,9 @@ impl Kv {
             Some(entry) => entry.seq,
             None => 0,
         };
-        self.write(key, value, Some(revision), false).await.map_err(|error| guard(error, BusError::Exists))
+        self.write(key, value, Some(revision), false)
+            .await
+            .map_err(|error| guard(error, BusError::Exists))
     }
 
     /// Sets a key that has this revision; returns the new one.
@@ -129,7 +151,9 @@ impl Kv {
     /// # Errors
     /// [`BusError::Conflict`]; otherwise as [`Self::put`].
     pub async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<u64, BusError> {
-        self.write(key, value, Some(revision), false).await.map_err(|error| guard(error, BusError::Conflict))
+        self.write(key, value, Some(revision), false)
+            .await
+            .map_err(|error| guard(error, BusError::Conflict))
     }
 
     /// Deletes a key that has this revision.
@@ -138,7 +162,9 @@ impl Kv {
     /// [`BusError::Conflict`]; otherwise as [`Self::put`].
     pub async fn delete(&self, key: &str, revision: u64) -> Result<(), BusError> {
         let deleted = self.write(key, Bytes::new(), Some(revision), true).await;
-        deleted.map(|_| ()).map_err(|error| guard(error, BusError::Conflict))
+        deleted
+            .map(|_| ())
+            .map_err(|error| guard(error, BusError::Conflict))
     }
 
     /// The keys that hold a value now.
@@ -176,33 +202,73 @@ impl Kv {
     pub async fn watch_all(&self) -> Result<KvWatch, BusError> {
         let filter = format!("$KV.{}.>", self.bucket);
         let prefix = filter.len() - 1;
-        let options = ReaderOptions { batch: WATCH_BATCH, bytes_max: WATCH_BYTES };
-        let reader =
-            self.bus.raw_reader(&stream(self.bucket), Some(filter), Start::LastPerSubject, options).await?;
+        let options = ReaderOptions {
+            batch: WATCH_BATCH,
+            bytes_max: WATCH_BYTES,
+        };
+        let reader = self
+            .bus
+            .raw_reader(
+                &stream(self.bucket),
+                Some(filter),
+                Start::LastPerSubject,
+                options,
+            )
+            .await?;
         let left = reader.pending();
-        let first = (left == 0).then(|| KvChange { key: String::new(), value: None, revision: 0, initial_done: true });
-        let state = Watching { reader, prefix, left, ready: first.into_iter().collect() };
-        Ok(KvWatch(Box::pin(futures_util::stream::unfold(state, |mut state| async move {
-            let change = state.next().await?;
-            Some((change, state))
-        }))))
+        let first = (left == 0).then(|| KvChange {
+            key: String::new(),
+            value: None,
+            revision: 0,
+            initial_done: true,
+        });
+        let state = Watching {
+            reader,
+            prefix,
+            left,
+            ready: first.into_iter().collect(),
+        };
+        Ok(KvWatch(Box::pin(futures_util::stream::unfold(
+            state,
+            |mut state| async move {
+                let change = state.next().await?;
+                Some((change, state))
+            },
+        ))))
     }
 
-    async fn write(&self, key: &str, value: Bytes, revision: Option<u64>, delete: bool) -> Result<u64, BusError> {
+    async fn write(
+        &self,
+        key: &str,
+        value: Bytes,
+        revision: Option<u64>,
+        delete: bool,
+    ) -> Result<u64, BusError> {
         let subject = self.subject(key)?;
         let mut headers = async_nats::HeaderMap::new();
         if let Some(revision) = revision {
-            headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.to_string());
+            headers.insert(
+                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                revision.to_string(),
+            );
         }
         if delete {
             headers.insert(OPERATION, "DEL");
         }
         self.bus.require_connected()?;
         let (to, reply) = self.bus.inner.inbox.one();
-        let sent = self.bus.inner.client.publish_with_reply_and_headers(subject, to, headers, value);
-        let sent = timeout(PUBLISH_TIMEOUT, sent).await.map_err(|_| BusError::Disconnected)?;
+        let sent = self
+            .bus
+            .inner
+            .client
+            .publish_with_reply_and_headers(subject, to, headers, value);
+        let sent = timeout(PUBLISH_TIMEOUT, sent)
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         sent.map_err(|error| self.bus.publish_error(&error))?;
-        let reply = timeout(PUBLISH_TIMEOUT, reply).await.map_err(|_| BusError::Timeout)??;
+        let reply = timeout(PUBLISH_TIMEOUT, reply)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         Ok(api::pub_ack(&reply)?.seq)
     }
 }
@@ -246,9 +312,18 @@ impl Watching {
             };
             for entry in batch {
                 self.left = self.left.saturating_sub(1);
-                let key = entry.subject.get(self.prefix..).unwrap_or_default().to_owned();
+                let key = entry
+                    .subject
+                    .get(self.prefix..)
+                    .unwrap_or_default()
+                    .to_owned();
                 let (revision, value) = (entry.seq, live(entry).map(|(value, _)| value));
-                self.ready.push_back(KvChange { key, value, revision, initial_done: self.left == 0 });
+                self.ready.push_back(KvChange {
+                    key,
+                    value,
+                    revision,
+                    initial_done: self.left == 0,
+                });
             }
         }
         self.ready.pop_front()

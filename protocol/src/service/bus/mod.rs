@@ -36,7 +36,9 @@ pub use kv::{Kv, KvChange, KvWatch};
 pub use publish::{PUBLISH_TIMEOUT, PendingAck};
 pub use reader::{READER_BATCH_MAX, Reader, ReaderOptions};
 pub use scan::{SCAN_CONSUMER_THRESHOLD, Scan};
-pub use types::{BatchAck, Chunk, Expect, Incoming, Outgoing, PubAck, Republished, Stored, StreamState};
+pub use types::{
+    BatchAck, Chunk, Expect, Incoming, Outgoing, PubAck, Republished, Stored, StreamState,
+};
 
 pub use crate::header::Headers;
 pub use crate::stream::Bucket;

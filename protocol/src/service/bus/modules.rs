@@ -25,7 +25,11 @@ impl Bus {
     /// [`BusError::ObjectStore`], [`BusError::Timeout`]; calling it again is harmless.
     pub async fn put_module(&self, wasm: Bytes) -> Result<Digest, BusError> {
         if wasm.len() > MODULE_BYTES_MAX {
-            return Err(BusError::Limit { field: "module bytes", value: wasm.len(), max: MODULE_BYTES_MAX });
+            return Err(BusError::Limit {
+                field: "module bytes",
+                value: wasm.len(),
+                max: MODULE_BYTES_MAX,
+            });
         }
         let digest = digest_of(&wasm);
         let put = async {
@@ -37,9 +41,13 @@ impl Bus {
             }
             let mut bytes = &wasm[..];
             let stored = store.put(digest.as_str(), &mut bytes).await;
-            stored.map(|_| ()).map_err(|error| BusError::ObjectStore(error.into()))
+            stored
+                .map(|_| ())
+                .map_err(|error| BusError::ObjectStore(error.into()))
         };
-        timeout(MODULE_TIMEOUT, put).await.map_err(|_| BusError::Timeout)??;
+        timeout(MODULE_TIMEOUT, put)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         Ok(digest)
     }
 
@@ -51,26 +59,46 @@ impl Bus {
     pub async fn get_module(&self, digest: &Digest) -> Result<Bytes, BusError> {
         let get = async {
             let store = self.module_store().await?;
-            let object = store.get(digest.as_str()).await.map_err(|error| match error.kind() {
-                GetErrorKind::NotFound => BusError::NotFound,
-                _ => BusError::ObjectStore(error.into()),
-            })?;
+            let object = store
+                .get(digest.as_str())
+                .await
+                .map_err(|error| match error.kind() {
+                    GetErrorKind::NotFound => BusError::NotFound,
+                    _ => BusError::ObjectStore(error.into()),
+                })?;
             let size = object.info().size;
             if size > MODULE_BYTES_MAX {
-                return Err(BusError::Limit { field: "module bytes", value: size, max: MODULE_BYTES_MAX });
+                return Err(BusError::Limit {
+                    field: "module bytes",
+                    value: size,
+                    max: MODULE_BYTES_MAX,
+                });
             }
             let mut wasm = Vec::with_capacity(size);
             let mut object = object.take(MODULE_BYTES_MAX as u64);
-            object.read_to_end(&mut wasm).await.map_err(|error| BusError::ObjectStore(error.into()))?;
+            object
+                .read_to_end(&mut wasm)
+                .await
+                .map_err(|error| BusError::ObjectStore(error.into()))?;
             Ok(Bytes::from(wasm))
         };
-        let wasm = timeout(MODULE_TIMEOUT, get).await.map_err(|_| BusError::Timeout)??;
-        if digest_of(&wasm) == *digest { Ok(wasm) } else { Err(BusError::Digest) }
+        let wasm = timeout(MODULE_TIMEOUT, get)
+            .await
+            .map_err(|_| BusError::Timeout)??;
+        if digest_of(&wasm) == *digest {
+            Ok(wasm)
+        } else {
+            Err(BusError::Digest)
+        }
     }
 
     async fn module_store(&self) -> Result<ObjectStore, BusError> {
         self.details(&format!("OBJ_{MODULES}")).await?;
-        self.inner.context.get_object_store(MODULES).await.map_err(|error| BusError::ObjectStore(error.into()))
+        self.inner
+            .context
+            .get_object_store(MODULES)
+            .await
+            .map_err(|error| BusError::ObjectStore(error.into()))
     }
 }
 

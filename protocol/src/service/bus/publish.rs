@@ -39,13 +39,20 @@ impl Future for PendingAck {
         if let Poll::Ready(reply) = Pin::new(&mut self.reply).poll(cx) {
             return Poll::Ready(reply.and_then(|message| read(&message)));
         }
-        self.deadline.as_mut().poll(cx).map(|()| Err(BusError::Timeout))
+        self.deadline
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(BusError::Timeout))
     }
 }
 
 fn read(message: &async_nats::Message) -> Result<PubAck, BusError> {
     let ack = api::pub_ack(message)?;
-    Ok(PubAck { stream: stream_name(&ack.stream)?, seq: ack.seq, duplicate: ack.duplicate })
+    Ok(PubAck {
+        stream: stream_name(&ack.stream)?,
+        seq: ack.seq,
+        duplicate: ack.duplicate,
+    })
 }
 
 impl Bus {
@@ -59,16 +66,36 @@ impl Bus {
     /// [`BusError::StreamFull`], [`BusError::GuardRefused`] or [`BusError::Api`].
     pub async fn publish_start(&self, message: Outgoing) -> Result<PendingAck, BusError> {
         let headers = wire::outgoing(&message)?;
-        let _turn = self.inner.turn.acquire().await.map_err(|_| BusError::Disconnected)?;
-        let permit = self.inner.pending.clone().acquire_owned().await.map_err(|_| BusError::Disconnected)?;
+        let _turn = self
+            .inner
+            .turn
+            .acquire()
+            .await
+            .map_err(|_| BusError::Disconnected)?;
+        let permit = self
+            .inner
+            .pending
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         self.require_connected()?;
         let (subject, reply) = self.inner.inbox.one();
         let to = message.subject.as_str().to_owned();
-        let sent = self.inner.client.publish_with_reply_and_headers(to, subject, headers, message.payload);
+        let sent =
+            self.inner
+                .client
+                .publish_with_reply_and_headers(to, subject, headers, message.payload);
         // Bounded, because the queue to the connection stands still while it is broken.
-        let sent = timeout(PUBLISH_TIMEOUT, sent).await.map_err(|_| BusError::Disconnected)?;
+        let sent = timeout(PUBLISH_TIMEOUT, sent)
+            .await
+            .map_err(|_| BusError::Disconnected)?;
         sent.map_err(|error| self.publish_error(&error))?;
-        Ok(PendingAck { reply, deadline: Box::pin(tokio::time::sleep(PUBLISH_TIMEOUT)), _permit: permit })
+        Ok(PendingAck {
+            reply,
+            deadline: Box::pin(tokio::time::sleep(PUBLISH_TIMEOUT)),
+            _permit: permit,
+        })
     }
 
     /// Publishes an event and waits until the stream has stored it.

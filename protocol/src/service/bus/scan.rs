@@ -46,7 +46,13 @@ impl Stream for Scan {
 impl Bus {
     /// Reads every event on a filter with a sequence from `from_seq` to `to_seq`,
     /// both included. Events that retention has removed are left out.
-    pub async fn scan(&self, stream: &StreamName, filter: &Subject, from_seq: u64, to_seq: u64) -> Scan {
+    pub async fn scan(
+        &self,
+        stream: &StreamName,
+        filter: &Subject,
+        from_seq: u64,
+        to_seq: u64,
+    ) -> Scan {
         let place = Place {
             bus: self.clone(),
             stream: stream.clone(),
@@ -57,11 +63,14 @@ impl Bus {
             reader: None,
             done: false,
         };
-        Scan(Box::pin(futures_util::stream::unfold(place, |mut place| async move {
-            let item = place.next().await?;
-            place.done |= item.is_err();
-            Some((item, place))
-        })))
+        Scan(Box::pin(futures_util::stream::unfold(
+            place,
+            |mut place| async move {
+                let item = place.next().await?;
+                place.done |= item.is_err();
+                Some((item, place))
+            },
+        )))
     }
 }
 
@@ -112,12 +121,24 @@ impl Place {
             return self.confirm_end().await;
         }
         let (stream, filter) = (self.stream.as_str(), self.filter.as_str());
-        let run = self.bus.next_run(stream, filter, self.next, SCAN_EVENTS, SCAN_BYTES).await?;
-        let Some(last) = run.events.last().map(|event| event.seq) else { return self.confirm_end().await };
+        let run = self
+            .bus
+            .next_run(stream, filter, self.next, SCAN_EVENTS, SCAN_BYTES)
+            .await?;
+        let Some(last) = run.events.last().map(|event| event.seq) else {
+            return self.confirm_end().await;
+        };
         self.ready.extend(run.events);
         if last < self.to && run.pending > SCAN_CONSUMER_THRESHOLD {
-            let options = ReaderOptions { batch: 4 * SCAN_EVENTS, bytes_max: SCAN_BYTES };
-            self.reader = Some(self.bus.reader(&self.stream, Some(&self.filter), last + 1, options).await?);
+            let options = ReaderOptions {
+                batch: 4 * SCAN_EVENTS,
+                bytes_max: SCAN_BYTES,
+            };
+            self.reader = Some(
+                self.bus
+                    .reader(&self.stream, Some(&self.filter), last + 1, options)
+                    .await?,
+            );
         }
         Ok(())
     }
@@ -126,7 +147,11 @@ impl Place {
     /// a follower did not have yet is taken, and reading goes on after it.
     async fn confirm_end(&mut self) -> Result<(), BusError> {
         self.reader = None;
-        match self.bus.leader_next(self.stream.as_str(), self.filter.as_str(), self.next).await? {
+        match self
+            .bus
+            .leader_next(self.stream.as_str(), self.filter.as_str(), self.next)
+            .await?
+        {
             Some(event) if event.seq <= self.to => self.ready.push_back(event),
             _ => self.done = true,
         }

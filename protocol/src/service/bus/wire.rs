@@ -14,8 +14,12 @@ const NANOS_PER_MICRO: i128 = 1_000;
 /// An RFC 3339 time as microseconds since 1970, truncated; `None` for a malformed
 /// time or one before 1970.
 pub(super) fn micros(rfc3339: &str) -> Option<u64> {
-    let nanos = async_nats::datetime::parse_rfc3339(rfc3339).ok()?.unix_timestamp_nanos();
-    u64::try_from(nanos / NANOS_PER_MICRO).ok().filter(|_| nanos >= 0)
+    let nanos = async_nats::datetime::parse_rfc3339(rfc3339)
+        .ok()?
+        .unix_timestamp_nanos();
+    u64::try_from(nanos / NANOS_PER_MICRO)
+        .ok()
+        .filter(|_| nanos >= 0)
 }
 
 /// Microseconds since 1970 as RFC 3339 in UTC.
@@ -29,7 +33,11 @@ pub(super) fn rfc3339(micros: u64) -> String {
     let in_year = in_era - (365 * year_in_era + year_in_era / 4 - year_in_era / 100);
     let march_month = (5 * in_year + 2) / 153;
     let date = in_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = era * 400 + year_in_era + u64::from(month <= 2);
     let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
@@ -54,10 +62,18 @@ pub(super) fn delivery(reply: &str) -> Option<Delivery> {
         9.. => 5,
         _ => return None,
     };
-    let mut numbers = reply.split('.').skip(2 + skip).map(|token| token.parse::<u64>().ok());
+    let mut numbers = reply
+        .split('.')
+        .skip(2 + skip)
+        .map(|token| token.parse::<u64>().ok());
     let mut next = || numbers.next().flatten();
     let (stream_seq, consumer_seq, nanos, pending) = (next()?, next()?, next()?, next()?);
-    Some(Delivery { stream_seq, consumer_seq, time_us: nanos / 1_000, pending })
+    Some(Delivery {
+        stream_seq,
+        consumer_seq,
+        time_us: nanos / 1_000,
+        pending,
+    })
 }
 
 /// The headers of a message to publish, conditions and id included.
@@ -69,14 +85,22 @@ pub(super) fn outgoing(message: &Outgoing) -> Result<HeaderMap, BusError> {
         map.append(parsed, value.parse::<HeaderValue>().map_err(|_| wrong())?);
     }
     if let Some(id) = &message.msg_id {
-        let value: HeaderValue = id.parse().map_err(|_| BusError::Header { name: "Nats-Msg-Id".into() })?;
+        let value: HeaderValue = id.parse().map_err(|_| BusError::Header {
+            name: "Nats-Msg-Id".into(),
+        })?;
         map.insert(async_nats::header::NATS_MESSAGE_ID, value);
     }
     match message.expect {
         Some(Expect::LastOnSubject(seq)) => {
-            map.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, seq.to_string());
+            map.insert(
+                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                seq.to_string(),
+            );
         }
-        Some(Expect::LastInStream(seq)) => map.insert(async_nats::header::NATS_EXPECTED_LAST_SEQUENCE, seq.to_string()),
+        Some(Expect::LastInStream(seq)) => map.insert(
+            async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
+            seq.to_string(),
+        ),
         None => {}
     }
     Ok(map)
@@ -87,7 +111,10 @@ pub(super) fn size(headers: &HeaderMap, payload: usize) -> usize {
     // "NATS/1.0" and the empty line with their ends, then ": " and an end for each value.
     let values = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
         let name: &str = name.as_ref();
-        values.iter().map(|value| name.len() + value.as_str().len() + 4).sum::<usize>()
+        values
+            .iter()
+            .map(|value| name.len() + value.as_str().len() + 4)
+            .sum::<usize>()
     };
     12 + headers.iter().map(values).sum::<usize>() + payload
 }
@@ -97,7 +124,7 @@ pub(super) fn own_headers(map: Option<&HeaderMap>) -> Headers {
     let mut headers = Headers::new();
     let Some(map) = map else { return headers };
     let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by_key(|(name, _)| name.as_ref() as &str);
+    entries.sort_unstable_by(|(one, _), (other, _)| AsRef::<str>::as_ref(one).cmp(other.as_ref()));
     for (name, values) in entries {
         for value in values {
             headers.push_read(name.as_ref(), value.as_str());
@@ -161,14 +188,31 @@ mod tests {
     #[test]
     fn times_are_truncated_the_same_way_on_every_path() {
         let at = 1_764_000_000_123_456;
-        for text in ["2025-11-24T16:00:00.123456Z", "2025-11-24T16:00:00.123456999Z", "2025-11-24T17:00:00.1234569+01:00"] {
+        for text in [
+            "2025-11-24T16:00:00.123456Z",
+            "2025-11-24T16:00:00.123456999Z",
+            "2025-11-24T17:00:00.1234569+01:00",
+        ] {
             assert_eq!(micros(text), Some(at), "{text}");
         }
         let reply = format!("$JS.ACK.EVENTS-main.c.1.7.3.{at}999.2");
-        let said = Delivery { stream_seq: 7, consumer_seq: 3, time_us: at, pending: 2 };
+        let said = Delivery {
+            stream_seq: 7,
+            consumer_seq: 3,
+            time_us: at,
+            pending: 2,
+        };
         assert_eq!(delivery(&reply), Some(said));
-        assert_eq!(delivery(&format!("$JS.ACK.dom.acc.EVENTS-main.c.1.7.3.{at}999.2")), Some(said));
-        assert_eq!(delivery(&format!("$JS.ACK.dom.acc.EVENTS-main.c.1.7.3.{at}999.2.rnd")), Some(said));
+        assert_eq!(
+            delivery(&format!("$JS.ACK.dom.acc.EVENTS-main.c.1.7.3.{at}999.2")),
+            Some(said)
+        );
+        assert_eq!(
+            delivery(&format!(
+                "$JS.ACK.dom.acc.EVENTS-main.c.1.7.3.{at}999.2.rnd"
+            )),
+            Some(said)
+        );
         assert_eq!(delivery("$JS.ACK.a.b.c"), None);
         assert_eq!(micros("1969-12-31T23:59:59Z"), None);
         assert_eq!(micros("2025-11-24T16:00:00Z"), Some(at - 123_456));

@@ -132,7 +132,8 @@ fn a_report_is_written_for_people() {
     expect_test::expect![[r#"
         the history is clean
         sent 31, acknowledged 21 (4 as duplicates), refused 5, stored 75, delivered 36, mirrored 49
-        judged 36 owed deliveries, 16 function inputs, 49 owed mirror records"#]].assert_eq(&clean);
+        judged 36 owed deliveries, 16 function inputs, 49 owed mirror records"#]]
+    .assert_eq(&clean);
     let seq = history.acked[0].seq;
     let stream = history.acked[0].stream.clone();
     history

@@ -7,20 +7,21 @@
 //! consumer is lost or the connection was made anew, the reader makes a new consumer
 //! from the last sequence + 1. It yields each event once, in order.
 
+mod source;
+
 use std::time::Duration;
 
-use async_nats::{Message, StatusCode, Subscriber};
+use async_nats::Message;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use self::source::{ConsumerConfig, CreateConsumer, Created, Heard, Pull, Source};
 use super::connection::Bus;
 use super::error::BusError;
 use super::types::Stored;
-use super::wire;
 use crate::stream::StreamName;
 use crate::subject::Subject;
 
@@ -44,8 +45,12 @@ const REBUILD_DELAY_MAX: Duration = Duration::from_secs(1);
 /// Room that a pull request leaves beside the largest payload for subject and reply.
 const PULL_BYTES_SLACK: usize = 64 << 10;
 
-const _: () = assert!(PULLS * READER_BATCH_MAX + 1_024 <= super::connection::SUBSCRIPTION_MESSAGES_MAX);
-const _: () = assert!(HEARTBEAT.as_millis() * 2 <= PULL_EXPIRES.as_millis(), "the server refuses other heartbeats");
+const _: () =
+    assert!(PULLS * READER_BATCH_MAX + 1_024 <= super::connection::SUBSCRIPTION_MESSAGES_MAX);
+const _: () = assert!(
+    HEARTBEAT.as_millis() * 2 <= PULL_EXPIRES.as_millis(),
+    "the server refuses other heartbeats"
+);
 
 /// How much a reader may hold: twice this waits in the connection at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,65 +87,6 @@ pub struct Reader {
     source: Option<Source>,
 }
 
-/// A consumer and what is under way from it.
-struct Source {
-    consumer: String,
-    inbox: String,
-    messages: Subscriber,
-    /// The consumer's count of its last delivery.
-    delivered: u64,
-    /// How many events the pull requests under way still have to bring. The server
-    /// serves them in turn, so only the sum is known.
-    owed: usize,
-    /// How many pull requests were sent.
-    pulls: u64,
-    /// When anything came last, or the first pull request was sent.
-    heard: Instant,
-}
-
-#[derive(Serialize)]
-struct CreateConsumer<'a> {
-    stream_name: &'a str,
-    config: ConsumerConfig<'a>,
-    action: &'static str,
-}
-
-#[derive(Serialize)]
-struct ConsumerConfig<'a> {
-    name: &'a str,
-    deliver_policy: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opt_start_seq: Option<u64>,
-    ack_policy: &'static str,
-    replay_policy: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    filter_subject: Option<&'a str>,
-    inactive_threshold: u128,
-    num_replicas: u8,
-    mem_storage: bool,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    #[serde(default)]
-    num_pending: u64,
-}
-
-#[derive(Serialize)]
-struct Pull {
-    batch: usize,
-    max_bytes: usize,
-    expires: u128,
-    idle_heartbeat: u128,
-}
-
-/// What a message from the consumer means.
-enum Heard {
-    Event(Stored, u64),
-    Nothing,
-    Broken(&'static str),
-}
-
 impl Bus {
     /// Follows a stream from a sequence on, or only a filter of it.
     ///
@@ -155,7 +101,13 @@ impl Bus {
         options: ReaderOptions,
     ) -> Result<Reader, BusError> {
         let filter = filter.map(|filter| filter.as_str().to_owned());
-        self.raw_reader(stream.as_str(), filter, Start::Seq(from_seq.max(1)), options).await
+        self.raw_reader(
+            stream.as_str(),
+            filter,
+            Start::Seq(from_seq.max(1)),
+            options,
+        )
+        .await
     }
 
     pub(super) async fn raw_reader(
@@ -166,7 +118,11 @@ impl Bus {
         mut options: ReaderOptions,
     ) -> Result<Reader, BusError> {
         if options.batch == 0 || options.batch > READER_BATCH_MAX {
-            return Err(BusError::Limit { field: "batch", value: options.batch, max: READER_BATCH_MAX });
+            return Err(BusError::Limit {
+                field: "batch",
+                value: options.batch,
+                max: READER_BATCH_MAX,
+            });
         }
         options.bytes_max = options.bytes_max.max(self.max_payload() + PULL_BYTES_SLACK);
         let created_us = self.details(stream).await?.state()?.created_us;
@@ -242,7 +198,9 @@ impl Reader {
     /// Takes what has arrived, without waiting, up to one batch.
     fn gather(&mut self) -> Result<(), &'static str> {
         while self.ready.len() < self.options.batch {
-            let Some(source) = &mut self.source else { return Ok(()) };
+            let Some(source) = &mut self.source else {
+                return Ok(());
+            };
             // Outside Tokio's budget, which would end every batch at 128 events.
             let next = tokio::task::unconstrained(source.messages.next()).now_or_never();
             match next {
@@ -255,7 +213,9 @@ impl Reader {
 
     /// Waits for a message and takes it.
     async fn wait(&mut self) -> Result<(), &'static str> {
-        let Some(source) = &mut self.source else { return Ok(()) };
+        let Some(source) = &mut self.source else {
+            return Ok(());
+        };
         let silent = source.heard + SILENCE_MAX;
         // All branches are cancel safe: a message leaves the queue only when it is returned.
         let message = tokio::select! {
@@ -271,8 +231,12 @@ impl Reader {
 
     /// Notes one message of the consumer.
     fn take(&mut self, message: Option<Message>) -> Result<(), &'static str> {
-        let Some(source) = &mut self.source else { return Ok(()) };
-        let Some(message) = message else { return Err("the subscription ended") };
+        let Some(source) = &mut self.source else {
+            return Ok(());
+        };
+        let Some(message) = message else {
+            return Err("the subscription ended");
+        };
         source.heard = Instant::now();
         match source.hear(message) {
             Heard::Nothing => Ok(()),
@@ -292,7 +256,9 @@ impl Reader {
     /// Keeps the pull requests standing.
     async fn pull(&mut self) -> Result<(), BusError> {
         let batch = self.options.batch;
-        let Some(source) = &mut self.source else { return Ok(()) };
+        let Some(source) = &mut self.source else {
+            return Ok(());
+        };
         while source.owed + batch <= PULLS * batch {
             let request = Pull {
                 batch,
@@ -300,10 +266,19 @@ impl Reader {
                 expires: PULL_EXPIRES.as_nanos(),
                 idle_heartbeat: HEARTBEAT.as_nanos(),
             };
-            let body = serde_json::to_vec(&request).map_err(|_| BusError::Malformed { what: "request" })?;
-            let to = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, source.consumer);
+            let body = serde_json::to_vec(&request)
+                .map_err(|_| BusError::Malformed { what: "request" })?;
+            let to = format!(
+                "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
+                self.stream, source.consumer
+            );
             let reply = format!("{}.{}", source.inbox, source.pulls);
-            let sent = self.bus.inner.client.publish_with_reply(to, reply, body.into()).await;
+            let sent = self
+                .bus
+                .inner
+                .client
+                .publish_with_reply(to, reply, body.into())
+                .await;
             sent.map_err(|error| self.bus.publish_error(&error))?;
             if source.owed == 0 {
                 source.heard = Instant::now();
@@ -318,7 +293,12 @@ impl Reader {
     fn lose(&mut self, reason: &'static str) {
         if let Some(source) = self.source.take() {
             metrics::counter!("nats_reader_rebuilt_total").increment(1);
-            tracing::debug!(stream = self.stream, last = self.last, reason, "consumer is made anew");
+            tracing::debug!(
+                stream = self.stream,
+                last = self.last,
+                reason,
+                "consumer is made anew"
+            );
             self.discard(source);
         }
     }
@@ -326,11 +306,17 @@ impl Reader {
     /// Tells the server that a consumer is not needed any more. It would find out by
     /// itself; so nobody waits for this, and a loss of it does no harm.
     fn discard(&self, source: Source) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         let (client, stream) = (self.bus.inner.client.clone(), self.stream.clone());
         runtime.spawn(async move {
             let call = format!("$JS.API.CONSUMER.DELETE.{stream}.{}", source.consumer);
-            let _ = timeout_at(Instant::now() + SILENCE_MAX, client.publish(call, Bytes::new())).await;
+            let _ = timeout_at(
+                Instant::now() + SILENCE_MAX,
+                client.publish(call, Bytes::new()),
+            )
+            .await;
             drop(source);
         });
     }
@@ -376,8 +362,15 @@ impl Reader {
         }
         let created: Created = self.bus.api(&call, &query).await?;
         self.pending = created.num_pending;
-        self.source =
-            Some(Source { consumer, inbox, messages, delivered: 0, owed: 0, pulls: 0, heard: Instant::now() });
+        self.source = Some(Source {
+            consumer,
+            inbox,
+            messages,
+            delivered: 0,
+            owed: 0,
+            pulls: 0,
+            heard: Instant::now(),
+        });
         Ok(())
     }
 }
@@ -386,47 +379,6 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(source) = self.source.take() {
             self.discard(source);
-        }
-    }
-}
-
-impl Source {
-    fn hear(&mut self, message: Message) -> Heard {
-        if let Some(status) = message.status {
-            return self.hear_status(status, &message);
-        }
-        let Some(said) = message.reply.as_deref().and_then(wire::delivery) else {
-            return Heard::Broken("a delivery without its numbers");
-        };
-        if said.consumer_seq != self.delivered + 1 {
-            return Heard::Broken("a delivery is missing");
-        }
-        self.delivered = said.consumer_seq;
-        self.owed = self.owed.saturating_sub(1);
-        let event = Stored {
-            seq: said.stream_seq,
-            time_us: said.time_us,
-            headers: wire::own_headers(message.headers.as_ref()),
-            subject: message.subject.as_str().into(),
-            payload: message.payload,
-        };
-        Heard::Event(event, said.pending)
-    }
-
-    /// A status ends a pull request and says how many events it did not bring, or
-    /// ends the consumer.
-    fn hear_status(&mut self, status: StatusCode, message: &Message) -> Heard {
-        if status == StatusCode::IDLE_HEARTBEAT {
-            return Heard::Nothing;
-        }
-        let open = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
-        let open = open.and_then(|value| value.as_str().parse::<usize>().ok());
-        match (status, open) {
-            (StatusCode::TIMEOUT | StatusCode::REQUEST_TERMINATED, Some(open)) => {
-                self.owed = self.owed.saturating_sub(open);
-                Heard::Nothing
-            }
-            _ => Heard::Broken("the consumer is gone"),
         }
     }
 }

@@ -1,0 +1,52 @@
+//! Why the bridge does not start, or ends.
+
+use protocol::name::StoreName;
+use protocol::service::auth::AuthError;
+use protocol::service::bus::BusError;
+use protocol::service::fault::FaultError;
+use rdkafka::error::KafkaError;
+
+use crate::config::ConfigError;
+
+/// Why the bridge does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// A setting is not accepted.
+    #[error("settings: {0}")]
+    Config(#[from] ConfigError),
+    /// The token secret is too short.
+    #[error("settings: token_secret: {0}")]
+    Secret(#[from] AuthError),
+    /// The test switches are not accepted.
+    #[error("settings: faults: {0}")]
+    Faults(#[from] FaultError),
+    /// librdkafka refuses a setting.
+    #[error("settings: kafka")]
+    Kafka(#[from] KafkaError),
+    /// NATS is out of reach, or refuses.
+    #[error("nats")]
+    Bus(#[from] BusError),
+    /// The store does not exist yet; temporary, once it is bootstrapped.
+    #[error("store {store} is not bootstrapped")]
+    NoStore {
+        /// The store.
+        store: StoreName,
+    },
+    /// What `CONFIG` holds of the store is not readable.
+    #[error("the spec of store {store} is not readable")]
+    StoreSpec {
+        /// The store.
+        store: StoreName,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The listener is of no use.
+    #[error("the grpc listener")]
+    Listener(#[source] std::io::Error),
+    /// The gRPC server ended.
+    #[error("the grpc server")]
+    Grpc(#[source] tonic::transport::Error),
+    /// A part of the bridge panicked; the log says where.
+    #[error("a part of the bridge failed")]
+    Part,
+}

@@ -1,0 +1,32 @@
+//! What librdkafka's safe clients have to say, sent to `tracing`: without this,
+//! rdkafka logs every end of a partition as an error. Owns nothing.
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+
+/// The context of every client but the transactional producer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        match level {
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug | RDKafkaLogLevel::Notice => tracing::debug!(target: "librdkafka", facility, "{text}"),
+            // A broker that is away is news to whoever waits for it; they say so.
+            _ => tracing::info!(target: "librdkafka", facility, "{text}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !matches!(error, KafkaError::PartitionEOF(_)) {
+            tracing::info!(target: "librdkafka", %error, "{reason}");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A reader with that context.
+pub(crate) type Reader = rdkafka::consumer::BaseConsumer<Quiet>;

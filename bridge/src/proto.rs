@@ -1,0 +1,8 @@
+//! The generated gRPC code of `proto/eddyline/replay/v1/replay.proto`.
+
+#![allow(missing_docs, clippy::all, reason = "generated; documented in the proto file")]
+
+tonic::include_proto!("eddyline.replay.v1");
+
+/// The proto's descriptors, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/replay.bin"));

@@ -1,0 +1,293 @@
+//! The part of a read that comes from Kafka: every record of a topic up to a
+//! sequence, and exactly those.
+//!
+//! Runs on a thread of its own and blocks; a slow client blocks it, and librdkafka
+//! stops fetching when its buffers are full. One writer fills a topic in the order of
+//! the stream, so in each partition sequences only grow: the first record past the
+//! sequence ends a partition, and its offset is where a later read goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::header;
+use protocol::name::Channel;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::batch::Batch;
+use super::drive::Out;
+use super::fault::ReplayFault;
+use super::plan::Plan;
+use super::token::Cursor;
+use crate::config::KafkaConfig;
+use crate::kafka::context::{Quiet, Reader};
+use crate::kafka::settings;
+use crate::kafka::watermark::{ObserveError, Observer, Watermarks};
+use crate::proto::{self, EventMeta, Gap, GapReason, ReadResponse};
+
+/// How long one poll waits; also how soon a client that has gone is noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long looking up offsets by time may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a history is read with.
+pub(super) struct History {
+    pub kafka: KafkaConfig,
+    pub observer: Arc<Observer>,
+    pub plan: Plan,
+    pub cursor: Cursor,
+    /// The last sequence to give. The mirror must have it already.
+    pub until: u64,
+    /// Store time from which records are wanted, milliseconds since 1970, if it is
+    /// known: spares reading what is before.
+    pub since_ms: Option<i64>,
+    pub out: Out,
+}
+
+/// One partition while it is read.
+struct Partition {
+    /// Where the watermark stood when everything up to `until` was in it.
+    high: i64,
+    done: bool,
+}
+
+/// A history under way.
+struct Reading<'a> {
+    history: &'a mut History,
+    consumer: Reader,
+    partitions: Vec<Partition>,
+    left: usize,
+    batch: Batch,
+    /// What every position begins with: `{stream}@{epoch}:`.
+    origin: String,
+}
+
+impl History {
+    /// Reads it and gives it out; returns where to go on.
+    ///
+    /// # Errors
+    /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
+    pub(super) fn run(mut self) -> Result<Cursor, ReplayFault> {
+        let Some(count) = self.observer.partitions(&self.plan.topic)? else {
+            // Nothing of this namespace has been mirrored yet.
+            self.cursor.offsets.clear();
+            return Ok(self.cursor);
+        };
+        let out = self.out.clone();
+        let gone = || out.is_closed();
+        let marks: Vec<_> = (0..count).map(|partition| self.observer.settled(&self.plan.topic, partition, &gone)).collect::<Result<_, _>>().map_err(stopped)?;
+        let group = format!("eddyline-replay-{}", self.plan.subject.tenant);
+        let consumer: Reader = settings::bounded_reader(&self.kafka, &group).create_with_context(Quiet)?;
+        self.begin(&consumer, &marks)?;
+        let mut reading = Reading::new(&mut self, consumer, &marks)?;
+        reading.drain()?;
+        Ok(self.cursor)
+    }
+
+    /// Sets the offset at which each partition begins.
+    fn begin(&mut self, consumer: &Reader, marks: &[Watermarks]) -> Result<(), ReplayFault> {
+        let fresh = self.cursor.offsets.is_empty();
+        self.cursor.offsets.resize(marks.len(), -1);
+        if let Some(since) = self.since_ms.filter(|_| fresh) {
+            self.look_up(consumer, since)?;
+        }
+        let mut lost = false;
+        for (offset, mark) in self.cursor.offsets.iter_mut().zip(marks) {
+            lost |= *offset >= 0 && *offset < mark.low;
+            *offset = (*offset).max(mark.low);
+        }
+        if lost {
+            let gap = Gap { from: self.cursor.after + 1, to: self.until, reason: GapReason::KafkaRetention as i32 };
+            self.out.send_blocking(ReadResponse { gaps: vec![gap], ..ReadResponse::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Offsets of the first records stored at a time or after it.
+    fn look_up(&mut self, consumer: &Reader, since_ms: i64) -> Result<(), ReplayFault> {
+        let mut times = TopicPartitionList::new();
+        for partition in 0..self.cursor.offsets.len() {
+            times.add_partition_offset(&self.plan.topic, partition as i32, Offset::Offset(since_ms))?;
+        }
+        let found = consumer.offsets_for_times(times, LOOKUP_TIMEOUT)?;
+        for element in found.elements() {
+            // Without an offset, all its records are older: it is read from its start,
+            // and what is older is left out there.
+            if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
+                self.cursor.offsets[element.partition() as usize] = offset;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn new(history: &'a mut History, consumer: Reader, marks: &[Watermarks]) -> Result<Self, ReplayFault> {
+        let mut list = TopicPartitionList::new();
+        let mut partitions = Vec::with_capacity(marks.len());
+        for (at, mark) in marks.iter().enumerate() {
+            let offset = history.cursor.offsets[at];
+            let done = offset >= mark.high;
+            partitions.push(Partition { high: mark.high, done });
+            if !done {
+                list.add_partition_offset(&history.plan.topic, at as i32, Offset::Offset(offset))?;
+            }
+        }
+        let left = list.count();
+        if left > 0 {
+            consumer.assign(&list)?;
+        }
+        let subject = &history.plan.subject;
+        let origin = format!("{}@{}:", subject.stream, subject.epoch);
+        let batch = Batch::new(history.plan.limits);
+        Ok(Self { history, consumer, partitions, left, batch, origin })
+    }
+
+    fn drain(&mut self) -> Result<(), ReplayFault> {
+        while self.left > 0 {
+            // What is ready is sent before waiting for more.
+            let event = match self.poll(Duration::ZERO) {
+                Some(event) => Some(event),
+                None => {
+                    self.flush()?;
+                    self.poll(POLL_INTERVAL)
+                }
+            };
+            match event {
+                Some(Polled::Given) => {}
+                Some(Polled::End(partition)) => {
+                    let high = self.partitions[partition].high;
+                    self.finish(partition, high)?;
+                }
+                Some(Polled::Fault(fault)) => return Err(fault),
+                None if self.history.out.is_closed() => return Err(ReplayFault::Gone),
+                None => {}
+            }
+            if self.batch.is_full() {
+                self.flush()?;
+            }
+        }
+        self.flush()
+    }
+
+    fn poll(&mut self, wait: Duration) -> Option<Polled> {
+        let message = match self.consumer.poll(wait)? {
+            Ok(message) => message,
+            // Reading began after the partition had settled at the mark or past it.
+            Err(KafkaError::PartitionEOF(partition)) => return Some(Polled::End(partition as usize)),
+            Err(error @ KafkaError::MessageConsumption(_)) => return Some(Polled::Fault(error.into())),
+            // An outage that librdkafka itself gets over.
+            Err(_) => return Some(Polled::Given),
+        };
+        let (partition, offset) = (message.partition() as usize, message.offset());
+        let state = self.partitions.get(partition)?;
+        if state.done {
+            return Some(Polled::Given);
+        }
+        let high = state.high;
+        let taken = take(&message, &self.origin, self.history);
+        drop(message);
+        Some(match taken {
+            Err(fault) => Polled::Fault(fault),
+            // Not ours to give: a later read begins with it.
+            Ok(Taken::Later) => self.finish(partition, offset).map_or_else(Polled::Fault, |()| Polled::Given),
+            Ok(Taken::Event(event)) => {
+                if let Some((meta, payload)) = event {
+                    self.batch.push(meta, &payload);
+                }
+                self.history.cursor.offsets[partition] = offset + 1;
+                let ended = if offset + 1 >= high { self.finish(partition, offset + 1) } else { Ok(()) };
+                ended.map_or_else(Polled::Fault, |()| Polled::Given)
+            }
+        })
+    }
+
+    fn finish(&mut self, partition: usize, next: i64) -> Result<(), ReplayFault> {
+        let state = &mut self.partitions[partition];
+        if state.done {
+            return Ok(());
+        }
+        state.done = true;
+        self.left -= 1;
+        let offset = &mut self.history.cursor.offsets[partition];
+        *offset = next.max(*offset);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.history.plan.topic, partition as i32);
+        Ok(self.consumer.pause(&list)?)
+    }
+
+    fn flush(&mut self) -> Result<(), ReplayFault> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let response = self.batch.take(&self.history.plan.subject, &self.history.cursor);
+        self.history.out.send_blocking(response)
+    }
+}
+
+enum Polled {
+    Given,
+    End(usize),
+    Fault(ReplayFault),
+}
+
+enum Taken {
+    /// It is past the sequence that the history ends with.
+    Later,
+    /// An event to give; `None`: it was given before, or nobody asked for it.
+    Event(Option<(EventMeta, Vec<u8>)>),
+}
+
+fn take(message: &BorrowedMessage<'_>, origin: &str, history: &History) -> Result<Taken, ReplayFault> {
+    let unreadable = || ReplayFault::Record { partition: message.partition(), offset: message.offset() };
+    let sequence = sequence(message, origin).ok_or_else(unreadable)??;
+    if sequence > history.until {
+        return Ok(Taken::Later);
+    }
+    if sequence <= history.cursor.after {
+        return Ok(Taken::Event(None));
+    }
+    let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(unreadable)?;
+    let channel = Channel::parse(key).map_err(|_| unreadable())?;
+    if !history.plan.grant.allows(&channel) {
+        return Ok(Taken::Event(None));
+    }
+    let meta = EventMeta {
+        sequence,
+        time_us: message.timestamp().to_millis().unwrap_or(0).cast_unsigned() * 1_000,
+        channel: key.to_owned(),
+        payload_length: 0,
+        headers: headers(message),
+        partition: message.partition(),
+        offset: message.offset(),
+    };
+    Ok(Taken::Event(Some((meta, message.payload().unwrap_or_default().to_vec()))))
+}
+
+/// The sequence in a record's position; `None` if it has none.
+fn sequence(message: &BorrowedMessage<'_>, origin: &str) -> Option<Result<u64, ReplayFault>> {
+    let headers = message.headers()?;
+    // Our own headers come last.
+    let position = (0..headers.count()).rev().map(|at| headers.get(at)).find(|found| found.key == header::POSITION)?;
+    let text = std::str::from_utf8(position.value?).ok()?;
+    let Some(sequence) = text.strip_prefix(origin) else {
+        return Some(Err(ReplayFault::ForeignRecord { found: text.into(), expected: origin.trim_end_matches(':').into() }));
+    };
+    sequence.parse().ok().map(Ok)
+}
+
+/// The event's own headers, so that history looks like live.
+fn headers(message: &BorrowedMessage<'_>) -> Vec<proto::Header> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let own = headers.iter().filter(|found| found.key != header::POSITION && found.key != header::SUBJECT);
+    own.map(|found| proto::Header { name: found.key.into(), value: String::from_utf8_lossy(found.value.unwrap_or_default()).into_owned() }).collect()
+}
+
+fn stopped(error: ObserveError) -> ReplayFault {
+    match error {
+        ObserveError::Stopped => ReplayFault::Gone,
+        error => error.into(),
+    }
+}

@@ -1,0 +1,123 @@
+//! The part of a read that comes from JetStream: what the mirror may not have yet.
+//!
+//! Owns a reader of the stream for as long as it keeps up. A client that is so slow
+//! that the stream's retention comes near is sent back to Kafka.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::service::bus::{Bus, Reader, ReaderOptions, Stored};
+use protocol::subject::{Parsed, Subject};
+
+use super::batch::Batch;
+use super::drive::Out;
+use super::fault::ReplayFault;
+use super::plan::{Home, Plan};
+use super::token::Cursor;
+use crate::proto::{EventMeta, Header, ReadResponse};
+
+/// How the stream is read: small, since history has brought the bulk.
+const READER: ReaderOptions = ReaderOptions { batch: 2_000, bytes_max: 2 * 1024 * 1024 };
+/// Past this part of the stream's retention, events are read from Kafka.
+const BEHIND_PART: u64 = 2;
+
+/// What a live read works with.
+pub(super) struct Live<'a> {
+    pub bus: &'a Bus,
+    pub home: &'a Home,
+    pub lanes: u16,
+    pub plan: &'a Plan,
+    pub out: &'a Out,
+    /// How far the mirror is.
+    pub mirrored: &'a (dyn Fn() -> u64 + Send + Sync),
+    /// Whether the client knows already that history is behind it.
+    pub caught_up: &'a mut bool,
+}
+
+impl Live<'_> {
+    /// Gives events from behind the cursor on. Returns when JetStream has not, or may
+    /// soon not have, what comes next; the cursor then says where Kafka goes on.
+    ///
+    /// # Errors
+    /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
+    pub(super) async fn follow(mut self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
+        let stream = &self.plan.subject.stream;
+        let filter = self.filter();
+        let mut reader = self.bus.reader(stream, Some(&filter), cursor.after + 1, READER).await?;
+        // Looked at once the reader stands: what it begins with cannot have gone before.
+        let state = self.bus.stream_state(stream).await?;
+        if state.first_seq > cursor.after + 1 {
+            return Ok(());
+        }
+        let age_max_us = u64::try_from(state.max_age.as_micros()).unwrap_or(u64::MAX);
+        loop {
+            self.announce(&reader, cursor).await?;
+            let events = reader.next_batch().await?;
+            let oldest = events.first().map_or(0, |event| event.time_us);
+            self.give(events, cursor).await?;
+            let behind = age_max_us > 0 && now_us().saturating_sub(oldest) > age_max_us / BEHIND_PART;
+            if behind && (self.mirrored)() > cursor.after {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One channel has a subject of its own; a pattern is looked for in the store.
+    fn filter(&self) -> Subject {
+        let (store, tenant) = (&self.home.store, &self.plan.subject.tenant);
+        match self.plan.literal() {
+            Some(channel) => {
+                let lane = protocol::lane::Lane::of(tenant, &channel, self.lanes);
+                Subject::event(self.plan.kind, store, lane, tenant, &channel)
+            }
+            None => Subject::store_filter(self.plan.kind, store),
+        }
+    }
+
+    async fn announce(&mut self, reader: &Reader, cursor: &Cursor) -> Result<(), ReplayFault> {
+        if *self.caught_up || reader.pending() > 0 {
+            return Ok(());
+        }
+        *self.caught_up = true;
+        let token = super::token::encode(&self.plan.subject, cursor);
+        self.out.send(ReadResponse { caught_up: true, token, ..ReadResponse::default() }).await
+    }
+
+    async fn give(&self, events: Vec<Stored>, cursor: &mut Cursor) -> Result<(), ReplayFault> {
+        let mut batch = Batch::new(self.plan.limits);
+        for event in events {
+            cursor.after = event.seq;
+            if let Some(meta) = self.meta(&event) {
+                batch.push(meta, &event.payload);
+            }
+            if batch.is_full() {
+                self.out.send(batch.take(&self.plan.subject, cursor)).await?;
+            }
+        }
+        if !batch.is_empty() {
+            self.out.send(batch.take(&self.plan.subject, cursor)).await?;
+        }
+        Ok(())
+    }
+
+    /// `None` for what was not asked for.
+    fn meta(&self, event: &Stored) -> Option<EventMeta> {
+        let Ok(Parsed::Event { kind, tenant, channel, .. }) = Parsed::parse(&event.subject) else { return None };
+        if kind != self.plan.kind || tenant != self.plan.subject.tenant || !self.plan.grant.allows(&channel) {
+            return None;
+        }
+        Some(EventMeta {
+            sequence: event.seq,
+            time_us: event.time_us,
+            channel: channel.as_str().to_owned(),
+            payload_length: 0,
+            headers: event.headers.iter().map(|(name, value)| Header { name: name.into(), value: value.into() }).collect(),
+            partition: -1,
+            offset: -1,
+        })
+    }
+}
+
+fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,135 @@
+//! Resume tokens: where a read goes on. Opaque to clients; JSON in Base64 inside.
+//!
+//! A token gives no rights: what it names is compared with the request's own token,
+//! tenant and pattern.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use protocol::name::{ChannelPattern, Tenant};
+use protocol::position::Epoch;
+use protocol::stream::StreamName;
+use serde::{Deserialize, Serialize};
+
+use super::fault::ReplayFault;
+
+/// Version of what is inside.
+const VERSION: u8 = 1;
+/// Longest token, in bytes: a thousand partitions' offsets and the names.
+const TOKEN_BYTES_MAX: usize = 32 * 1024;
+
+/// How far a read is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    /// Nothing up to this sequence is given again.
+    pub after: u64,
+    /// By partition, the next offset to read; a missing or negative one is the first
+    /// one kept.
+    pub offsets: Vec<i64>,
+    /// Everything up to `after` was given, so JetStream may go on from there.
+    pub complete: bool,
+}
+
+/// What a read is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    pub stream: StreamName,
+    pub epoch: Epoch,
+    pub tenant: Tenant,
+    pub channels: ChannelPattern,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token {
+    v: u8,
+    #[serde(flatten)]
+    subject: Subject,
+    #[serde(flatten)]
+    cursor: Cursor,
+}
+
+/// Makes a token.
+pub(crate) fn encode(subject: &Subject, cursor: &Cursor) -> String {
+    let token = Token { v: VERSION, subject: subject.clone(), cursor: cursor.clone() };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("names and numbers encode"))
+}
+
+/// Reads a token that must be of `subject`.
+///
+/// # Errors
+/// [`ReplayFault::Request`] if it is no token of ours, [`ReplayFault::Stale`] if it
+/// is of something else.
+pub(crate) fn decode(text: &str, subject: &Subject) -> Result<Cursor, ReplayFault> {
+    let wrong = |problem: &str| ReplayFault::Request { field: "token", problem: problem.into() };
+    if text.len() > TOKEN_BYTES_MAX {
+        return Err(wrong("longer than any token of this service"));
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong("not a token of this service"))?;
+    let token: Token = serde_json::from_slice(&bytes).map_err(|_| wrong("not a token of this service"))?;
+    if token.v != VERSION {
+        return Err(wrong("made by another version"));
+    }
+    let same = |field, found: &str, expected: &str| {
+        let stale = || ReplayFault::Stale { field, found: found.into(), expected: expected.into() };
+        if found == expected { Ok(()) } else { Err(stale()) }
+    };
+    same("stream", token.subject.stream.as_str(), subject.stream.as_str())?;
+    same("epoch", token.subject.epoch.as_str(), subject.epoch.as_str())?;
+    same("tenant", token.subject.tenant.as_str(), subject.tenant.as_str())?;
+    same("pattern", token.subject.channels.as_str(), subject.channels.as_str())?;
+    Ok(token.cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject {
+            stream: StreamName::parse("EVENTS-main").unwrap(),
+            epoch: Epoch::parse("0a1b").unwrap(),
+            tenant: Tenant::parse("acme").unwrap(),
+            channels: ChannelPattern::parse("doc.>").unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_round_trip(after: u64, offsets in proptest::collection::vec(-1i64..i64::MAX, 0..20), complete: bool) {
+            let cursor = Cursor { after, offsets, complete };
+            prop_assert_eq!(decode(&encode(&subject(), &cursor), &subject()).unwrap(), cursor);
+        }
+
+        #[test]
+        fn arbitrary_text_is_refused(text in "[ -~]{0,80}") {
+            let refused = matches!(decode(&text, &subject()), Err(ReplayFault::Request { field: "token", .. }));
+            prop_assert!(refused);
+        }
+    }
+
+    #[test]
+    fn a_token_of_something_else_says_what_differs() {
+        let token = encode(&subject(), &Cursor::default());
+        let check = |change: fn(&mut Subject), field: &str| {
+            let mut other = subject();
+            change(&mut other);
+            match decode(&token, &other) {
+                Err(ReplayFault::Stale { field: found, .. }) => assert_eq!(found, field),
+                other => panic!("{other:?}"),
+            }
+        };
+        check(|s| s.stream = StreamName::parse("INGRESS-main").unwrap(), "stream");
+        check(|s| s.epoch = Epoch::parse("ffff").unwrap(), "epoch");
+        check(|s| s.tenant = Tenant::parse("other").unwrap(), "tenant");
+        check(|s| s.channels = ChannelPattern::parse("doc.*").unwrap(), "pattern");
+    }
+
+    #[test]
+    fn tokens_within_and_beyond_the_limit() {
+        let most = encode(&subject(), &Cursor { offsets: vec![1_000_000_000_000_000; 1_000], ..Cursor::default() });
+        assert!(most.len() <= TOKEN_BYTES_MAX && decode(&most, &subject()).is_ok());
+        let text = "a".repeat(TOKEN_BYTES_MAX + 1);
+        assert!(matches!(decode(&text, &subject()), Err(ReplayFault::Request { .. })));
+    }
+}

@@ -1,0 +1,282 @@
+//! The command line's arguments. Plain values, read by clap, which also reads the
+//! few variables that stand for options.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::stack::EDGE_PORTS;
+
+/// Most events per second of the demo unless told otherwise.
+const RATE: f64 = 500.0;
+/// Fastest rate that is accepted: beyond, turns are closer than timers can keep.
+const RATE_MAX: f64 = 100_000.0;
+/// How long a token is valid unless told otherwise.
+const TTL: &str = "24h";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed: refused, or something that was checked does not hold
+  2    the command line cannot be understood
+  64   settings or input files cannot be used
+  69   something needed is missing or cannot be reached
+  130  interrupted (`dev` ends with 0)";
+
+/// Real-time events, ordered, validated, kept and mirrored.
+#[derive(Debug, Parser)]
+#[command(name = "eddyline", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Arguments {
+    /// Print results as JSON, one object per line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole stack on this machine until Ctrl-C.
+    Dev(Dev),
+    /// Let people edit one document through the whole stack, and prove that it worked.
+    Demo(Demo),
+    /// Publish events.
+    Pub(Publish),
+    /// Receive events.
+    Sub(Subscribe),
+    /// Read stored events back from the mirror, over gRPC.
+    Replay(Replay),
+    /// Make a token.
+    Token(Token),
+}
+
+/// What a stack on this machine needs.
+#[derive(Debug, Args)]
+pub struct StackArgs {
+    /// Keep all data in this folder; without it nothing is kept.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Folder of the built functions.
+    #[arg(long, value_name = "FOLDER")]
+    pub functions: Option<PathBuf>,
+}
+
+/// `eddyline dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// What the stack needs.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Port of an edge node, one node for each time it is given; 0 takes a free one.
+    #[arg(long = "port", value_name = "PORT", default_values_t = EDGE_PORTS)]
+    pub ports: Vec<u16>,
+    /// Port of the bridge's gRPC; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 8003)]
+    pub grpc_port: u16,
+}
+
+/// `eddyline demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Replay this editing trace, gzipped or not, instead of a generated session.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["txns", "seed"])]
+    pub trace: Option<PathBuf>,
+    /// Transactions of the generated session.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub txns: Option<u32>,
+    /// Seed of the generated session; the same seed gives the same session.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Most events per second, over all editors.
+    #[arg(long, default_value_t = RATE, value_parser = rate)]
+    pub rate: f64,
+    /// Use these edge nodes instead of starting a stack; give it once for each.
+    #[arg(long = "edge", value_name = "ADDRESS", requires = "grpc")]
+    pub edges: Vec<String>,
+    /// The bridge's gRPC that belongs to --edge.
+    #[arg(long, value_name = "ADDRESS", requires = "edges")]
+    pub grpc: Option<String>,
+    /// A token for --edge and --grpc; that of a running `dev` unless given.
+    #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// What the stack needs.
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// Which edge node to talk to, and as whom.
+#[derive(Debug, Args)]
+pub struct EdgeArgs {
+    /// The edge node; that of a running `dev` unless given.
+    #[arg(long, env = "EDDYLINE_EDGE", value_name = "ADDRESS")]
+    pub edge: Option<String>,
+    /// The token; that of a running `dev` unless given.
+    #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+/// `eddyline pub`.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// The channel, for example chat.lobby.
+    pub channel: String,
+    /// The data of one event; `-`, or nothing, publishes each line of standard input.
+    pub data: Option<String>,
+    /// Content type of the data. Unless given: application/json where the data is
+    /// JSON, text/plain where it is not.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub content_type: Option<String>,
+    /// A header of the event, NAME=VALUE; may be given several times.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// Where, and as whom.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
+}
+
+/// `eddyline sub`.
+#[derive(Debug, Args)]
+pub struct Subscribe {
+    /// The channels.
+    #[arg(required = true)]
+    pub channels: Vec<String>,
+    /// Where to start: now, earliest, a sequence, or EPOCH:SEQUENCE, after which to
+    /// go on.
+    #[arg(long, default_value = "now", value_name = "PLACE")]
+    pub from: String,
+    /// End after this many events.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Where, and as whom.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
+}
+
+/// `eddyline replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The channels: a name, or a pattern with NATS wildcards such as 'chat.>'. The
+    /// first word must not be one.
+    pub channels: String,
+    /// Where to start: earliest, a sequence, or the token that an earlier replay
+    /// ended with.
+    #[arg(long, default_value = "earliest", value_name = "PLACE")]
+    pub from: String,
+    /// Go on with live events instead of ending with what is stored.
+    #[arg(long)]
+    pub live: bool,
+    /// Read the raw input, before functions, instead of the events.
+    #[arg(long)]
+    pub ingress: bool,
+    /// End after this many events.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// The bridge's gRPC; that of a running `dev` unless given.
+    #[arg(long, env = "EDDYLINE_GRPC", value_name = "ADDRESS")]
+    pub grpc: Option<String>,
+    /// The token; that of a running `dev` unless given.
+    #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+/// `eddyline token`.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// The tenant.
+    #[arg(long, default_value = "demo")]
+    pub tenant: String,
+    /// The user.
+    #[arg(long, default_value = "dev")]
+    pub user: String,
+    /// What is allowed, ACTION:PATTERN with the actions publish, subscribe and
+    /// replay; may be given several times.
+    #[arg(long = "scope", value_name = "SCOPE", default_values = ["publish:>", "subscribe:>", "replay:>"])]
+    pub scopes: Vec<String>,
+    /// How long it is valid: a number and s, m, h or d.
+    #[arg(long, default_value = TTL, value_parser = duration)]
+    pub ttl: Duration,
+    /// File with the secret that signs it; that of a running `dev` unless given.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// The secret itself; only as a variable, since others can read command lines.
+    #[arg(env = "EDDYLINE_TOKEN_SECRET", hide_env_values = true, hide = true, long, value_name = "SECRET")]
+    pub token_secret: Option<String>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let valid = rate > 0.0 && rate <= RATE_MAX;
+    valid
+        .then_some(rate)
+        .ok_or_else(|| format!("must be more than 0 and at most {RATE_MAX}"))
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a number and s, m, h or d, such as 24h".to_owned();
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (digits, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let total = number.checked_mul(seconds).filter(|total| *total > 0);
+    total.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_with_and_without_options() {
+        let check = |line: &str, good: bool| assert_eq!(parse(line).is_ok(), good, "{line}");
+        check("eddyline dev", true);
+        check("eddyline dev --port 0 --port 0 --port 0 --json", true);
+        check("eddyline --json demo --txns 100 --seed 3 --rate 50.5", true);
+        check("eddyline demo --trace a --seed 3", false);
+        check("eddyline demo --rate 0", false);
+        check("eddyline demo --rate nan", false);
+        check("eddyline demo --edge a:1 --edge b:1 --grpc c:1", true);
+        check("eddyline demo --edge a:1", false);
+        check("eddyline pub chat.a", true);
+        check("eddyline pub chat.a - --header a=b", true);
+        check("eddyline pub chat.a - --header a", false);
+        check("eddyline sub", false);
+        check("eddyline sub chat.a chat.b --from earliest --count 2", true);
+        check("eddyline replay chat.> --live --ingress", true);
+        check("eddyline token --ttl 90m --scope publish:a", true);
+        check("eddyline token --ttl 0s", false);
+        check("eddyline token --ttl forever", false);
+    }
+
+    #[test]
+    fn ports_default_to_two_nodes() {
+        let Command::Dev(dev) = parse("eddyline dev").unwrap().command else {
+            panic!("not dev");
+        };
+        assert_eq!(dev.ports, EDGE_PORTS);
+    }
+}

@@ -1,0 +1,297 @@
+//! `eddyline dev`: the whole stack on this machine, until Ctrl-C.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::name::{Tenant, User};
+use protocol::service::shutdown::Shutdown;
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+
+use crate::args::{Dev, StackArgs};
+use crate::config::{self, DevState};
+use crate::error::{CliError, EXIT_FAILED};
+use crate::output::{Output, thousands};
+use crate::stack::{OnStep, Stack, StackOptions, Status};
+
+/// Tenant of the token that is printed.
+pub(super) const TENANT: &str = "demo";
+/// Its user.
+const USER: &str = "dev";
+/// What it allows: everything in its tenant.
+pub(super) const SCOPES: [&str; 3] = ["publish:>", "subscribe:>", "replay:>"];
+/// How long it is valid.
+pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the status is read.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where everything is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ready {
+    /// WebSocket addresses of the edge nodes.
+    pub edges: Vec<String>,
+    /// Metrics of each edge node; one process, so all say the same.
+    pub metrics: Vec<String>,
+    /// Address of the bridge's gRPC.
+    pub grpc: String,
+    /// Address of NATS.
+    pub nats: String,
+    /// Address of Kafka.
+    pub kafka: String,
+    /// Tenant of the token.
+    pub tenant: String,
+    /// User of the token.
+    pub user: String,
+    /// A token to try, valid for a day.
+    pub token: String,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    ready: &'a Ready,
+}
+
+#[derive(Serialize)]
+struct StatusTold {
+    status: Status,
+    delivered_per_second: u64,
+}
+
+/// Runs until a signal comes, or a service ends by itself.
+///
+/// # Errors
+/// The stack does not start, or a service ends.
+pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), CliError> {
+    let options = StackOptions {
+        edge_ports: args.ports,
+        grpc_port: args.grpc_port,
+        ..options(args.stack)
+    };
+    let mut stack = match start(options, output, shutdown).await {
+        Err(error) if shutdown.is_triggered() && error.message.is_empty() => return Ok(()),
+        started => started?,
+    };
+    let ready = ready(&stack);
+    let state = DevState {
+        pid: std::process::id(),
+        edges: ready.edges.clone(),
+        grpc: ready.grpc.clone(),
+        token: ready.token.clone(),
+        token_secret: stack.secret.expose().to_owned(),
+    };
+    let cache = config::cache();
+    let outcome = match state.write(&cache) {
+        Ok(()) => serve(&mut stack, &ready, output, shutdown).await,
+        Err(error) => Err(error),
+    };
+    state.remove(&cache);
+    output.note("stopping");
+    let stopped = stack.stop().await.map_err(CliError::from);
+    outcome.and(stopped)
+}
+
+/// The options that arguments stand for.
+pub(super) fn options(args: StackArgs) -> StackOptions {
+    StackOptions {
+        data: args.data,
+        functions: args.functions,
+        ..StackOptions::default()
+    }
+}
+
+/// Starts a stack and shows the steps; a signal cuts it off.
+pub(super) async fn start(
+    options: StackOptions,
+    output: &Output,
+    shutdown: &Shutdown,
+) -> Result<Stack, CliError> {
+    // Steps come from other threads; a few fit, and one more than that is not worth
+    // holding up a download for.
+    let (steps, mut told) = tokio::sync::mpsc::channel::<String>(64);
+    let on_step: OnStep = Arc::new(move |step: &str| drop(steps.try_send(step.to_owned())));
+    let starting = Stack::start(options, on_step);
+    tokio::pin!(starting);
+    loop {
+        // All branches are cancel safe but the start, which goes on until the end.
+        tokio::select! {
+            biased;
+            Some(step) = told.recv() => output.note(&step),
+            started = &mut starting => return Ok(started?),
+            () = shutdown.triggered() => return Err(CliError::interrupted()),
+        }
+    }
+}
+
+fn ready(stack: &Stack) -> Ready {
+    let tenant = Tenant::parse(TENANT).expect("a valid name");
+    let user = User::parse(USER).expect("a valid name");
+    Ready {
+        edges: stack
+            .edges
+            .iter()
+            .map(|edge| format!("ws://{edge}/v1/ws"))
+            .collect(),
+        metrics: stack
+            .edges
+            .iter()
+            .map(|edge| format!("http://{edge}/metrics"))
+            .collect(),
+        grpc: stack.grpc.to_string(),
+        nats: stack.nats.clone(),
+        kafka: stack.kafka.clone(),
+        tenant: TENANT.into(),
+        user: USER.into(),
+        token: stack.token(&tenant, &user, &SCOPES, TOKEN_TTL),
+    }
+}
+
+async fn serve(
+    stack: &mut Stack,
+    ready: &Ready,
+    output: &Output,
+    shutdown: &Shutdown,
+) -> Result<(), CliError> {
+    output.result(&Told { ready }, || welcome(ready, &program()))?;
+    let mut ticks = tokio::time::interval(STATUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before: Option<(u64, Instant)> = None;
+    loop {
+        // All branches are cancel safe.
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            end = stack.ended() => {
+                let reason = end.error.map_or("no reason given".to_owned(), |e| e.to_string());
+                let text = format!("{} ended by itself: {reason}", end.service);
+                return Err(CliError::new(EXIT_FAILED, text));
+            }
+            _ = ticks.tick() => {}
+        }
+        let status = match stack.status().await {
+            Ok(status) => status,
+            Err(error) => {
+                output.status(&format!("no status: {error}"));
+                continue;
+            }
+        };
+        let now = Instant::now();
+        let rate = before.map_or(0, |(delivered, then)| {
+            let seconds = now.duration_since(then).as_secs_f64();
+            (status.delivered.saturating_sub(delivered) as f64 / seconds).round() as u64
+        });
+        before = Some((status.delivered, now));
+        tell(status, rate, output)?;
+    }
+}
+
+fn tell(status: Status, delivered_per_second: u64, output: &Output) -> Result<(), CliError> {
+    if !output.is_json() {
+        output.status(&line(&status, delivered_per_second));
+        return Ok(());
+    }
+    if output.status_is_due() {
+        let told = StatusTold {
+            status,
+            delivered_per_second,
+        };
+        output.result(&told, String::new)?;
+    }
+    Ok(())
+}
+
+fn line(status: &Status, rate: u64) -> String {
+    format!(
+        "{} stored, {} delivered/s, {} clients, {}/{} lanes, mirror {} behind",
+        thousands(status.stored),
+        thousands(rate),
+        thousands(status.connections),
+        status.lanes_owned,
+        status.lanes,
+        thousands(status.mirror_lag)
+    )
+}
+
+/// This program as it was called.
+fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "eddyline".to_owned())
+}
+
+fn welcome(ready: &Ready, program: &str) -> String {
+    let mut text = String::from("Eddyline is running.\n\n");
+    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<10} {value}\n"));
+    for edge in &ready.edges {
+        row("edge", edge);
+    }
+    row("gRPC", &ready.grpc);
+    for metrics in ready.metrics.iter().take(1) {
+        row("metrics", metrics);
+    }
+    row("NATS", &ready.nats);
+    row("Kafka", &ready.kafka);
+    let (tenant, user, token) = (&ready.tenant, &ready.user, &ready.token);
+    text.push_str(&format!(
+        "\nA token for the user {user} of the tenant {tenant}, valid for a day:\n\n  {token}\n\n"
+    ));
+    text.push_str("Try it in a second terminal (the token is found by itself):\n\n");
+    let edges: Vec<String> = ready.edges.iter().map(|e| format!("--edge {e}")).collect();
+    for command in [
+        "sub chat.lobby --from earliest",
+        "pub chat.lobby '{\"text\":\"hello\"}'",
+        "replay 'chat.>'",
+        &format!("demo {} --grpc {}", edges.join(" "), ready.grpc),
+    ] {
+        text.push_str(&format!("  {program} {command}\n"));
+    }
+    text.push_str("\nCtrl-C stops everything.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_welcome_names_everything() {
+        let ready = Ready {
+            edges: vec!["ws://a:1/v1/ws".into(), "ws://a:2/v1/ws".into()],
+            metrics: vec!["http://a:1/metrics".into()],
+            grpc: "a:3".into(),
+            nats: "nats://a:4".into(),
+            kafka: "a:5".into(),
+            tenant: "demo".into(),
+            user: "dev".into(),
+            token: "e.y.J".into(),
+        };
+        let text = welcome(&ready, "eddyline");
+        for part in [
+            "ws://a:2/v1/ws",
+            "http://a:1/metrics",
+            "a:3",
+            "nats://a:4",
+            "a:5",
+            "e.y.J",
+            "eddyline sub chat.lobby",
+            "eddyline pub chat.lobby '{\"text\":\"hello\"}'",
+            "eddyline replay 'chat.>'",
+            "eddyline demo --edge ws://a:1/v1/ws --edge ws://a:2/v1/ws --grpc a:3",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_status_fits_one_line() {
+        let status = Status {
+            stored: 12_345_678,
+            ingress: 1,
+            delivered: 1,
+            connections: 10_000,
+            lanes_owned: 8,
+            lanes: 8,
+            mirror_lag: 12_345,
+        };
+        let line = line(&status, 123_456);
+        assert!(line.chars().count() < 80, "{line}");
+    }
+}

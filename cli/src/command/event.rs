@@ -1,0 +1,101 @@
+//! How one stored event is shown, wherever it came from. Plain values.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::output::harmless;
+
+/// An event as it is printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown<'a> {
+    pub channel: &'a str,
+    pub seq: u64,
+    /// Store time, microseconds since 1970.
+    pub time: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<&'a str>,
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// An event's data as it is printed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Data {
+    /// JSON, as it was written.
+    Data(Box<RawValue>),
+    /// Text.
+    Text(String),
+    /// Anything else.
+    Base64(String),
+}
+
+impl Data {
+    /// Reads data as what its content type says, as far as it holds.
+    pub fn new(content_type: Option<&str>, bytes: &[u8]) -> Self {
+        let essence = content_type.map_or("application/json", |text| {
+            text.split(';').next().unwrap_or_default().trim()
+        });
+        let is_json = essence.eq_ignore_ascii_case("application/json");
+        if is_json && let Ok(json) = serde_json::from_slice(bytes) {
+            return Self::Data(json);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) if essence.starts_with("text/") => Self::Text(text.to_owned()),
+            _ => Self::Base64(STANDARD.encode(bytes)),
+        }
+    }
+}
+
+impl Shown<'_> {
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let data = match &self.data {
+            Data::Data(json) => harmless(json.get()),
+            Data::Text(text) => harmless(text),
+            Data::Base64(text) => format!("base64:{text}"),
+        };
+        let by = self.function.or(self.user).map_or("-".into(), harmless);
+        format!("{:>8}  {}  {by}  {data}", self.seq, self.channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(content_type: Option<&'static str>, bytes: &[u8]) -> Shown<'static> {
+        Shown {
+            channel: "chat.a",
+            seq: 7,
+            time: 1,
+            id: "",
+            user: Some("ann"),
+            function: None,
+            content_type,
+            data: Data::new(content_type, bytes),
+        }
+    }
+
+    #[test]
+    fn data_is_shown_as_what_it_is() {
+        let check = |content_type, bytes: &[u8], line: &str, json: &str| {
+            let shown = shown(content_type, bytes);
+            assert_eq!(shown.line(), format!("       7  chat.a  ann  {line}"));
+            let text = serde_json::to_string(&shown).unwrap();
+            assert!(text.ends_with(json), "{text}");
+        };
+        check(None, br#"{"a": 1}"#, r#"{"a": 1}"#, r#""data":{"a": 1}}"#);
+        check(Some("text/plain"), b"a\x1b", "a\\u{1b}", r#""text":"a\u001b"}"#);
+        check(Some("image/png"), b"\xff", "base64:/w==", r#""base64":"/w=="}"#);
+        check(None, b"not json", "base64:bm90IGpzb24=", r#""base64":"bm90IGpzb24="}"#);
+    }
+}

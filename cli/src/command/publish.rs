@@ -1,0 +1,130 @@
+//! `eddyline pub`: publishes one event, or each line of standard input, pipelined.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use protocol::frame::{Published, StoredIn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::args::{EdgeArgs, Publish};
+use crate::client::{Ack, Client, ClientOptions, Draft};
+use crate::config;
+use crate::error::{CliError, EXIT_FAILED};
+use crate::output::Output;
+
+/// Events whose ack is waited for at once; then the input is read no further.
+const PIPELINE: usize = 256;
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    channel: &'a str,
+    #[serde(flatten)]
+    published: &'a Published,
+}
+
+/// Publishes.
+///
+/// # Errors
+/// The edge node cannot be reached or refuses; the input cannot be read.
+pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
+    let client = connect(&args.edge).await?;
+    match args.data.as_deref() {
+        None | Some("-") => lines(&args, &client, output).await?,
+        Some(data) => {
+            let draft = draft(&args, Bytes::from(data.to_owned()));
+            let published = client.publish(draft).await?;
+            told(&args, &published, output)?;
+        }
+    }
+    client.close().await;
+    Ok(())
+}
+
+/// A client of the edge node that is named, or of a running `dev`.
+pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
+    let first = |state: config::DevState| state.edges.into_iter().next();
+    let edge = config::given_or_running(args.edge.clone(), "--edge", first)?;
+    let token = |state: config::DevState| Some(state.token);
+    let token = config::given_or_running(args.token.clone(), "--token", token)?;
+    Ok(Client::connect(ClientOptions::new(edge, token)).await?)
+}
+
+async fn lines(args: &Publish, client: &Client, output: &Output) -> Result<(), CliError> {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut acks: VecDeque<Ack> = VecDeque::new();
+    let failed =
+        |error| CliError::new(EXIT_FAILED, format!("the input cannot be read: {error}"));
+    loop {
+        if acks.len() >= PIPELINE {
+            settle(args, &mut acks, output).await?;
+            continue;
+        }
+        // Both branches are cancel safe: an ack stays the first until it has come.
+        let line = tokio::select! {
+            line = lines.next_line() => line.map_err(failed)?,
+            published = first(&mut acks), if !acks.is_empty() => {
+                acks.pop_front();
+                told(args, &published?, output)?;
+                continue;
+            }
+        };
+        let Some(line) = line else { break };
+        let draft = draft(args, Bytes::from(line));
+        acks.push_back(client.publish_start(draft).await?);
+    }
+    while !acks.is_empty() {
+        settle(args, &mut acks, output).await?;
+    }
+    Ok(())
+}
+
+async fn first(acks: &mut VecDeque<Ack>) -> Result<Published, CliError> {
+    match acks.front_mut() {
+        Some(ack) => Ok(ack.await?),
+        None => std::future::pending().await,
+    }
+}
+
+async fn settle(
+    args: &Publish,
+    acks: &mut VecDeque<Ack>,
+    output: &Output,
+) -> Result<(), CliError> {
+    let published = first(acks).await?;
+    acks.pop_front();
+    told(args, &published, output)
+}
+
+fn draft(args: &Publish, data: Bytes) -> Draft {
+    let is_json = serde_json::from_slice::<&RawValue>(&data).is_ok();
+    let content_type = match &args.content_type {
+        Some(given) => Some(given.clone()),
+        None if is_json => None,
+        None => Some("text/plain; charset=utf-8".to_owned()),
+    };
+    Draft {
+        content_type,
+        headers: args.headers.iter().cloned().collect::<BTreeMap<_, _>>(),
+        ..Draft::json(args.channel.as_str(), data)
+    }
+}
+
+fn told(args: &Publish, published: &Published, output: &Output) -> Result<(), CliError> {
+    let channel = args.channel.as_str();
+    let stored = Stored { channel, published };
+    output.result(&stored, || {
+        let position = &published.position;
+        let what = if published.duplicate {
+            "was stored before"
+        } else {
+            "stored"
+        };
+        let place = match published.stored_in {
+            StoredIn::Events => "events",
+            StoredIn::Ingress => "ingress, on its way through the function",
+        };
+        format!("{what} at {}:{} in {place}", position.epoch, position.seq)
+    })
+}

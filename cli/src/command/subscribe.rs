@@ -1,0 +1,163 @@
+//! `eddyline sub`: prints what channels deliver.
+
+use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
+use protocol::frame::{Event, Gap};
+use protocol::position::{Epoch, Position};
+use serde::Serialize;
+
+use super::event::{Data, Shown};
+use super::publish::connect;
+use crate::args::Subscribe;
+use crate::client::{Client, ClientError, Delivery, Named, Start, Subscription, data_of};
+use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
+use crate::output::Output;
+
+/// Where to start.
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    Start(Start),
+    /// After a sequence of the current epoch.
+    Sequence(u64),
+}
+
+#[derive(Serialize)]
+struct Lost<'a> {
+    gap: &'a Gap,
+}
+
+/// Subscribes and prints, until enough events have come or it is interrupted.
+///
+/// # Errors
+/// The edge node cannot be reached or refuses.
+pub async fn run(args: Subscribe, output: &Output) -> Result<(), CliError> {
+    let place = place(&args.from)?;
+    let client = connect(&args.edge).await?;
+    let mut deliveries = SelectAll::new();
+    for channel in &args.channels {
+        let subscription = subscribe(&client, channel, &place).await?;
+        let subscribed = subscription.subscribed();
+        let (epoch, after) = (&subscribed.epoch, subscribed.after);
+        output.note(&format!("{channel}: from {epoch}:{after} on"));
+        let name = channel.clone();
+        deliveries.push(subscription.map(move |delivery| (name.clone(), delivery)));
+    }
+    let mut connected = client.connected();
+    let mut left = args.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        // Both branches are cancel safe.
+        tokio::select! {
+            delivery = deliveries.next() => match delivery {
+                Some((channel, delivery)) => left -= show(&channel, delivery, output)?,
+                None => return Err(CliError::new(EXIT_FAILED, "the subscription ended")),
+            },
+            Ok(()) = connected.changed() => {
+                let stands = *connected.borrow_and_update();
+                output.note(if stands { "connected again" } else { "connection lost, trying again" });
+            }
+        }
+    }
+    client.close().await;
+    Ok(())
+}
+
+async fn subscribe(
+    client: &Client,
+    channel: &str,
+    place: &Place,
+) -> Result<Subscription, ClientError> {
+    match place {
+        Place::Start(start) => client.subscribe(channel, start.clone()).await,
+        Place::Sequence(seq) => {
+            // A position needs the epoch, which a subscription tells.
+            let probe = client.subscribe(channel, Start::Named(Named::Now)).await?;
+            let epoch = probe.subscribed().epoch.clone();
+            drop(probe);
+            let after = Position {
+                epoch,
+                seq: *seq,
+                time: None,
+            };
+            client.subscribe(channel, Start::After(after)).await
+        }
+    }
+}
+
+/// Prints a delivery; returns how many events it was.
+fn show(
+    channel: &str,
+    delivery: Result<Delivery, ClientError>,
+    output: &Output,
+) -> Result<u64, CliError> {
+    match delivery? {
+        Delivery::Event { event, .. } => {
+            let shown = shown(&event);
+            output.result(&shown, || shown.line())?;
+            Ok(1)
+        }
+        Delivery::Gap(gap) => {
+            let (from, to) = (gap.from, gap.to);
+            let text = format!("{channel}: {from} to {to} are no longer kept");
+            if output.is_json() {
+                output.result(&Lost { gap: &gap }, || text)?;
+            } else {
+                output.note(&text);
+            }
+            Ok(0)
+        }
+        Delivery::CaughtUp { .. } => Ok(0),
+    }
+}
+
+fn shown(event: &Event) -> Shown<'_> {
+    let content_type = event.content_type.as_deref();
+    let data = data_of(event).unwrap_or_default();
+    Shown {
+        channel: &event.channel,
+        seq: event.seq,
+        time: event.time,
+        id: &event.id,
+        user: event.user.as_deref(),
+        function: event.function.as_deref(),
+        content_type,
+        data: Data::new(content_type, &data),
+    }
+}
+
+fn place(text: &str) -> Result<Place, CliError> {
+    let wrong = || {
+        let text =
+            format!("--from {text:?} is neither now, earliest, a sequence nor EPOCH:SEQUENCE");
+        CliError::new(EXIT_SETTINGS, text)
+    };
+    match text {
+        "now" => return Ok(Place::Start(Start::Named(Named::Now))),
+        "earliest" => return Ok(Place::Start(Start::Named(Named::Earliest))),
+        _ => {}
+    }
+    let Some((epoch, seq)) = text.split_once(':') else {
+        return text.parse().map(Place::Sequence).map_err(|_| wrong());
+    };
+    Ok(Place::Start(Start::After(Position {
+        epoch: Epoch::parse(epoch).ok_or_else(wrong)?,
+        seq: seq.parse().map_err(|_| wrong())?,
+        time: None,
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read() {
+        let check = |text: &str, good: bool| assert_eq!(place(text).is_ok(), good, "{text}");
+        check("now", true);
+        check("earliest", true);
+        check("0a1b:42", true);
+        check("0a1b:", false);
+        check("latest", false);
+        check("-1", false);
+        assert!(matches!(place("42"), Ok(Place::Sequence(42))));
+    }
+}

@@ -1,0 +1,182 @@
+//! The whole of Eddyline on this machine: NATS and Kafka as child processes, and
+//! beside them, in this process, any number of edge nodes, a worker and a bridge.
+//!
+//! [`Stack`] owns the servers, the services' tasks and the bus that it was set up
+//! with. `eddyline dev`, `eddyline demo` and tests start it. Must not know what is
+//! published through it, nor how its state is printed.
+//!
+//! - `options`, `error`: what is wanted, and why it was not had
+//! - `setup`: store, namespaces, functions
+//! - `services`: starting the services, and waiting until they serve
+//! - `secret`: the secret that signs tokens
+//! - `status`: what the stack is doing
+
+mod error;
+mod options;
+mod secret;
+mod services;
+mod setup;
+mod status;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::name::{StoreName, Tenant, User};
+use protocol::service::auth::Authenticator;
+use protocol::service::bus::Bus;
+use protocol::service::settings::{NatsSettings, Secret};
+use protocol::service::shutdown::Shutdown;
+use protocol::service::telemetry;
+
+pub use error::StackError;
+pub use options::{EDGE_PORTS, OnStep, StackOptions};
+pub use services::ServiceEnd;
+pub use status::Status;
+
+use services::Services;
+
+/// The store that everything here lives in.
+const STORE: &str = "main";
+
+/// How long services may drain before the servers are stopped under them.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+fn store() -> StoreName {
+    StoreName::parse(STORE).expect("a valid name")
+}
+
+/// A running stack. [`Stack::stop`] ends it in order; dropping it kills the
+/// servers and lets the services end on their own.
+pub struct Stack {
+    /// WebSocket and HTTP address of each edge node.
+    pub edges: Vec<SocketAddr>,
+    /// Address of the bridge's gRPC.
+    pub grpc: SocketAddr,
+    /// Address of NATS.
+    pub nats: String,
+    /// Address of Kafka.
+    pub kafka: String,
+    /// The secret that signs tokens.
+    pub secret: Secret,
+    authenticator: Authenticator,
+    services: Services,
+    bus: Bus,
+    shutdown: Shutdown,
+    // Last, so that the servers outlive everything that uses them.
+    servers: devstack::Stack,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack")
+            .field("edges", &self.edges)
+            .field("grpc", &self.grpc)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stack {
+    /// Checks prerequisites, fetches and starts the servers, sets up the store,
+    /// its namespaces and functions, starts the services, and returns when all of
+    /// them serve. Each step is told to `on_step`. If the future is dropped, what
+    /// was started ends on its own.
+    ///
+    /// # Errors
+    /// [`StackError`] names the step; missing prerequisites come first, all together.
+    pub async fn start(options: StackOptions, on_step: OnStep) -> Result<Self, StackError> {
+        let modules = setup::modules(options.functions.as_deref())?;
+        let secret = secret::load_or_make(options.data.as_deref())?;
+        let authenticator = Authenticator::new(&secret)?;
+        // Services look up their meters when they start.
+        telemetry::metrics_handle();
+        let listeners = services::Listeners::bind(&options).await?;
+        let servers = start_servers(&options, Arc::clone(&on_step)).await?;
+        let nats = NatsSettings {
+            url: servers.nats_url().to_owned(),
+            ..NatsSettings::default()
+        };
+        on_step("setting up the store and its functions");
+        let bus = Bus::connect(&nats, "eddyline-dev").await?;
+        setup::setup(&bus, options.lanes, modules).await?;
+        on_step("starting the edge nodes, the worker and the bridge");
+        let shutdown = Shutdown::new();
+        let wanted = services::Wanted {
+            nats,
+            kafka: servers.kafka_bootstrap().to_owned(),
+            secret: secret.clone(),
+            lanes: options.lanes,
+        };
+        let services = Services::start(wanted, listeners, &shutdown).await?;
+        if let Err(error) = services.ready().await {
+            shutdown.trigger();
+            return Err(error);
+        }
+        Ok(Self {
+            edges: services.edges.clone(),
+            grpc: services.grpc,
+            nats: servers.nats_url().to_owned(),
+            kafka: servers.kafka_bootstrap().to_owned(),
+            secret,
+            authenticator,
+            services,
+            bus,
+            shutdown,
+            servers,
+        })
+    }
+
+    /// Makes a token for this stack.
+    pub fn token(&self, tenant: &Tenant, user: &User, scopes: &[&str], ttl: Duration) -> String {
+        self.authenticator.mint(tenant, user, scopes, ttl)
+    }
+
+    /// What the stack is doing now.
+    ///
+    /// # Errors
+    /// The store cannot be asked; temporary.
+    pub async fn status(&self) -> Result<Status, StackError> {
+        status::read(&self.bus, &self.services).await
+    }
+
+    /// Waits until a service ends although nobody stopped it, and tells which.
+    /// Cancel safe.
+    pub async fn ended(&mut self) -> ServiceEnd {
+        self.services.ended().await
+    }
+
+    /// Stops the services, each draining what it has, then the servers. Takes at
+    /// most [`DRAIN_TIMEOUT`] and what the servers take.
+    ///
+    /// # Errors
+    /// A server could not be stopped in order; it is killed then.
+    pub async fn stop(mut self) -> Result<(), StackError> {
+        self.shutdown.trigger();
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.services.drain()).await;
+        if drained.is_err() {
+            tracing::warn!("services did not drain in time");
+        }
+        self.bus.drain().await;
+        let servers = self.servers;
+        let stopped = tokio::task::spawn_blocking(move || servers.stop()).await;
+        stopped
+            .map_err(StackError::Interrupted)?
+            .map_err(StackError::from)
+    }
+}
+
+async fn start_servers(
+    options: &StackOptions,
+    on_step: OnStep,
+) -> Result<devstack::Stack, StackError> {
+    let config = options.devstack.clone();
+    let servers = devstack::StackOptions {
+        data: options.data.clone(),
+        ..devstack::StackOptions::default()
+    };
+    let started = tokio::task::spawn_blocking(move || {
+        devstack::Stack::start(&config, servers, &|progress| on_step(&progress.to_string()))
+    });
+    let servers = started.await.map_err(StackError::Interrupted)?;
+    servers.map_err(StackError::from)
+}

@@ -1,0 +1,142 @@
+//! What a stack's store holds before anybody uses it: streams, namespaces, and
+//! the two example functions. Running it again changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use protocol::name::{ChannelPattern, FunctionName, Namespace};
+use protocol::service::bootstrap::{StoreSettings, bootstrap};
+use protocol::service::bus::{Bucket, Bus, BusError};
+use protocol::spec::{FunctionLimits, NamespaceSpec, Path as EventPath, Trigger, key};
+use workers::deploy::{FunctionDraft, Start, deploy};
+
+use super::error::StackError;
+use super::store;
+
+/// The gate of documents.
+const GATE: &str = "document-gate";
+/// The reactive function that derives statistics from them.
+const STATS: &str = "document-stats";
+/// Every function that [`setup`] deploys.
+pub(super) const FUNCTIONS: [&str; 2] = [GATE, STATS];
+
+/// Most bytes of each stream of a stack on one machine, so that a forgotten one
+/// does not fill its disk.
+const STREAM_BYTES_MAX: u64 = 1 << 30;
+
+/// Where `make functions` puts modules, from the folder of build profiles.
+const MODULES_FOLDER: &str = "wasm32-wasip2/release";
+
+/// The modules of [`FUNCTIONS`].
+pub(super) struct Modules {
+    gate: Bytes,
+    stats: Bytes,
+}
+
+/// Reads the modules, from `folder` or from where they are built to.
+pub(super) fn modules(folder: Option<&Path>) -> Result<Modules, StackError> {
+    let folder = folder.map_or_else(built, Path::to_path_buf);
+    let read = |name: &str| {
+        let path = folder.join(format!("{}.wasm", name.replace('-', "_")));
+        let bytes = std::fs::read(&path);
+        bytes
+            .map(Bytes::from)
+            .map_err(|source| StackError::Function { path, source })
+    };
+    Ok(Modules {
+        gate: read(GATE)?,
+        stats: read(STATS)?,
+    })
+}
+
+/// `../wasm32-wasip2/release` from the running program; tests run one folder deeper.
+fn built() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut folder = program.parent().unwrap_or(Path::new("."));
+    if folder.ends_with("deps") {
+        folder = folder.parent().unwrap_or(folder);
+    }
+    folder.parent().unwrap_or(folder).join(MODULES_FOLDER)
+}
+
+/// Creates what is not there yet.
+pub(super) async fn setup(bus: &Bus, lanes: u16, modules: Modules) -> Result<(), StackError> {
+    let settings = StoreSettings {
+        name: store(),
+        lanes,
+        max_bytes: STREAM_BYTES_MAX,
+        ..StoreSettings::default()
+    };
+    bootstrap(bus, &settings).await?;
+    let gate = EventPath::Function(function(GATE));
+    put_namespace(bus, "doc", gate).await?;
+    put_namespace(bus, "chat", EventPath::Direct).await?;
+    put_namespace(bus, "stats", EventPath::Direct).await?;
+    let trigger = Trigger::Gate(vec![namespace("doc")]);
+    deploy_one(bus, GATE, trigger, &[], modules.gate).await?;
+    let trigger = Trigger::Reactive(vec![pattern("doc.>")]);
+    deploy_one(bus, STATS, trigger, &["stats.>"], modules.stats).await
+}
+
+async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), BusError> {
+    let spec = NamespaceSpec {
+        name: namespace(name),
+        store: store(),
+        path,
+    };
+    let json = Bytes::from(serde_json::to_vec(&spec).expect("a spec of plain names is JSON"));
+    let config = bus.kv(Bucket::Config).await?;
+    let key = key::namespace(&spec.name);
+    let found = config.get(&key).await?;
+    if found.is_none_or(|(value, _)| value != json) {
+        config.put(&key, json).await?;
+    }
+    Ok(())
+}
+
+async fn deploy_one(
+    bus: &Bus,
+    name: &'static str,
+    trigger: Trigger,
+    emits: &[&str],
+    module: Bytes,
+) -> Result<(), StackError> {
+    let draft = FunctionDraft {
+        name: function(name),
+        store: store(),
+        trigger,
+        emits: emits.iter().map(|text| pattern(text)).collect(),
+        config: BTreeMap::new(),
+        limits: FunctionLimits::default(),
+        start: Start::Earliest,
+    };
+    let deployed = deploy(bus, draft, module).await;
+    deployed
+        .map(drop)
+        .map_err(|source| StackError::Deploy { name, source })
+}
+
+fn namespace(text: &str) -> Namespace {
+    Namespace::parse(text).expect("a valid name")
+}
+
+fn function(text: &str) -> FunctionName {
+    FunctionName::parse(text).expect("a valid name")
+}
+
+fn pattern(text: &str) -> ChannelPattern {
+    ChannelPattern::parse(text).expect("a valid pattern")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_is_not_built_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = modules(Some(folder.path())).err().unwrap();
+        assert!(error.to_string().contains("document_gate.wasm"), "{error}");
+    }
+}

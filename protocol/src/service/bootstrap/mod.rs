@@ -1,0 +1,128 @@
+//! Creates the streams and buckets of a store, or checks that they are as configured.
+//!
+//! Owns no state; running it any number of times, also at once, is harmless. What
+//! exists with other settings is never changed: that is for a person to decide, who
+//! is told every difference.
+
+mod compare;
+mod settings;
+
+use rand::Rng;
+use serde_json::{Map, Value};
+
+pub use self::compare::Difference;
+use self::compare::compare;
+pub use self::settings::StoreSettings;
+use super::bus::{Bucket, Bus, BusError, StreamDetails};
+use crate::position::Epoch;
+use crate::spec::{StoreSpec, key};
+
+/// How often the spec is read again when another bootstrap is writing it.
+const SPEC_ATTEMPTS: u32 = 5;
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A setting contradicts another, or is out of range.
+    #[error("store settings: {field} {problem}")]
+    Settings {
+        /// The setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// What exists has other settings; nothing was changed.
+    #[error("the store exists with other settings: {}", list(.0))]
+    Differs(Vec<Difference>),
+    /// The spec in `CONFIG` cannot be read.
+    #[error("the spec of the store in CONFIG cannot be read")]
+    Spec(#[source] serde_json::Error),
+    /// The bus failed; see whether it is temporary.
+    #[error("bootstrap: {0}")]
+    Bus(#[from] BusError),
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences
+        .iter()
+        .map(Difference::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Makes what a store needs, or checks that it is there as configured, and returns
+/// its spec, with the epoch that the first bootstrap chose.
+///
+/// # Errors
+/// [`BootstrapError::Differs`] lists every difference and changes nothing of what
+/// differs; [`BootstrapError::Bus`] may be temporary. Cancel safe: the next run goes on.
+pub async fn bootstrap(bus: &Bus, store: &StoreSettings) -> Result<StoreSpec, BootstrapError> {
+    store.check()?;
+    let mut differences = Vec::new();
+    for (name, config) in store.streams() {
+        let found = find_or_create(bus, &name, &config).await?;
+        differences.extend(compare(&name, &config, &found.config));
+    }
+    if !differences.is_empty() {
+        return Err(BootstrapError::Differs(differences));
+    }
+    let spec = find_or_create_spec(bus, store).await?;
+    if spec.lanes != store.lanes {
+        return Err(BootstrapError::Differs(vec![Difference {
+            stream: Bucket::Config.as_str().into(),
+            field: format!("{} lanes", key::store(&store.name)),
+            configured: store.lanes.to_string(),
+            found: spec.lanes.to_string(),
+        }]));
+    }
+    Ok(spec)
+}
+
+async fn find_or_create(
+    bus: &Bus,
+    name: &str,
+    config: &Map<String, Value>,
+) -> Result<StreamDetails, BusError> {
+    match bus.details(name).await {
+        Err(BusError::NotFound) => {}
+        found => return found,
+    }
+    let mut query = config.clone();
+    query.insert("name".into(), name.into());
+    /// The code of "stream name already in use": another bootstrap was faster, with
+    /// other settings; the comparison says which.
+    const EXISTS: u64 = 10_058;
+    match bus
+        .api::<_, StreamDetails>(&format!("STREAM.CREATE.{name}"), &query)
+        .await
+    {
+        Err(BusError::Api { code: EXISTS, .. }) => bus.details(name).await,
+        created => created,
+    }
+}
+
+async fn find_or_create_spec(
+    bus: &Bus,
+    store: &StoreSettings,
+) -> Result<StoreSpec, BootstrapError> {
+    let kv = bus.kv(Bucket::Config).await?;
+    let key = key::store(&store.name);
+    for _ in 0..SPEC_ATTEMPTS {
+        if let Some((value, _)) = kv.get(&key).await? {
+            return serde_json::from_slice(&value).map_err(BootstrapError::Spec);
+        }
+        let epoch = Epoch::from_random(rand::rng().random());
+        let spec = StoreSpec {
+            name: store.name.clone(),
+            lanes: store.lanes,
+            epoch,
+        };
+        let value = serde_json::to_vec(&spec).map_err(BootstrapError::Spec)?;
+        match kv.create(&key, value.into()).await {
+            Ok(_) => return Ok(spec),
+            Err(BusError::Exists) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BusError::Conflict.into())
+}

@@ -1,0 +1,273 @@
+//! A store's settings, and the streams and buckets that follow from them.
+//!
+//! The only place that knows the streams' settings. Owns no state; does not know what
+//! exists.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::BootstrapError;
+use crate::lane::{LANES_DEFAULT, LANES_MAX};
+use crate::name::StoreName;
+use crate::stream::{Bucket, MODULES, StreamName};
+use crate::subject::{Kind, Subject};
+
+/// Revisions that `CONFIG` and `FUNCTIONS` keep of a key.
+const BUCKET_HISTORY: u64 = 8;
+
+/// Settings of a store's streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The store's name.
+    pub name: StoreName,
+    /// Its lanes; fixed once it exists.
+    pub lanes: u16,
+    /// Copies of every stream and bucket, 1 to 5.
+    pub replicas: u8,
+    /// How long raw input is kept; at most as long as events. In settings: milliseconds.
+    #[serde(rename = "ingress_max_age_ms", with = "millis")]
+    pub ingress_max_age: Duration,
+    /// How long events are kept. In settings: milliseconds.
+    #[serde(rename = "events_max_age_ms", with = "millis")]
+    pub events_max_age: Duration,
+    /// How long dead letters are kept in REJECTED. In settings: milliseconds.
+    #[serde(rename = "rejected_max_age_ms", with = "millis")]
+    pub rejected_max_age: Duration,
+    /// Most bytes of each stream; new events are refused beyond.
+    pub max_bytes: u64,
+    /// How long INGRESS remembers ids. In settings: milliseconds.
+    #[serde(rename = "duplicate_window_ingress_ms", with = "millis")]
+    pub duplicate_window_ingress: Duration,
+    /// How long EVENTS remembers ids. In settings: milliseconds.
+    #[serde(rename = "duplicate_window_events_ms", with = "millis")]
+    pub duplicate_window_events: Duration,
+    /// How long a lease lasts. In settings: milliseconds.
+    #[serde(rename = "lease_ttl_ms", with = "millis")]
+    pub lease_ttl: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// JetStream's shortest age, and our shortest duplicate window: tests use it.
+const AGE_MIN: Duration = Duration::from_millis(100);
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            name: StoreName::parse("main").expect("a valid name"),
+            lanes: LANES_DEFAULT,
+            replicas: 1,
+            ingress_max_age: 7 * DAY,
+            events_max_age: 7 * DAY,
+            rejected_max_age: 30 * DAY,
+            // The server sets this aside for each stream when it is made.
+            max_bytes: 1 << 30,
+            duplicate_window_ingress: Duration::from_secs(600),
+            duplicate_window_events: Duration::from_secs(600),
+            lease_ttl: Duration::from_secs(5),
+        }
+    }
+}
+impl StoreSettings {
+    /// Checks the settings against each other.
+    pub(super) fn check(&self) -> Result<(), BootstrapError> {
+        let check = |holds: bool, field, problem| {
+            if holds {
+                Ok(())
+            } else {
+                Err(BootstrapError::Settings { field, problem })
+            }
+        };
+        check(
+            (1..=LANES_MAX).contains(&self.lanes),
+            "lanes",
+            "is not within 1 to 1,024",
+        )?;
+        check(
+            (1..=5).contains(&self.replicas),
+            "replicas",
+            "is not within 1 to 5",
+        )?;
+        check(self.max_bytes >= 1 << 20, "max_bytes", "is under 1 MiB")?;
+        let within = self.ingress_max_age <= self.events_max_age;
+        check(within, "ingress_max_age", "is longer than events_max_age")?;
+        check(
+            self.ingress_max_age >= AGE_MIN,
+            "ingress_max_age",
+            "is under 100 ms",
+        )?;
+        let fits = |window: Duration, age: Duration| (AGE_MIN..=age).contains(&window);
+        let problem = "is not within 100 ms and the stream's age";
+        check(
+            fits(self.duplicate_window_ingress, self.ingress_max_age),
+            "duplicate_window_ingress",
+            problem,
+        )?;
+        check(
+            fits(self.duplicate_window_events, self.events_max_age),
+            "duplicate_window_events",
+            problem,
+        )?;
+        check(
+            self.rejected_max_age >= AGE_MIN,
+            "rejected_max_age",
+            "is under 100 ms",
+        )?;
+        check(self.lease_ttl >= AGE_MIN, "lease_ttl", "is under 100 ms")
+    }
+
+    /// Everything that has to exist, in the order in which it is made.
+    pub(super) fn streams(&self) -> Vec<(String, Map<String, Value>)> {
+        let name = &self.name;
+        let (ingress, events) = (StreamName::ingress(name), StreamName::events(name));
+        let own = |kind| Subject::store_filter(kind, name).to_string();
+        let (checkpoints, letters) = (
+            Subject::checkpoint_filter(name),
+            Subject::dead_letter_filter(name),
+        );
+        let mut ingress_config = self.log(self.ingress_max_age);
+        ingress_config.extend(object(json!({
+            "subjects": [own(Kind::In)],
+            "duplicate_window": nanos(self.duplicate_window_ingress),
+        })));
+        let mut events_config = self.log(self.events_max_age);
+        events_config.extend(object(json!({
+            "subjects": [own(Kind::Ev), checkpoints.as_str(), letters.as_str()],
+            "duplicate_window": nanos(self.duplicate_window_events),
+            "republish": { "src": own(Kind::Ev), "dest": own(Kind::Fan) },
+        })));
+        let mut rejected_config = self.log(self.rejected_max_age);
+        rejected_config.extend(object(json!({
+            "sources": [{ "name": events.as_str(), "filter_subject": letters.as_str() }],
+        })));
+        let mut all = vec![
+            (ingress.to_string(), ingress_config),
+            (events.to_string(), events_config),
+            (StreamName::rejected(name).to_string(), rejected_config),
+        ];
+        all.push(self.bucket(Bucket::Config, BUCKET_HISTORY, Duration::ZERO));
+        all.push(self.bucket(Bucket::Functions, BUCKET_HISTORY, Duration::ZERO));
+        all.push(self.bucket(Bucket::Leases, 1, self.lease_ttl));
+        all.push(self.modules());
+        all
+    }
+
+    /// A stream in which every hole is a loss: nothing is deleted or rolled up.
+    fn log(&self, max_age: Duration) -> Map<String, Value> {
+        object(json!({
+            "retention": "limits",
+            "discard": "new",
+            "storage": "file",
+            "max_bytes": self.max_bytes,
+            "max_age": nanos(max_age),
+            "num_replicas": self.replicas,
+            "allow_direct": true,
+            "allow_atomic": true,
+            "deny_delete": true,
+            "deny_purge": true,
+        }))
+    }
+
+    fn bucket(
+        &self,
+        bucket: Bucket,
+        history: u64,
+        max_age: Duration,
+    ) -> (String, Map<String, Value>) {
+        let name = bucket.as_str();
+        let config = object(json!({
+            "subjects": [format!("$KV.{name}.>")],
+            "retention": "limits",
+            "discard": "new",
+            "storage": "file",
+            "max_msgs_per_subject": history,
+            "max_age": nanos(max_age),
+            "num_replicas": self.replicas,
+            "allow_rollup_hdrs": true,
+            "allow_direct": true,
+            "deny_delete": true,
+        }));
+        (format!("KV_{name}"), config)
+    }
+
+    fn modules(&self) -> (String, Map<String, Value>) {
+        let config = object(json!({
+            "subjects": [format!("$O.{MODULES}.C.>"), format!("$O.{MODULES}.M.>")],
+            "retention": "limits",
+            "discard": "new",
+            "storage": "file",
+            "num_replicas": self.replicas,
+            "allow_rollup_hdrs": true,
+            "allow_direct": true,
+        }));
+        (format!("OBJ_{MODULES}"), config)
+    }
+}
+
+/// A duration as JetStream takes it.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A duration as settings write it: whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+/// The map of a JSON object that was written in place.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_within_and_beyond_each_limit() {
+        let fine = StoreSettings::default();
+        assert!(fine.check().is_ok());
+        let refused = |change: fn(&mut StoreSettings)| {
+            let mut settings = StoreSettings::default();
+            change(&mut settings);
+            match settings.check() {
+                Err(BootstrapError::Settings { field, .. }) => field,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(refused(|s| s.lanes = 0), "lanes");
+        assert_eq!(refused(|s| s.replicas = 6), "replicas");
+        assert_eq!(
+            refused(|s| s.ingress_max_age = s.events_max_age + AGE_MIN),
+            "ingress_max_age"
+        );
+        assert_eq!(
+            refused(|s| s.duplicate_window_events = Duration::from_millis(99)),
+            "duplicate_window_events"
+        );
+        assert_eq!(
+            refused(|s| s.duplicate_window_ingress = s.ingress_max_age + AGE_MIN),
+            "duplicate_window_ingress"
+        );
+    }
+}

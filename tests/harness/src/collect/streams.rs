@@ -1,0 +1,162 @@
+//! A stream read back as records, completely and again and again.
+//!
+//! Owns what was read so far. Knows how Eddyline's messages are laid out, as the
+//! protocol crate says, and nothing of how they came about.
+
+use anyhow::Context;
+use checker::{Kind, Parked, Place, Stored, StreamState};
+use protocol::checkpoint::Checkpoint;
+use protocol::header::{self, Headers};
+use protocol::id::OutputId;
+use protocol::name::OUTCOME_NAMESPACE;
+use protocol::outcome::dead_letter;
+use protocol::position::Source;
+use protocol::service::bus::{self, Bus, ReaderOptions};
+use protocol::stream::StreamName;
+use protocol::subject::{Kind as SubjectKind, Parsed};
+use workers::DEAD_SOURCE;
+
+use crate::{body_hash, wait};
+
+/// How a stream is read: in large gulps, nobody else waits.
+const READING: ReaderOptions = ReaderOptions {
+    batch: 1_000,
+    bytes_max: 8 << 20,
+};
+
+/// A stream as far as it was read.
+#[derive(Debug)]
+pub struct Log {
+    stream: StreamName,
+    records: Vec<Stored>,
+    state: Option<bus::StreamState>,
+}
+
+impl Log {
+    /// Nothing of a stream yet.
+    pub fn new(stream: StreamName) -> Self {
+        Self {
+            stream,
+            records: Vec::new(),
+            state: None,
+        }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// Everything read so far, by sequence.
+    pub fn records(&self) -> &[Stored] {
+        &self.records
+    }
+
+    /// The last sequence that was read; 0 before the first.
+    pub fn last(&self) -> u64 {
+        self.records.last().map_or(0, |stored| stored.seq)
+    }
+
+    /// Reads on to what is the stream's end now.
+    ///
+    /// # Errors
+    /// The bus fails, or a message is not Eddyline's.
+    pub async fn read_on(&mut self, bus: &Bus) -> anyhow::Result<()> {
+        let end = bus.stream_state(&self.stream).await?.last_seq;
+        if end > self.last() {
+            let mut reader = bus.reader(&self.stream, None, self.last() + 1, READING).await?;
+            while self.last() < end {
+                let batch = tokio::time::timeout(wait::DEADLINE, reader.next_batch()).await;
+                for stored in batch.with_context(|| format!("{} does not go on behind {}", self.stream, self.last()))?? {
+                    let record = record(&self.stream, &stored)
+                        .with_context(|| format!("{}:{} on {}", self.stream, stored.seq, stored.subject))?;
+                    self.records.push(record);
+                }
+            }
+        }
+        // Afterwards: what retention removed meanwhile is not missing.
+        self.state = Some(bus.stream_state(&self.stream).await?);
+        Ok(())
+    }
+
+    /// How much of the stream was read.
+    pub fn state(&self) -> StreamState {
+        StreamState {
+            stream: self.stream.to_string(),
+            retained_from: self.state.as_ref().map_or(1, |state| state.first_seq),
+            last_seq: self.last(),
+        }
+    }
+}
+
+/// What an event is called, wherever it is read: the id of a dead letter is that of
+/// its input.
+pub(super) fn id(headers: &Headers) -> String {
+    headers.get(header::ID).unwrap_or_default().to_owned()
+}
+
+/// `tenant/channel` of an event, or of a dead letter's input.
+pub(super) fn channel(subject: &str, headers: &Headers) -> Option<String> {
+    match Parsed::parse(subject).ok()? {
+        Parsed::Event { tenant, channel, .. } => Some(format!("{tenant}/{channel}")),
+        Parsed::DeadLetter { .. } => match Parsed::parse(headers.get(dead_letter::SUBJECT)?).ok()? {
+            Parsed::Event { tenant, channel, .. } => Some(format!("{tenant}/{channel}")),
+            _ => None,
+        },
+        Parsed::Checkpoint { .. } => None,
+    }
+}
+
+fn place(headers: &Headers, name: &str) -> Option<Place> {
+    let source = Source::parse(headers.get(name)?)?;
+    Some(Place::new(source.stream.to_string(), source.seq))
+}
+
+fn record(stream: &StreamName, stored: &bus::Stored) -> anyhow::Result<Stored> {
+    let headers = &stored.headers;
+    let record = |lane: u16, kind, function| Stored {
+        stream: stream.to_string(),
+        seq: stored.seq,
+        lane: u32::from(lane),
+        channel: channel(&stored.subject, headers).unwrap_or_default(),
+        kind,
+        id: id(headers),
+        body: body_hash(&stored.payload),
+        source: None,
+        function,
+        ordinal: None,
+        outcome: false,
+    };
+    Ok(match Parsed::parse(&stored.subject)? {
+        Parsed::Event { kind: SubjectKind::In, lane, .. } => record(lane.0, Kind::In, None),
+        Parsed::Event { lane, channel, .. } => {
+            let function = headers.get(header::FUNCTION).map(str::to_owned);
+            let event = record(lane.0, Kind::Ev, function);
+            Stored {
+                source: place(headers, header::SOURCE),
+                ordinal: OutputId::parse(&event.id).ok().map(|id| id.ordinal),
+                outcome: channel.namespace() == OUTCOME_NAMESPACE,
+                ..event
+            }
+        }
+        Parsed::DeadLetter { lane, function, .. } => Stored {
+            source: place(headers, DEAD_SOURCE),
+            ..record(lane.0, Kind::DeadLetter, Some(function.to_string()))
+        },
+        Parsed::Checkpoint { lane, function, .. } => {
+            record(lane.0, progress(&stored.payload)?, Some(function.to_string()))
+        }
+    })
+}
+
+fn progress(payload: &[u8]) -> anyhow::Result<Kind> {
+    let checkpoint: Checkpoint = serde_json::from_slice(payload).context("a checkpoint")?;
+    let parked = checkpoint.parked.iter().map(|parked| Parked {
+        channel: format!("{}/{}", parked.tenant, parked.channel),
+        seq: parked.seq,
+    });
+    Ok(Kind::Checkpoint {
+        input_seq: checkpoint.seq,
+        parked: parked.collect(),
+    })
+}

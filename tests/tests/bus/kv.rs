@@ -1,0 +1,194 @@
+//! Buckets and leases.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use protocol::service::bus::{Bucket, BusError};
+use protocol::service::lease::{Lease, LeaseLost, keep};
+use protocol::service::shutdown::Shutdown;
+
+use super::fixture::{Fixture, connect, within};
+
+fn text(value: &'static str) -> Bytes {
+    Bytes::from_static(value.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_compare_and_set() {
+    let f = Fixture::start().await;
+    let kv = f.bus.kv(Bucket::Functions).await.unwrap();
+    assert_eq!(kv.get("gate").await.unwrap(), None);
+    let first = kv.create("gate", text("1")).await.unwrap();
+    assert!(matches!(
+        kv.create("gate", text("2")).await,
+        Err(BusError::Exists)
+    ));
+    assert_eq!(kv.get("gate").await.unwrap(), Some((text("1"), first)));
+    let second = kv.update("gate", text("2"), first).await.unwrap();
+    assert!(matches!(
+        kv.update("gate", text("3"), first).await,
+        Err(BusError::Conflict)
+    ));
+    assert!(matches!(
+        kv.delete("gate", first).await,
+        Err(BusError::Conflict)
+    ));
+    kv.delete("gate", second).await.unwrap();
+    assert_eq!(kv.get("gate").await.unwrap(), None);
+    assert!(kv.create("gate", text("4")).await.unwrap() > second);
+    kv.put("other", text("5")).await.unwrap();
+    let mut keys = kv.keys().await.unwrap();
+    keys.sort();
+    assert_eq!(keys, ["gate", "other"]);
+    for key in ["", "a..b", "a b", "a*", ">", "ä"] {
+        assert!(
+            matches!(kv.put(key, text("")).await, Err(BusError::Key { .. })),
+            "{key}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_tells_what_is_there_and_what_changes() {
+    let mut f = Fixture::start().await;
+    let kv = f.bus.kv(Bucket::Functions).await.unwrap();
+    let mut empty = kv.watch_all().await.unwrap();
+    let start = within("the start", empty.next()).await.unwrap();
+    assert_eq!(
+        (start.key.as_str(), start.value, start.initial_done),
+        ("", None, true)
+    );
+    kv.put("a", text("1")).await.unwrap();
+    kv.put("b", text("1")).await.unwrap();
+    let a = kv.put("a", text("2")).await.unwrap();
+    for value in ["1", "1", "2"] {
+        assert_eq!(
+            within("the change", empty.next()).await.unwrap().value,
+            Some(text(value))
+        );
+    }
+    let mut watch = kv.watch_all().await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let change = within("an entry", watch.next()).await.unwrap();
+        told.push((change.key, change.value.unwrap(), change.initial_done));
+    }
+    assert_eq!(
+        told,
+        [
+            ("b".into(), text("1"), false),
+            ("a".into(), text("2"), true)
+        ]
+    );
+    f.server(|server| {
+        server.kill().unwrap();
+        server.restart().unwrap();
+    })
+    .await;
+    within("the connection", async {
+        while f.bus.flush().await.is_err() {}
+    })
+    .await;
+    kv.delete("a", a).await.unwrap();
+    let change = within("the deletion", watch.next()).await.unwrap();
+    assert_eq!(
+        (change.key.as_str(), change.value, change.initial_done),
+        ("a", None, true)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_passes_on_only_when_it_has_ended() {
+    let f = Fixture::start().await;
+    let other = connect(f.server.as_ref().unwrap()).await;
+    let (mine, theirs) = (
+        f.bus.kv(Bucket::Leases).await.unwrap(),
+        other.kv(Bucket::Leases).await.unwrap(),
+    );
+    let mut lease = Lease::acquire(&mine, "lane.main.gate.0", "one")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        Lease::acquire(&theirs, "lane.main.gate.0", "two")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        Lease::holder(&theirs, "lane.main.gate.0")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("one")
+    );
+    lease.renew().await.unwrap();
+    let deadline = lease.deadline();
+    let successor = within("the takeover", async {
+        loop {
+            if let Some(lease) = Lease::acquire(&theirs, "lane.main.gate.0", "two")
+                .await
+                .unwrap()
+            {
+                return lease;
+            }
+        }
+    })
+    .await;
+    assert!(
+        tokio::time::Instant::now() >= deadline,
+        "taken over before its owner gave up"
+    );
+    assert!(successor.revision() > lease.revision());
+    assert!(!lease.is_current());
+    assert_eq!(lease.renew().await, Err(LeaseLost::Expired));
+    successor.release().await;
+    assert!(
+        Lease::acquire(&mine, "lane.main.gate.0", "one")
+            .await
+            .unwrap()
+            .is_some(),
+        "released at once"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_lease_outlives_its_time_and_is_released() {
+    let f = Fixture::start().await;
+    let kv = f.bus.kv(Bucket::Leases).await.unwrap();
+    let stop = Shutdown::new();
+    let lease = Lease::acquire(&kv, "shard.EVENTS-main", "one")
+        .await
+        .unwrap()
+        .unwrap();
+    let end = lease.deadline() + lease.ttl();
+    let mut kept = keep(lease, stop.clone());
+    while tokio::time::Instant::now() < end {
+        assert!(
+            Lease::acquire(&kv, "shard.EVENTS-main", "two")
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(!kept.is_lost());
+    }
+    stop.trigger();
+    within("the release", kept.lost()).await;
+    assert!(
+        Lease::acquire(&kv, "shard.EVENTS-main", "two")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stolen_lease_is_noticed_at_the_next_renewal() {
+    let f = Fixture::start().await;
+    let kv = f.bus.kv(Bucket::Leases).await.unwrap();
+    let mut lease = Lease::acquire(&kv, "lane.main.gate.0", "one")
+        .await
+        .unwrap()
+        .unwrap();
+    kv.put("lane.main.gate.0", text("two#1")).await.unwrap();
+    assert_eq!(lease.renew().await, Err(LeaseLost::Taken));
+}

@@ -1,0 +1,285 @@
+//! Every way of reading.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use protocol::service::bus::{BusError, LAST_SEQS_MAX, ReaderOptions, Stored};
+use protocol::subject::{Kind, Subject};
+
+use super::fixture::{Fixture, event, store, subject, within};
+
+const OPTIONS: ReaderOptions = ReaderOptions {
+    batch: 1_000,
+    bytes_max: 4 << 20,
+};
+
+/// Fills `doc.a` with `count` events, every seventh empty, and as many on `doc.b`.
+async fn fill(f: &Fixture, count: u64) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    for start in (0..count).step_by(250) {
+        let mut batch = Vec::new();
+        for n in start..(start + 250).min(count) {
+            let mut a = event("doc.a", n);
+            if n % 7 == 0 {
+                a.payload = Bytes::new();
+            }
+            batch.extend([a, event("doc.b", n)]);
+        }
+        let ack = f.bus.commit_batch(batch).await.unwrap();
+        seqs.extend((ack.first_seq..=ack.last_seq).step_by(2));
+    }
+    seqs
+}
+
+fn seqs(events: &[Stored]) -> Vec<u64> {
+    events.iter().map(|event| event.seq).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_the_same_on_every_path() {
+    let f = Fixture::start().await;
+    let mut live = f.bus.subscribe(&subject(Kind::Fan, "doc.a")).await.unwrap();
+    f.bus.flush().await.unwrap();
+    let before = f.bus.publish(event("doc.a", 1)).await.unwrap().seq;
+    f.bus.publish(event("doc.b", 1)).await.unwrap();
+    let seq = f.bus.publish(event("doc.a", 2)).await.unwrap().seq;
+    let filter = subject(Kind::Ev, "doc.a");
+    let got = f.bus.get(&f.events, seq).await.unwrap().unwrap();
+    assert_eq!(
+        (got.subject.as_str(), got.payload.as_ref()),
+        (filter.as_str(), b"2".as_ref())
+    );
+    assert_eq!(
+        got.headers.iter().collect::<Vec<_>>(),
+        [("eddy-id", "acme/ann/c/2"), ("eddy-publisher", "ann/c")]
+    );
+    assert_eq!(
+        f.bus.last_on(&f.events, &filter).await.unwrap().as_ref(),
+        Some(&got)
+    );
+    let next = f
+        .bus
+        .next_on(&f.events, &filter, seq, 10, 1 << 20)
+        .await
+        .unwrap();
+    assert_eq!(
+        (next.events.as_slice(), next.more),
+        ([got.clone()].as_slice(), false)
+    );
+    let scanned: Vec<_> = f
+        .bus
+        .scan(&f.events, &filter, seq, seq)
+        .await
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(scanned, [got.clone()]);
+    let mut reader = f.bus.reader(&f.events, None, seq, OPTIONS).await.unwrap();
+    assert_eq!(
+        within("the event", reader.next_batch()).await.unwrap(),
+        [got.clone()]
+    );
+    assert_eq!((reader.pending(), reader.last_seq()), (0, seq));
+    let first = within("the first", live.next())
+        .await
+        .unwrap()
+        .republished
+        .unwrap();
+    assert_eq!((first.stream_seq, first.prev), (before, 0));
+    let incoming = within("the second", live.next()).await.unwrap();
+    let said = incoming.republished.unwrap();
+    assert_eq!(
+        (said.stream_seq, said.prev, said.time_us),
+        (seq, before, got.time_us)
+    );
+    assert_eq!(
+        (&incoming.headers, &incoming.payload),
+        (&got.headers, &got.payload)
+    );
+    assert_eq!(incoming.subject(), subject(Kind::Fan, "doc.a").as_str());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_is_said() {
+    let f = Fixture::start().await;
+    let filter = subject(Kind::Ev, "doc.a");
+    assert_eq!(f.bus.get(&f.events, 1).await.unwrap(), None);
+    assert_eq!(f.bus.last_on(&f.events, &filter).await.unwrap(), None);
+    assert_eq!(
+        f.bus
+            .next_on(&f.events, &filter, 1, 10, 1 << 20)
+            .await
+            .unwrap()
+            .events,
+        []
+    );
+    assert_eq!(f.bus.from_time(&f.events, &filter, 0).await.unwrap(), None);
+    assert_eq!(
+        f.bus
+            .last_seqs(&f.events, std::slice::from_ref(&filter))
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        f.bus
+            .scan(&f.events, &filter, 1, 100)
+            .await
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap(),
+        []
+    );
+    let state = f.bus.stream_state(&f.events).await.unwrap();
+    assert_eq!(
+        (state.first_seq, state.last_seq, state.first_time_us),
+        (1, 0, 0)
+    );
+    let missing = protocol::stream::StreamName::parse("EVENTS-none").unwrap();
+    assert!(matches!(
+        f.bus.get(&missing, 1).await,
+        Err(BusError::NotFound)
+    ));
+    assert!(matches!(
+        f.bus.reader(&missing, None, 1, OPTIONS).await,
+        Err(BusError::NotFound)
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_and_long_ranges_are_complete() {
+    let f = Fixture::start().await;
+    let all = fill(&f, 12_000).await;
+    let filter = subject(Kind::Ev, "doc.a");
+    let end = f.bus.stream_state(&f.events).await.unwrap().last_seq;
+    let chunk = f
+        .bus
+        .next_on(&f.events, &filter, all[5], 300, 8 << 20)
+        .await
+        .unwrap();
+    assert_eq!(
+        (seqs(&chunk.events), chunk.more),
+        (all[5..305].to_vec(), true)
+    );
+    let chunk = f
+        .bus
+        .next_on(&f.events, &filter, all[5], 300, 2_000)
+        .await
+        .unwrap();
+    assert!(
+        chunk.more && !chunk.events.is_empty() && chunk.events.len() < 100,
+        "{}",
+        chunk.events.len()
+    );
+    let chunk = f
+        .bus
+        .next_on(&f.events, &filter, all[11_990], 300, 8 << 20)
+        .await
+        .unwrap();
+    assert_eq!(
+        (seqs(&chunk.events), chunk.more),
+        (all[11_990..].to_vec(), false)
+    );
+    for (from, to) in [
+        (1, end),
+        (1, end + 1_000),
+        (all[3], all[3]),
+        (all[3] + 1, all[4] - 1),
+        (all[10], all[700]),
+        (end + 1, end),
+    ] {
+        let scanned: Vec<_> = within(
+            "the scan",
+            f.bus.scan(&f.events, &filter, from, to).await.try_collect(),
+        )
+        .await
+        .unwrap();
+        let wanted: Vec<_> = all
+            .iter()
+            .copied()
+            .filter(|seq| (from..=to).contains(seq))
+            .collect();
+        assert_eq!(seqs(&scanned), wanted, "{from} to {to}");
+    }
+    let lane = Subject::store_filter(Kind::Ev, &store());
+    let scan = f.bus.scan(&f.events, &lane, 1, end).await;
+    let scanned: Vec<_> = within("the scan", scan.try_collect()).await.unwrap();
+    assert_eq!(seqs(&scanned), (1..=end).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tails_of_many_subjects_in_one_call() {
+    let f = Fixture::start().await;
+    let name = |n: u64| format!("doc.{n}");
+    let large = vec![b'x'; 100_000];
+    let batch = (0..200u64).map(|n| {
+        let mut event = event(&name(n), n);
+        event.payload = large.clone().into();
+        event
+    });
+    let mut last = 0;
+    for chunk in batch.collect::<Vec<_>>().chunks(20) {
+        last = f.bus.commit_batch(chunk.to_vec()).await.unwrap().last_seq;
+    }
+    let subjects: Vec<_> = (0..LAST_SEQS_MAX as u64)
+        .map(|n| subject(Kind::Ev, &name(n)))
+        .collect();
+    let mut found = within("the tails", f.bus.last_seqs(&f.events, &subjects))
+        .await
+        .unwrap();
+    found.sort_by_key(|(_, seq)| *seq);
+    let wanted: Vec<_> = (0..200)
+        .map(|n| (subject(Kind::Ev, &name(n)).to_string(), last - 199 + n))
+        .collect();
+    assert_eq!(found, wanted);
+    let many: Vec<_> = (0..=LAST_SEQS_MAX as u64)
+        .map(|n| subject(Kind::Ev, &name(n)))
+        .collect();
+    assert!(matches!(
+        f.bus.last_seqs(&f.events, &many).await,
+        Err(BusError::Limit { .. })
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_finds_the_first_event_from_it_on() {
+    let f = Fixture::start().await;
+    let mut times = Vec::new();
+    for n in 0..5 {
+        let seq = f.bus.publish(event("doc.a", n)).await.unwrap().seq;
+        f.bus.publish(event("doc.b", n)).await.unwrap();
+        times.push((
+            seq,
+            f.bus.get(&f.events, seq).await.unwrap().unwrap().time_us,
+        ));
+    }
+    let filter = subject(Kind::Ev, "doc.a");
+    for (seq, time) in &times {
+        assert_eq!(
+            f.bus.from_time(&f.events, &filter, *time).await.unwrap(),
+            Some(*seq)
+        );
+    }
+    assert_eq!(
+        f.bus
+            .from_time(&f.events, &filter, times[1].1 + 1)
+            .await
+            .unwrap(),
+        Some(times[2].0)
+    );
+    assert_eq!(
+        f.bus.from_time(&f.events, &filter, 0).await.unwrap(),
+        Some(times[0].0)
+    );
+    assert_eq!(
+        f.bus
+            .from_time(&f.events, &filter, times[4].1 + 60_000_000)
+            .await
+            .unwrap(),
+        None
+    );
+    let state = f.bus.stream_state(&f.events).await.unwrap();
+    assert_eq!(
+        (state.first_seq, state.last_seq, state.first_time_us),
+        (1, 10, times[0].1)
+    );
+}

@@ -1,0 +1,53 @@
+//! A worker's settings: defaults, then a JSON file, then `EDDYLINE_*` variables.
+//!
+//! Owns no state.
+
+use protocol::name::StoreName;
+use protocol::service::settings::NatsSettings;
+use serde::{Deserialize, Serialize};
+
+/// The store unless settings say otherwise: the one that a deployment starts with.
+const STORE_DEFAULT: &str = "main";
+/// Events in one call of a guest: enough that the call itself costs nothing per
+/// event, few enough that a deadline of tens of milliseconds fits.
+const BATCH_EVENTS_DEFAULT: usize = 256;
+/// Most events in one call of a guest.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// How often a lane that another worker holds is asked for again: well below a
+/// lease's usual time-to-live of five seconds, so that expiry is what decides.
+const CLAIM_INTERVAL_MS_DEFAULT: u64 = 1_000;
+
+/// Settings of one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// How to reach NATS.
+    pub nats: NatsSettings,
+    /// The store whose functions run here. Its spec must be in `CONFIG`.
+    pub store: StoreName,
+    /// How the worker calls itself in leases; empty: a name made of process id and
+    /// random digits.
+    pub name: String,
+    /// Threads that run guests; 0: one per core.
+    pub guest_threads: usize,
+    /// Most events in one call of a guest; 1 to [`BATCH_EVENTS_MAX`].
+    pub batch_events: usize,
+    /// How often a lane that another worker holds is asked for again, milliseconds.
+    pub claim_interval_ms: u64,
+    /// Test-only switches; refused by a release build.
+    pub faults: String,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            nats: NatsSettings::default(),
+            store: StoreName::parse(STORE_DEFAULT).expect("the default store is a name"),
+            name: String::new(),
+            guest_threads: 0,
+            batch_events: BATCH_EVENTS_DEFAULT,
+            claim_interval_ms: CLAIM_INTERVAL_MS_DEFAULT,
+            faults: String::new(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! One function on one lane: what it has settled, what it stores, who may do so.
+//!
+//! [`state`] decides, without awaiting; [`run`] drives it; [`commit`] stores what was
+//! decided; [`takeover`] begins where the owner before ended; [`owner`] claims the
+//! lane and gives it up.
+
+pub mod commit;
+pub mod messages;
+pub mod owner;
+pub mod progress;
+pub mod retry;
+pub mod run;
+pub mod slot;
+pub mod staging;
+pub mod state;
+pub mod takeover;
+pub mod tally;
+pub mod verdict;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Now, microseconds since 1970.
+pub fn now_us() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The second half of a run: walks its events in order with the guest's answers, and
+//! stages what follows.
+//!
+//! Owns nothing of its own: it is part of the state machine.
+
+use protocol::service::bus::Outgoing;
+
+use super::Machine;
+use crate::host::reply::Handled;
+use crate::lane::progress::{Effect, Key, Waiting};
+use crate::lane::slot::{Slot, Slots};
+use crate::lane::verdict::{self, Verdict};
+
+impl Machine {
+    pub(super) fn settle_main(&mut self, mut slots: Slots, handled: Vec<Handled>, now: u64) {
+        let mut handled = handled.into_iter();
+        while let Some(slot) = slots.pop() {
+            let at = slot.at();
+            let parked = slot
+                .key()
+                .is_some_and(|key| self.staging.view.parked.contains_key(&key));
+            let event = match slot {
+                Slot::Handle(event) => event,
+                slot => {
+                    let messages = if parked { Vec::new() } else { self.bury(&slot) };
+                    self.stage(Effect::settled(at, messages), now);
+                    continue;
+                }
+            };
+            let Some(outcome) = handled.next() else {
+                return slots.requeue_with(event, &mut self.queue);
+            };
+            if parked {
+                self.stage(Effect::settled(at, Vec::new()), now);
+                continue;
+            }
+            let key = (event.tenant.clone(), event.channel.clone());
+            match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
+                Verdict::Settled(messages) => self.stage(Effect::settled(at, messages), now),
+                // The lane pauses here until a channel comes free.
+                Verdict::Wait(_) if self.is_full() => {
+                    return slots.requeue_with(event, &mut self.queue);
+                }
+                Verdict::Wait(waiting) => self.stage(Effect::parked(at, key, waiting), now),
+                Verdict::GaveUp(messages) => {
+                    self.stage(Effect::settled(at, messages), now);
+                    // What the guest said of later events of the channel counted on this one.
+                    if slots.has(&key) {
+                        return slots.requeue(&mut self.queue);
+                    }
+                }
+                Verdict::Halt(reason) => {
+                    self.halted = Some(reason);
+                    return slots.requeue_with(event, &mut self.queue);
+                }
+            }
+        }
+    }
+
+    pub(super) fn settle_parked(
+        &mut self,
+        key: Key,
+        mut slots: Slots,
+        complete: bool,
+        handled: Vec<Handled>,
+        now: u64,
+    ) {
+        let mut handled = handled.into_iter();
+        let mut waiting = self.staging.view.parked[&key];
+        while let Some(slot) = slots.pop() {
+            let onward = Waiting::onward(slot.at().0 + 1, now);
+            let event = match slot {
+                Slot::Handle(event) => event,
+                slot => {
+                    let messages = self.bury(&slot);
+                    waiting = onward;
+                    self.stage_parked(&key, waiting, messages, now);
+                    continue;
+                }
+            };
+            let Some(outcome) = handled.next() else {
+                return;
+            };
+            match verdict::judge(
+                &self.scope,
+                &mut self.tally,
+                &event,
+                outcome,
+                Some(waiting),
+                now,
+            ) {
+                Verdict::Settled(messages) => {
+                    waiting = onward;
+                    self.stage_parked(&key, waiting, messages, now);
+                }
+                Verdict::GaveUp(messages) => return self.stage_parked(&key, onward, messages, now),
+                Verdict::Wait(again) => return self.stage_parked(&key, again, Vec::new(), now),
+                Verdict::Halt(reason) => {
+                    self.halted = Some(reason);
+                    return;
+                }
+            }
+        }
+        if complete {
+            self.stage(Effect::waits(key, None, Vec::new()), now);
+        }
+    }
+
+    fn stage_parked(&mut self, key: &Key, waiting: Waiting, messages: Vec<Outgoing>, now: u64) {
+        self.stage(Effect::waits(key.clone(), Some(waiting), messages), now);
+    }
+
+    /// The dead letter of a slot that cannot be handed to a guest.
+    fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
+        match slot {
+            Slot::Foreign { stored, reason, .. } => {
+                self.tally.dead += 1;
+                vec![self.scope.dead_letter(stored, reason, 1)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How a new owner begins: read the last checkpoint, see that the stream is still
+//! the one that it speaks of, and fence the owner before by committing a checkpoint
+//! of its own.
+//!
+//! Owns nothing. Nothing is run before the fence is stored.
+
+use protocol::checkpoint::Checkpoint;
+use protocol::service::bus::{Bus, BusError, StreamState};
+use protocol::service::fault::Faults;
+
+use super::commit::{self, Landed, Last};
+use super::messages::Scope;
+use super::staging::Commit;
+
+/// Times that the owner before may commit in between before the lane is given up
+/// again.
+const ROUNDS_MAX: usize = 5;
+
+/// Where a lane begins.
+#[derive(Debug)]
+pub struct Taken {
+    /// Our checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Its sequence.
+    pub guard: u64,
+    /// The first sequence to read.
+    pub from: u64,
+}
+
+/// Why a lane cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The bus failed.
+    #[error("bus")]
+    Bus(#[from] BusError),
+    /// The owner before is still at work, or there is yet another.
+    #[error("another owner keeps committing")]
+    Superseded,
+    /// The stream and the checkpoint do not belong together. Somebody has to look.
+    #[error("{0}")]
+    Alarm(String),
+}
+
+/// Takes a lane over under the lease revision `lease`.
+///
+/// # Errors
+/// [`TakeoverError`]; nothing was run. Not cancel safe: the fence may be stored.
+pub async fn take(
+    bus: &Bus,
+    scope: &Scope,
+    lease: u64,
+    faults: &Faults,
+    lost: &impl Fn() -> bool,
+) -> Result<Taken, TakeoverError> {
+    faults.hit("lane.takeover");
+    for _ in 0..ROUNDS_MAX {
+        let last = commit::last_checkpoint(bus, scope).await?;
+        let state = bus.stream_state(&scope.stream()).await?;
+        if let Some((_, checkpoint)) = &last {
+            verify(bus, scope, checkpoint, &state).await?;
+        }
+        let (guard, checkpoint) = fence(scope, &last, lease);
+        let fence = Commit {
+            messages: Vec::new(),
+            checkpoint: checkpoint.clone(),
+            guard,
+        };
+        match commit::store(bus, scope, fence, faults, lost).await? {
+            Landed::At(guard) => {
+                count_lost(scope, last.is_some(), &checkpoint, &state);
+                let from = (checkpoint.seq + 1).max(state.first_seq);
+                return Ok(Taken {
+                    checkpoint,
+                    guard,
+                    from,
+                });
+            }
+            Landed::Superseded if lost() => return Err(TakeoverError::Superseded),
+            Landed::Superseded | Landed::Moved => {}
+        }
+    }
+    Err(TakeoverError::Superseded)
+}
+
+/// Our first checkpoint: what the last one says, under our lease.
+fn fence(scope: &Scope, last: &Last, lease: u64) -> (u64, Checkpoint) {
+    match last {
+        Some((guard, checkpoint)) => (
+            *guard,
+            Checkpoint {
+                lease,
+                ..checkpoint.clone()
+            },
+        ),
+        None => {
+            let checkpoint = Checkpoint {
+                stream: scope.stream(),
+                epoch: scope.store.epoch.clone(),
+                seq: scope.spec.start_seq.saturating_sub(1),
+                time: 0,
+                digest: scope.spec.digest.clone(),
+                lease,
+                parked: Vec::new(),
+            };
+            (0, checkpoint)
+        }
+    }
+}
+
+async fn verify(
+    bus: &Bus,
+    scope: &Scope,
+    checkpoint: &Checkpoint,
+    state: &StreamState,
+) -> Result<(), TakeoverError> {
+    let (seq, stream) = (checkpoint.seq, scope.stream());
+    if checkpoint.stream != stream {
+        return Err(TakeoverError::Alarm(format!(
+            "the checkpoint speaks of stream {}, the function reads {stream}",
+            checkpoint.stream
+        )));
+    }
+    if checkpoint.epoch != scope.store.epoch {
+        return Err(TakeoverError::Alarm(format!(
+            "the checkpoint was written in epoch {}, the store is in {}",
+            checkpoint.epoch, scope.store.epoch
+        )));
+    }
+    // A lane that has not read anything yet says no time.
+    if checkpoint.time == 0 || seq < state.first_seq {
+        return Ok(());
+    }
+    let stored = bus.get(&stream, seq).await?;
+    if stored
+        .as_ref()
+        .is_some_and(|stored| stored.time_us == checkpoint.time)
+    {
+        return Ok(());
+    }
+    if stored.is_none() && bus.stream_state(&stream).await?.first_seq > seq {
+        return Ok(());
+    }
+    let found = stored.map_or("nothing".into(), |stored| {
+        format!("an event stored at {}", stored.time_us)
+    });
+    Err(TakeoverError::Alarm(format!(
+        "the checkpoint says that sequence {seq} of {stream} was stored at {}, there is {found}: the stream was rolled back",
+        checkpoint.time
+    )))
+}
+
+/// Retention may have taken inputs that were never handled. How many of them were
+/// on this lane nobody knows any more: the whole range is counted.
+fn count_lost(scope: &Scope, began: bool, checkpoint: &Checkpoint, state: &StreamState) {
+    let lost = state.first_seq.saturating_sub(checkpoint.seq + 1);
+    if began && lost > 0 {
+        let function = scope.spec.name.as_str();
+        metrics::counter!("function_inputs_lost_total", "function" => function.to_owned())
+            .increment(lost);
+        tracing::error!(
+            function,
+            lane = scope.lane.0,
+            from = checkpoint.seq + 1,
+            to = state.first_seq - 1,
+            "retention has taken a range that may hold inputs of this lane"
+        );
+    }
+}

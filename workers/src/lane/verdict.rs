@@ -1,0 +1,59 @@
+//! What a guest's answer to one event means for the lane.
+//!
+//! Owns nothing: a decision from the answer, the event's history, the limits and
+//! the time.
+
+use protocol::service::bus::Outgoing;
+
+use super::messages::{Scope, Settled};
+use super::progress::Waiting;
+use super::retry::{self, Next};
+use super::tally::Tally;
+use crate::event::Event;
+use crate::host::reply::{self, Handled};
+
+/// The end of one attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The event is settled; this is to be stored.
+    Settled(Vec<Outgoing>),
+    /// Its channel waits for another attempt.
+    Wait(Waiting),
+    /// Its attempts or its time are used up; this is to be stored.
+    GaveUp(Vec<Outgoing>),
+    /// The function cannot go on, for this reason.
+    Halt(String),
+}
+
+/// Judges an answer given at `now` (microseconds since 1970); `before` is how the
+/// event's channel waited, if it did.
+pub fn judge(
+    scope: &Scope,
+    tally: &mut Tally,
+    event: &Event,
+    handled: Handled,
+    before: Option<Waiting>,
+    now: u64,
+) -> Verdict {
+    let attempt = before.map_or(0, |waiting| waiting.attempts_on(event.seq())) + 1;
+    tally.count(&handled);
+    let (wish_ms, reason) = match handled {
+        Handled::Ack(emits) => return Verdict::Settled(scope.settle(event, Settled::Ack(emits))),
+        Handled::Drop(reason) => {
+            return Verdict::Settled(scope.settle(event, Settled::Drop(reason)));
+        }
+        Handled::Reject(reason) => {
+            return Verdict::Settled(scope.settle(event, Settled::Reject(reason, attempt)));
+        }
+        Handled::Halt(reason) => return Verdict::Halt(reason),
+        Handled::Retry { delay_ms, reason } => (delay_ms, reason),
+        Handled::Fault(fault) => (0, reply::cut_reason(fault.to_string().as_bytes())),
+    };
+    match retry::next(&scope.spec.limits, event.seq(), before, wish_ms, now) {
+        Next::Again(waiting) => Verdict::Wait(waiting),
+        Next::GiveUp { attempts } => {
+            tally.dead += 1;
+            Verdict::GaveUp(scope.settle(event, Settled::Dead(reason, attempts)))
+        }
+    }
+}
