@@ -202,7 +202,13 @@ pub struct Token {
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
     /// The secret itself; only as a variable, since others can read command lines.
-    #[arg(env = "EDDYLINE_TOKEN_SECRET", hide_env_values = true, hide = true, long, value_name = "SECRET")]
+    #[arg(
+        env = "EDDYLINE_TOKEN_SECRET",
+        hide_env_values = true,
+        hide = true,
+        long,
+        value_name = "SECRET"
+    )]
     pub token_secret: Option<String>,
 }
 

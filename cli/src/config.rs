@@ -161,6 +161,10 @@ mod tests {
     async fn addresses_are_resolved_or_refused() {
         let found = resolve("http://127.0.0.1:8003/").await;
         assert!(found.is_ok_and(|address| address.port() == 8003));
-        assert!(resolve("8003").await.is_err_and(|error| error.code == EXIT_SETTINGS));
+        assert!(
+            resolve("8003")
+                .await
+                .is_err_and(|error| error.code == EXIT_SETTINGS)
+        );
     }
 }

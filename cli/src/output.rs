@@ -81,7 +81,10 @@ impl Output {
         let written = written.and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => CliError::output_closed(),
-            _ => CliError::new(EXIT_FAILED, format!("the output cannot be written: {error}")),
+            _ => CliError::new(
+                EXIT_FAILED,
+                format!("the output cannot be written: {error}"),
+            ),
         })
     }
 

@@ -131,14 +131,30 @@ impl EdgeConfig {
             ("limits.data_bytes", limits.data_bytes, 1),
             ("limits.subscriptions", limits.subscriptions, 1),
             ("limits.publish_window", limits.publish_window as usize, 1),
-            ("limits.outbox_bytes", limits.outbox_bytes, OUTBOX_MESSAGES_MIN * limits.data_bytes),
+            (
+                "limits.outbox_bytes",
+                limits.outbox_bytes,
+                OUTBOX_MESSAGES_MIN * limits.data_bytes,
+            ),
             ("limits.connections", limits.connections, 1),
-            ("limits.handshake_timeout_ms", limits.handshake_timeout_ms as usize, 1),
-            ("limits.ping_interval_ms", limits.ping_interval_ms as usize, 1),
+            (
+                "limits.handshake_timeout_ms",
+                limits.handshake_timeout_ms as usize,
+                1,
+            ),
+            (
+                "limits.ping_interval_ms",
+                limits.ping_interval_ms as usize,
+                1,
+            ),
             ("probe_interval_ms", self.probe_interval_ms as usize, 1),
         ];
         match least.into_iter().find(|(_, value, min)| value < min) {
-            Some((setting, value, min)) => Err(EdgeError::Setting { setting, value, min }),
+            Some((setting, value, min)) => Err(EdgeError::Setting {
+                setting,
+                value,
+                min,
+            }),
             None => Ok(()),
         }
     }
@@ -166,6 +182,12 @@ mod tests {
         config.limits.outbox_bytes = 4 * config.limits.data_bytes;
         assert!(config.check().is_ok());
         config.limits.outbox_bytes -= 1;
-        assert!(matches!(config.check(), Err(EdgeError::Setting { setting: "limits.outbox_bytes", .. })));
+        assert!(matches!(
+            config.check(),
+            Err(EdgeError::Setting {
+                setting: "limits.outbox_bytes",
+                ..
+            })
+        ));
     }
 }

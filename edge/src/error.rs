@@ -46,6 +46,9 @@ pub enum EdgeError {
 impl EdgeError {
     /// Whether only other settings help.
     pub fn is_settings(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::Secret(_) | Self::Faults(_))
+        matches!(
+            self,
+            Self::Setting { .. } | Self::Secret(_) | Self::Faults(_)
+        )
     }
 }

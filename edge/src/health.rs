@@ -18,7 +18,12 @@ pub fn unready(node: &Node) -> Option<&'static str> {
         Some("not connected to nats")
     } else if !node.namespaces.is_loaded() {
         Some("the configuration has not been read")
-    } else if node.namespaces.snapshot().store(&node.config.store).is_none() {
+    } else if node
+        .namespaces
+        .snapshot()
+        .store(&node.config.store)
+        .is_none()
+    {
         Some("the store is not configured: its bootstrap has not run")
     } else {
         None

@@ -26,8 +26,17 @@ async fn main() -> ExitCode {
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let settings = error.downcast_ref::<EdgeError>().is_some_and(EdgeError::is_settings);
-            fail(&error, if settings { EXIT_SETTINGS } else { EXIT_UNAVAILABLE })
+            let settings = error
+                .downcast_ref::<EdgeError>()
+                .is_some_and(EdgeError::is_settings);
+            fail(
+                &error,
+                if settings {
+                    EXIT_SETTINGS
+                } else {
+                    EXIT_UNAVAILABLE
+                },
+            )
         }
     }
 }
@@ -37,7 +46,9 @@ async fn serve(config: EdgeConfig) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let listen = config.listen;
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|source| EdgeError::Listen { listen, source })?;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|source| EdgeError::Listen { listen, source })?;
     edge::start(config, listener, shutdown).await?.run().await;
     Ok(())
 }

@@ -6,7 +6,10 @@
 
 use std::sync::LazyLock;
 
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 
@@ -71,19 +74,52 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 fn describe() {
     describe_gauge!("edge_connections", "sessions that are open");
     describe_gauge!("edge_feeds", "channels that are relayed");
-    describe_counter!("edge_deliveries_total", "events put into outboxes, live or from the stream");
-    describe_counter!("edge_publishes_total", "publishes by outcome: stored, duplicate, or the error's code");
+    describe_counter!(
+        "edge_deliveries_total",
+        "events put into outboxes, live or from the stream"
+    );
+    describe_counter!(
+        "edge_publishes_total",
+        "publishes by outcome: stored, duplicate, or the error's code"
+    );
     describe_counter!("edge_refusals_total", "commands refused, by error code");
-    describe_counter!("edge_closes_total", "sessions ended, by close code or reason");
-    describe_counter!("edge_rejected_connections_total", "connections turned away, by reason");
-    describe_counter!("edge_breaks_total", "breaks of a channel's chain that were found");
-    describe_counter!("edge_repaired_events_total", "events put back from the stream");
-    describe_counter!("edge_probes_total", "channels whose tail was compared with the stream");
-    describe_counter!("edge_probe_findings_total", "channels whose tail was behind");
-    describe_counter!("edge_held_dropped_total", "live deliveries dropped while a repair's hold was full");
-    describe_counter!("edge_lagging_total", "subscriptions paused because an outbox was full");
+    describe_counter!(
+        "edge_closes_total",
+        "sessions ended, by close code or reason"
+    );
+    describe_counter!(
+        "edge_rejected_connections_total",
+        "connections turned away, by reason"
+    );
+    describe_counter!(
+        "edge_breaks_total",
+        "breaks of a channel's chain that were found"
+    );
+    describe_counter!(
+        "edge_repaired_events_total",
+        "events put back from the stream"
+    );
+    describe_counter!(
+        "edge_probes_total",
+        "channels whose tail was compared with the stream"
+    );
+    describe_counter!(
+        "edge_probe_findings_total",
+        "channels whose tail was behind"
+    );
+    describe_counter!(
+        "edge_held_dropped_total",
+        "live deliveries dropped while a repair's hold was full"
+    );
+    describe_counter!(
+        "edge_lagging_total",
+        "subscriptions paused because an outbox was full"
+    );
     describe_counter!("edge_gaps_total", "gaps announced");
-    describe_counter!("edge_foreign_messages_total", "fan-out messages that no stream republished");
+    describe_counter!(
+        "edge_foreign_messages_total",
+        "fan-out messages that no stream republished"
+    );
     describe_histogram!("edge_batch_events", "events in one commit");
     describe_histogram!("edge_publish_seconds", "from command to acknowledgement");
 }
@@ -119,5 +155,8 @@ pub fn turned_away(reason: &'static str) {
 }
 
 fn code_text(code: ErrorCode) -> String {
-    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(code)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

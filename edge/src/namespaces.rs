@@ -61,7 +61,12 @@ impl Directory {
         };
         let spec = self.stores.get(store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
-        Some(Place { store: spec.name.clone(), epoch: spec.epoch.clone(), lane, gated })
+        Some(Place {
+            store: spec.name.clone(),
+            epoch: spec.epoch.clone(),
+            lane,
+            gated,
+        })
     }
 
     /// Takes a change in; false if it is not about stores or namespaces. A value that
@@ -69,14 +74,25 @@ impl Directory {
     /// old one.
     pub fn apply(&mut self, change: &KvChange) -> bool {
         if let Some(name) = change.key.strip_prefix(key::NAMESPACE_PREFIX) {
-            match change.value.as_deref().map(serde_json::from_slice::<NamespaceSpec>) {
+            match change
+                .value
+                .as_deref()
+                .map(serde_json::from_slice::<NamespaceSpec>)
+            {
                 None => drop(self.namespaces.remove(name)),
                 Some(Ok(spec)) => drop(self.namespaces.insert(name.into(), spec)),
-                Some(Err(error)) => tracing::warn!(key = change.key, %error, "namespace spec is not readable"),
+                Some(Err(error)) => {
+                    tracing::warn!(key = change.key, %error, "namespace spec is not readable")
+                }
             }
         } else if let Some(name) = change.key.strip_prefix(STORE_PREFIX) {
-            let Ok(name) = StoreName::parse(name) else { return false };
-            let spec = change.value.as_deref().map(serde_json::from_slice::<StoreSpec>);
+            let Ok(name) = StoreName::parse(name) else {
+                return false;
+            };
+            let spec = change
+                .value
+                .as_deref()
+                .map(serde_json::from_slice::<StoreSpec>);
             match spec {
                 None => drop(self.stores.remove(&name)),
                 Some(Ok(spec)) if spec.check().is_ok() => drop(self.stores.insert(name, spec)),
@@ -98,7 +114,11 @@ pub struct Namespaces {
 
 impl Default for Namespaces {
     fn default() -> Self {
-        Self { directory: RwLock::default(), loaded: AtomicBool::new(false), changes: watch::channel(0).0 }
+        Self {
+            directory: RwLock::default(),
+            loaded: AtomicBool::new(false),
+            changes: watch::channel(0).0,
+        }
     }
 }
 
@@ -164,21 +184,46 @@ mod tests {
     use super::*;
 
     fn change(key: &str, value: Option<&str>) -> KvChange {
-        KvChange { key: key.into(), value: value.map(|v| v.as_bytes().to_vec().into()), revision: 1, initial_done: false }
+        KvChange {
+            key: key.into(),
+            value: value.map(|v| v.as_bytes().to_vec().into()),
+            revision: 1,
+            initial_done: false,
+        }
     }
 
     #[test]
     fn channels_are_placed_by_their_namespace() {
         let mut directory = Directory::default();
-        assert!(directory.apply(&change("store.main", Some(r#"{"name":"main","lanes":4,"epoch":"aa"}"#))));
-        assert!(directory.apply(&change("namespace.doc", Some(r#"{"name":"doc","store":"main","path":{"function":"gate"}}"#))));
-        assert!(directory.apply(&change("namespace.lost", Some(r#"{"name":"lost","store":"gone","path":"direct"}"#))));
-        let (tenant, main) = (Tenant::parse("acme").unwrap(), StoreName::parse("main").unwrap());
-        let place = |directory: &Directory, text: &str| directory.place(&tenant, &Channel::parse(text).unwrap(), &main);
+        assert!(directory.apply(&change(
+            "store.main",
+            Some(r#"{"name":"main","lanes":4,"epoch":"aa"}"#)
+        )));
+        assert!(directory.apply(&change(
+            "namespace.doc",
+            Some(r#"{"name":"doc","store":"main","path":{"function":"gate"}}"#)
+        )));
+        assert!(directory.apply(&change(
+            "namespace.lost",
+            Some(r#"{"name":"lost","store":"gone","path":"direct"}"#)
+        )));
+        let (tenant, main) = (
+            Tenant::parse("acme").unwrap(),
+            StoreName::parse("main").unwrap(),
+        );
+        let place = |directory: &Directory, text: &str| {
+            directory.place(&tenant, &Channel::parse(text).unwrap(), &main)
+        };
         assert!(place(&directory, "doc.1").unwrap().gated);
         assert!(!place(&directory, "_outcome.ann.c1").unwrap().gated);
-        assert_eq!((place(&directory, "chat.1"), place(&directory, "lost.1")), (None, None));
-        assert!(directory.apply(&change("namespace.doc", Some("{"))), "an unreadable spec leaves the old one");
+        assert_eq!(
+            (place(&directory, "chat.1"), place(&directory, "lost.1")),
+            (None, None)
+        );
+        assert!(
+            directory.apply(&change("namespace.doc", Some("{"))),
+            "an unreadable spec leaves the old one"
+        );
         assert!(place(&directory, "doc.1").is_some());
         directory.apply(&change("namespace.doc", None));
         assert_eq!(place(&directory, "doc.1"), None);

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 /// Places that an empty outbox keeps; more are given back, for idle clients are many.
-const IDLE_PLACES: usize = 16;
+const IDLE_PLACES: usize = 4;
 
 /// The outbox of one client.
 #[derive(Debug)]
@@ -29,7 +29,11 @@ pub struct Full;
 impl Outbox {
     /// An empty outbox of so many bytes.
     pub fn new(limit: usize) -> Self {
-        Self { frames: VecDeque::new(), bytes: 0, limit }
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            limit,
+        }
     }
 
     /// Takes an event if it fits. An empty outbox takes any one event: one that is

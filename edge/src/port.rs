@@ -91,8 +91,17 @@ pub struct Port {
 impl Port {
     /// A port with an outbox of so many bytes.
     pub fn new(outbox_bytes: usize) -> Self {
-        let state = State { outbox: Outbox::new(outbox_bytes), notes: Vec::new(), open: Vec::new(), closed: false };
-        Self { state: Mutex::new(state), wake: Notify::new(), room: Notify::new() }
+        let state = State {
+            outbox: Outbox::new(outbox_bytes),
+            notes: Vec::new(),
+            open: Vec::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            room: Notify::new(),
+        }
     }
 
     /// Queues a reply or a push of the session itself.

@@ -27,7 +27,11 @@ pub async fn run(node: Arc<Node>) {
         let all = tokio::select! {
             () = node.stop.triggered() => return,
             _ = ticks.tick() => false,
-            changed = connects.changed() => changed.is_ok(),
+            changed = connects.changed() => match changed {
+                Ok(()) => true,
+                // The connection is gone for good.
+                Err(_) => return,
+            },
         };
         if !*node.bus.connected().borrow() {
             continue;
@@ -42,15 +46,26 @@ async fn probe(node: &Node, all: bool) -> Result<(), BusError> {
     let mut streams: HashMap<StreamName, Vec<Arc<Feed>>> = HashMap::new();
     for feed in node.feeds.all() {
         if feed.take_quiet() || all {
-            streams.entry(feed.source.stream.clone()).or_default().push(feed);
+            streams
+                .entry(feed.source.stream.clone())
+                .or_default()
+                .push(feed);
         }
     }
     for (stream, feeds) in streams {
         // Before the channels are looked at: what is stored after it proves nothing.
         let stream_last = node.bus.stream_state(&stream).await?.last_seq;
         for feeds in feeds.chunks(LAST_SEQS_MAX) {
-            let subjects: Vec<_> = feeds.iter().map(|feed| feed.source.subject.clone()).collect();
-            let found: HashMap<_, _> = node.bus.last_seqs(&stream, &subjects).await?.into_iter().collect();
+            let subjects: Vec<_> = feeds
+                .iter()
+                .map(|feed| feed.source.subject.clone())
+                .collect();
+            let found: HashMap<_, _> = node
+                .bus
+                .last_seqs(&stream, &subjects)
+                .await?
+                .into_iter()
+                .collect();
             meters().probes.increment(feeds.len() as u64);
             for feed in feeds {
                 if let Some(last) = found.get(feed.source.subject.as_str()) {

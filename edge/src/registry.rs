@@ -34,7 +34,10 @@ impl Feeds {
     /// The channel's feed, started if there is none. `id` is the subscription.
     pub fn acquire(&self, node: &Arc<Node>, key: FeedKey, place: &Place, id: u64) -> FeedGuard {
         let mut feeds = self.0.lock();
-        let known = feeds.get(&key).filter(|feed| feed.epoch == place.epoch).cloned();
+        let known = feeds
+            .get(&key)
+            .filter(|feed| feed.epoch == place.epoch)
+            .cloned();
         let feed = known.unwrap_or_else(|| {
             let feed = Arc::new(Feed::new(key.clone(), place));
             node.tasks.spawn(feed::run(node.clone(), feed.clone()));
@@ -48,7 +51,10 @@ impl Feeds {
     /// Takes a feed off the map, whoever holds it; the next one gets a new feed.
     pub fn remove(&self, feed: &Arc<Feed>) {
         let mut feeds = self.0.lock();
-        if feeds.get(&feed.key).is_some_and(|known| Arc::ptr_eq(known, feed)) {
+        if feeds
+            .get(&feed.key)
+            .is_some_and(|known| Arc::ptr_eq(known, feed))
+        {
             feeds.remove(&feed.key);
         }
     }
@@ -57,7 +63,11 @@ impl Feeds {
     pub fn remove_unused(&self, feed: &Arc<Feed>) -> bool {
         let mut feeds = self.0.lock();
         let unused = feed.is_unused();
-        if unused && feeds.get(&feed.key).is_some_and(|known| Arc::ptr_eq(known, feed)) {
+        if unused
+            && feeds
+                .get(&feed.key)
+                .is_some_and(|known| Arc::ptr_eq(known, feed))
+        {
             feeds.remove(&feed.key);
         }
         unused

@@ -65,24 +65,58 @@ struct Begin {
 
 /// Makes a subscription: answers the command, brings the client level, joins.
 pub async fn attach(node: Arc<Node>, subscriber: Subscriber, request: Request) {
-    let Request { command, id, ref channel, ref place, .. } = request;
-    let key = FeedKey { tenant: request.tenant.clone(), channel: channel.clone() };
+    let Request {
+        command,
+        id,
+        ref channel,
+        ref place,
+        ..
+    } = request;
+    let key = FeedKey {
+        tenant: request.tenant.clone(),
+        channel: channel.clone(),
+    };
     let guard = Arc::new(node.feeds.acquire(&node, key, place, id));
     let begun = begin(&node, &guard, &request).await;
     let port = subscriber.port.clone();
     let begin = match begun {
         Ok(begin) => begin,
-        Err(error) => return port.note(Note::Refused { id, command, channel: channel.clone(), error }),
+        Err(error) => {
+            return port.note(Note::Refused {
+                id,
+                command,
+                channel: channel.clone(),
+                error,
+            });
+        }
     };
     if !port.open(id) {
         return;
     }
-    let subscribed = Subscribed { channel: channel.as_str().into(), epoch: place.epoch.clone(), after: begin.after };
-    let reply = Reply { id: command, outcome: Outcome::Subscribe(subscribed) };
-    port.send(websocket::message(subscriber.encoding, &encode(subscriber.encoding, &reply)));
-    port.note(Note::Attached { id, guard: guard.clone() });
+    let subscribed = Subscribed {
+        channel: channel.as_str().into(),
+        epoch: place.epoch.clone(),
+        after: begin.after,
+    };
+    let reply = Reply {
+        id: command,
+        outcome: Outcome::Subscribe(subscribed),
+    };
+    port.send(websocket::message(
+        subscriber.encoding,
+        &encode(subscriber.encoding, &reply),
+    ));
+    port.note(Note::Attached {
+        id,
+        guard: guard.clone(),
+    });
     let (source, mut at) = (guard.feed.source.clone(), begin.after);
-    let mut reader = Reader { node, guard, subscriber, prev: begin.prev };
+    let mut reader = Reader {
+        node,
+        guard,
+        subscriber,
+        prev: begin.prev,
+    };
     if let Some((from, to)) = begin.gap {
         reader.announce_gap(&source, from, to);
         (at, reader.prev) = (to, 0);
@@ -92,37 +126,74 @@ pub async fn attach(node: Arc<Node>, subscriber: Subscriber, request: Request) {
 
 /// Brings a paused subscription level again.
 pub async fn again(node: Arc<Node>, guard: Arc<FeedGuard>, subscriber: Subscriber, at: u64) {
-    Reader { node, guard, subscriber, prev: at }.level(at, true).await;
+    Reader {
+        node,
+        guard,
+        subscriber,
+        prev: at,
+    }
+    .level(at, true)
+    .await;
 }
 
 async fn begin(node: &Node, guard: &FeedGuard, request: &Request) -> Result<Begin, ErrorBody> {
-    if !timeout(OPEN_TIMEOUT, guard.feed.opened()).await.unwrap_or(false) {
-        return Err(ErrorBody::new(ErrorCode::Unavailable, "the channel could not be opened"));
+    if !timeout(OPEN_TIMEOUT, guard.feed.opened())
+        .await
+        .unwrap_or(false)
+    {
+        return Err(ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the channel could not be opened",
+        ));
     }
     let position = match &request.start {
         Start::Named(Named::Now) => {
             let after = guard.feed.position();
-            return Ok(Begin { after, prev: after, gap: None, announce: false });
+            return Ok(Begin {
+                after,
+                prev: after,
+                gap: None,
+                announce: false,
+            });
         }
         Start::Named(Named::Earliest) => None,
         Start::After(position) => Some(position),
     };
     let source = &guard.feed.source;
-    let state = node.bus.stream_state(&source.stream).await.map_err(|error| unavailable(&error))?;
+    let state = node
+        .bus
+        .stream_state(&source.stream)
+        .await
+        .map_err(|error| unavailable(&error))?;
     let Some(position) = position else {
-        return Ok(Begin { after: state.first_seq.saturating_sub(1), prev: 0, gap: None, announce: true });
+        return Ok(Begin {
+            after: state.first_seq.saturating_sub(1),
+            prev: 0,
+            gap: None,
+            announce: true,
+        });
     };
     check(request, position, state.last_seq)?;
     if let (Some(time), true) = (position.time, position.seq >= state.first_seq.max(1)) {
-        let stored = node.bus.get(&source.stream, position.seq).await.map_err(|error| unavailable(&error))?;
+        let stored = node
+            .bus
+            .get(&source.stream, position.seq)
+            .await
+            .map_err(|error| unavailable(&error))?;
         if stored.is_some_and(|event| event.time_us != time) {
             return Err(mismatch("time"));
         }
     }
     let after = position.seq;
     // An empty channel looks the same whether it never had an event or lost them all.
-    let gap = lost(after, state.last_seq, state.first_seq).filter(|(_, to)| !guard.feed.vouches(after, *to));
-    Ok(Begin { after, prev: after, gap, announce: true })
+    let gap = lost(after, state.last_seq, state.first_seq)
+        .filter(|(_, to)| !guard.feed.vouches(after, *to));
+    Ok(Begin {
+        after,
+        prev: after,
+        gap,
+        announce: true,
+    })
 }
 
 /// Whether a position is one of this stream.
@@ -131,14 +202,20 @@ fn check(request: &Request, position: &Position, last: u64) -> Result<(), ErrorB
         return Err(mismatch("epoch"));
     }
     if position.seq > last {
-        let message = format!("from.seq {} is past the stream's last sequence {last}", position.seq);
+        let message = format!(
+            "from.seq {} is past the stream's last sequence {last}",
+            position.seq
+        );
         return Err(ErrorBody::new(ErrorCode::PositionAhead, message));
     }
     Ok(())
 }
 
 fn mismatch(field: &str) -> ErrorBody {
-    ErrorBody::new(ErrorCode::PositionMismatch, format!("from.{field} is not the stream's: the position means other events"))
+    ErrorBody::new(
+        ErrorCode::PositionMismatch,
+        format!("from.{field} is not the stream's: the position means other events"),
+    )
 }
 
 fn unavailable(error: &BusError) -> ErrorBody {
@@ -191,7 +268,9 @@ impl Reader {
     /// subscription stands afterwards.
     async fn read(&mut self, at: &mut u64, to: u64) -> Stop {
         let node = self.node.clone();
-        let Ok(_turn) = node.replays.acquire().await else { return Stop::Closed };
+        let Ok(_turn) = node.replays.acquire().await else {
+            return Stop::Closed;
+        };
         match self.read_range(at, to).await {
             Ok(stop) => stop,
             Err(error) => {
@@ -213,7 +292,12 @@ impl Reader {
             (*at, self.prev) = (end, 0);
         }
         let from = *at + 1;
-        let mut runs = self.node.bus.scan(&source.stream, &source.subject, from, to).await.ready_chunks(RUN_EVENTS_MAX);
+        let mut runs = self
+            .node
+            .bus
+            .scan(&source.stream, &source.subject, from, to)
+            .await
+            .ready_chunks(RUN_EVENTS_MAX);
         while let Some(found) = runs.next().await {
             let mut run = Vec::with_capacity(found.len());
             for event in found {
@@ -227,8 +311,14 @@ impl Reader {
         }
         // Retention may have passed while we read.
         let first = self.node.bus.stream_state(&source.stream).await?.first_seq;
-        if first > from.max(begin + 1) && let Some((from, end)) = lost(from - 1, to, first) {
-            return Ok(if self.announce_gap(&source, from, end) { Stop::Done } else { Stop::Closed });
+        if first > from.max(begin + 1)
+            && let Some((from, end)) = lost(from - 1, to, first)
+        {
+            return Ok(if self.announce_gap(&source, from, end) {
+                Stop::Done
+            } else {
+                Stop::Closed
+            });
         }
         Ok(Stop::Done)
     }
@@ -241,7 +331,10 @@ impl Reader {
             let pushed = port.push_run(*id, *encoding, run, before);
             if let Pushed::All(reached) | Pushed::Full(reached) = pushed {
                 *at = reached;
-                let count = run.iter().filter(|event| event.seq() > before && event.seq() <= reached).count();
+                let count = run
+                    .iter()
+                    .filter(|event| event.seq() > before && event.seq() <= reached)
+                    .count();
                 meters().replayed.increment(count as u64);
             }
             match pushed {
@@ -275,12 +368,37 @@ mod tests {
     #[test]
     fn positions_of_other_streams_are_refused() {
         let epoch = |text| Epoch::parse(text).unwrap();
-        let position = |text, seq| Position { epoch: epoch(text), seq, time: None };
-        let place = Place { store: StoreName::parse("main").unwrap(), epoch: epoch("aa"), lane: Lane(0), gated: false };
-        let (tenant, channel) = (Tenant::parse("t").unwrap(), Channel::parse("doc.1").unwrap());
-        let request = Request { command: 1, id: 1, tenant, channel, place, start: Start::Named(Named::Now) };
+        let position = |text, seq| Position {
+            epoch: epoch(text),
+            seq,
+            time: None,
+        };
+        let place = Place {
+            store: StoreName::parse("main").unwrap(),
+            epoch: epoch("aa"),
+            lane: Lane(0),
+            gated: false,
+        };
+        let (tenant, channel) = (
+            Tenant::parse("t").unwrap(),
+            Channel::parse("doc.1").unwrap(),
+        );
+        let request = Request {
+            command: 1,
+            id: 1,
+            tenant,
+            channel,
+            place,
+            start: Start::Named(Named::Now),
+        };
         assert!(check(&request, &position("aa", 10), 10).is_ok());
-        assert_eq!(check(&request, &position("aa", 11), 10).unwrap_err().code, ErrorCode::PositionAhead);
-        assert_eq!(check(&request, &position("bb", 1), 10).unwrap_err().code, ErrorCode::PositionMismatch);
+        assert_eq!(
+            check(&request, &position("aa", 11), 10).unwrap_err().code,
+            ErrorCode::PositionAhead
+        );
+        assert_eq!(
+            check(&request, &position("bb", 1), 10).unwrap_err().code,
+            ErrorCode::PositionMismatch
+        );
     }
 }

@@ -54,14 +54,24 @@ pub struct EdgeNode {
 ///
 /// # Errors
 /// [`EdgeError`]: a setting, or NATS cannot be reached.
-pub async fn start(config: EdgeConfig, listener: TcpListener, shutdown: Shutdown) -> Result<EdgeNode, EdgeError> {
+pub async fn start(
+    config: EdgeConfig,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<EdgeNode, EdgeError> {
     config.check()?;
     telemetry::metrics_handle();
     let auth = Authenticator::new(&config.token_secret).map_err(EdgeError::Secret)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
-    let addr = listener.local_addr().map_err(|source| EdgeError::Listen { listen: config.listen, source })?;
+    let addr = listener.local_addr().map_err(|source| EdgeError::Listen {
+        listen: config.listen,
+        source,
+    })?;
     let connected = Bus::connect(&config.nats, &config.name).await;
-    let bus = connected.map_err(|source| EdgeError::Nats { url: config.nats.url.clone(), source })?;
+    let bus = connected.map_err(|source| EdgeError::Nats {
+        url: config.nats.url.clone(),
+        source,
+    })?;
     let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
     let node = Arc::new(Node {
         auth,
@@ -100,12 +110,18 @@ impl EdgeNode {
         node.shutdown.triggered().await;
         tracing::info!(name = node.config.name, "edge drains");
         node.clients.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, node.clients.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, node.clients.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(left = node.clients.len(), "sessions did not drain in time");
         }
         node.stop.trigger();
         node.tasks.close();
-        if tokio::time::timeout(STOP_TIMEOUT, node.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, node.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(left = node.tasks.len(), "tasks did not end in time");
         }
         node.bus.drain().await;
@@ -123,7 +139,9 @@ fn router(node: Arc<Node>) -> Router {
 
 async fn accept(node: Arc<Node>, listener: TcpListener) {
     let router = router(node.clone());
-    let places = Arc::new(Semaphore::new(node.config.limits.connections + HTTP_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(
+        node.config.limits.connections + HTTP_CONNECTIONS,
+    ));
     loop {
         // Both branches are cancel safe: a connection that was not taken stays queued.
         let accepted = tokio::select! {
@@ -141,7 +159,8 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
         };
         // Frames are gathered by us; Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
-        node.clients.spawn(serve(node.clone(), router.clone(), stream, place));
+        node.clients
+            .spawn(serve(node.clone(), router.clone(), stream, place));
     }
 }
 
@@ -164,4 +183,3 @@ async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: OwnedS
         }
     }
 }
-

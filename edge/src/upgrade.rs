@@ -25,23 +25,46 @@ pub async fn upgrade(
     mut request: Request,
 ) -> Response<Body> {
     if node.shutdown.is_triggered() {
-        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "draining", "the node is draining");
+        return turned_away(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "the node is draining",
+        );
+    }
+    if !node.namespaces.is_loaded() {
+        // Served now, a client would be told that its namespace does not exist.
+        return turned_away(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_loaded",
+            "the configuration has not been read",
+        );
     }
     let accept = match accept_key(request.headers()) {
         Ok(accept) => accept,
         Err(problem) => return turned_away(StatusCode::BAD_REQUEST, "handshake", problem),
     };
     let Ok(permit) = node.sessions.clone().try_acquire_owned() else {
-        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "sessions", "the node has as many sessions as it may");
+        return turned_away(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "sessions",
+            "the node has as many sessions as it may",
+        );
     };
     let encoding = chosen(request.headers());
     let upgraded = hyper::upgrade::on(&mut request);
     let task_node = node.clone();
     node.clients.spawn(async move {
         // An error means that the peer broke off during the handshake.
-        let Ok(upgraded) = upgraded.await else { return metrics::turned_away("upgrade") };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return metrics::turned_away("upgrade") };
-        session::run(task_node, parts.io.into_inner(), parts.read_buf, encoding).await;
+        let Ok(upgraded) = upgraded.await else {
+            return metrics::turned_away("upgrade");
+        };
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            return metrics::turned_away("upgrade");
+        };
+        // Copied: even an empty rest would keep the HTTP buffer for the session's life.
+        let rest = parts.read_buf.to_vec();
+        drop(parts.read_buf);
+        session::run(task_node, parts.io.into_inner(), rest, encoding).await;
         drop((permit, place));
     });
     let mut response = Response::builder()
@@ -50,7 +73,10 @@ pub async fn upgrade(
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_ACCEPT, accept);
     if let Some(encoding) = encoding {
-        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(encoding.protocol()));
+        response = response.header(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(encoding.protocol()),
+        );
     }
     response.body(Body::empty()).expect("the headers are valid")
 }
@@ -62,18 +88,30 @@ fn turned_away(status: StatusCode, reason: &'static str, message: &'static str) 
 
 /// Checks the client's part of the handshake and answers its key.
 fn accept_key(headers: &HeaderMap) -> Result<String, &'static str> {
-    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket") {
-        return Err("this path speaks WebSocket: Connection: upgrade and Upgrade: websocket are missing");
+    if !has_token(headers, header::CONNECTION, "upgrade")
+        || !has_token(headers, header::UPGRADE, "websocket")
+    {
+        return Err(
+            "this path speaks WebSocket: Connection: upgrade and Upgrade: websocket are missing",
+        );
     }
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
         return Err("Sec-WebSocket-Version must be 13");
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("Sec-WebSocket-Key is missing")?;
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .ok_or("Sec-WebSocket-Key is missing")?;
     Ok(derive_accept_key(key.as_bytes()))
 }
 
 fn tokens(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -92,7 +130,9 @@ mod tests {
     use super::*;
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect()
+        list.iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -110,7 +150,10 @@ mod tests {
 
     #[test]
     fn the_first_protocol_that_we_speak_is_chosen() {
-        let list = headers(&[("sec-websocket-protocol", "other, eddyline.v1.msgpack,eddyline.v1.json")]);
+        let list = headers(&[(
+            "sec-websocket-protocol",
+            "other, eddyline.v1.msgpack,eddyline.v1.json",
+        )]);
         assert_eq!(chosen(&list), Some(Encoding::Msgpack));
         assert_eq!(chosen(&HeaderMap::new()), None);
     }

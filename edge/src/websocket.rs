@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Bytes read at a time. It is what an idle connection costs: the default of 128 KiB
-/// would be twenty times the rest of a session.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
+/// would be twenty times the rest of a session. Several small events fit.
+const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes of replies that tungstenite may hold itself; one pong and one close.
 const CONTROL_BYTES_MAX: usize = 512;
 
@@ -75,14 +75,18 @@ impl Write for Wire<'_> {
 
 impl Parser {
     /// A parser that has already read `first`.
-    pub fn new(first: &[u8], message_bytes_max: usize) -> Self {
+    pub fn new(first: Vec<u8>, message_bytes_max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_write_buffer_size(CONTROL_BYTES_MAX)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
-        Self(WebSocketContext::from_partially_read(first.to_vec(), Role::Server, Some(config)))
+        Self(WebSocketContext::from_partially_read(
+            first,
+            Role::Server,
+            Some(config),
+        ))
     }
 
     /// Reads one message without waiting. What has to be answered by the protocol
@@ -103,21 +107,35 @@ impl Parser {
             }
             Ok(Message::Pong(_) | Message::Frame(_)) => Received::Alive,
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
-            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Received::Broken(CloseCode::TooLarge),
+            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                Received::Broken(CloseCode::TooLarge)
+            }
             Err(Error::Protocol(ref error)) if is_reset(error) => Received::Gone,
-            Err(Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_)) => Received::Broken(CloseCode::BadFrames),
+            Err(Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_)) => {
+                Received::Broken(CloseCode::BadFrames)
+            }
             Err(_) => Received::Gone,
         }
     }
 }
 
 fn is_reset(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
-    matches!(error, tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)
+    matches!(
+        error,
+        tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
+    )
 }
 
 /// A whole message from the server: unmasked, so that all clients share its bytes.
 pub fn message(encoding: Encoding, payload: &[u8]) -> Bytes {
-    frame(if encoding == Encoding::Json { TEXT } else { BINARY }, payload)
+    frame(
+        if encoding == Encoding::Json {
+            TEXT
+        } else {
+            BINARY
+        },
+        payload,
+    )
 }
 
 /// A close with its code and reason.
@@ -168,7 +186,9 @@ mod tests {
                 Ok(())
             }
         }
-        WebSocketContext::new(Role::Client, None).read(&mut Input(bytes)).unwrap()
+        WebSocketContext::new(Role::Client, None)
+            .read(&mut Input(bytes))
+            .unwrap()
     }
 
     proptest! {
@@ -184,7 +204,12 @@ mod tests {
     #[test]
     fn control_frames_are_read_as_such() {
         assert_eq!(client_reads(PING), Message::Ping(Bytes::new()));
-        let Message::Close(Some(close)) = client_reads(&close(CloseCode::SlowConsumer)) else { panic!("no close") };
-        assert_eq!((u16::from(close.code), close.reason.as_str()), (4000, "slow_consumer"));
+        let Message::Close(Some(close)) = client_reads(&close(CloseCode::SlowConsumer)) else {
+            panic!("no close")
+        };
+        assert_eq!(
+            (u16::from(close.code), close.reason.as_str()),
+            (4000, "slow_consumer")
+        );
     }
 }

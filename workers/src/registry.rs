@@ -98,7 +98,7 @@ impl Registry {
     }
 
     async fn load(&mut self, spec: Arc<FunctionSpec>) -> Option<Arc<Program>> {
-        match self.compile(&spec).await {
+        match compile(&self.shared, &spec).await {
             Ok(program) => {
                 broken(&spec.name, false);
                 tracing::info!(function = %spec.name, digest = %spec.digest, "function is compiled");
@@ -116,28 +116,26 @@ impl Registry {
             }
         }
     }
+}
 
-    async fn compile(&self, spec: &Arc<FunctionSpec>) -> Result<Arc<Program>, Failure> {
-        if let Some(module) = self.shared.host.cached(&spec.digest) {
-            return Ok(host::program(spec.clone(), module));
-        }
-        let wasm = self
-            .shared
-            .bus
-            .get_module(&spec.digest)
-            .await
-            .map_err(|error| match error {
-                BusError::Digest => Failure::Permanent(error.to_string()),
-                error => Failure::Fetch(error),
-            })?;
-        let (shared, digest) = (self.shared.clone(), spec.digest.clone());
-        let compiled =
-            tokio::task::spawn_blocking(move || shared.host.compile(&digest, &wasm)).await;
-        match compiled {
-            Ok(Ok(module)) => Ok(host::program(spec.clone(), module)),
-            Ok(Err(error)) => Err(Failure::Permanent(error.to_string())),
-            Err(panic) => Err(Failure::Permanent(panic.to_string())),
-        }
+async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<Program>, Failure> {
+    if let Some(module) = shared.host.cached(&spec.digest) {
+        return Ok(host::program(spec.clone(), module));
+    }
+    let wasm = shared
+        .bus
+        .get_module(&spec.digest)
+        .await
+        .map_err(|error| match error {
+            BusError::Digest => Failure::Permanent(error.to_string()),
+            error => Failure::Fetch(error),
+        })?;
+    let (shared, digest) = (shared.clone(), spec.digest.clone());
+    let compiled = tokio::task::spawn_blocking(move || shared.host.compile(&digest, &wasm)).await;
+    match compiled {
+        Ok(Ok(module)) => Ok(host::program(spec.clone(), module)),
+        Ok(Err(error)) => Err(Failure::Permanent(error.to_string())),
+        Err(panic) => Err(Failure::Permanent(panic.to_string())),
     }
 }
 

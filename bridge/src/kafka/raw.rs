@@ -273,12 +273,13 @@ fn local(name: &str, text: &[c_char; TEXT_BYTES]) -> KafkaFault {
     KafkaFault { operation: "settings", name: name.to_owned(), text, verdict: Verdict::Restart }
 }
 
-/// librdkafka's own log lines; levels are those of syslog.
+/// librdkafka's own log lines; levels are those of syslog. Whatever matters comes
+/// back as an error of a call too and is told there, so none of them is a warning.
 unsafe extern "C" fn log(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
     // SAFETY: librdkafka passes two texts that live for the call.
     let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
     match level {
-        0..=4 => tracing::warn!(target: "librdkafka", %facility, "{text}"),
-        _ => tracing::debug!(target: "librdkafka", %facility, "{text}"),
+        0..=4 => tracing::info!(target: "rdkafka::librdkafka", %facility, "{text}"),
+        _ => tracing::debug!(target: "rdkafka::librdkafka", %facility, "{text}"),
     }
 }

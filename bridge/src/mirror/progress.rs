@@ -15,6 +15,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
 use crate::kafka::context::{Quiet, Reader};
+use crate::kafka::fault::is_outage;
 use crate::kafka::settings::{self, Isolation};
 use crate::kafka::watermark::{ObserveError, Observer};
 
@@ -87,7 +88,7 @@ pub(crate) fn read(kafka: &KafkaConfig, observer: &Observer, topic: &str, partit
             // Reading began after the partition had settled, so its end is at the mark
             // or behind it.
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
-            Some(Err(error @ KafkaError::MessageConsumption(_))) => return Err(failed(error)),
+            Some(Err(error)) if !is_outage(&error) => return Err(failed(error)),
             Some(Err(_)) | None if stop() => return Err(ObserveError::Stopped.into()),
             Some(Err(_)) | None if Instant::now() >= deadline => return Err(ProgressError::Late { topic: topic.into() }),
             Some(Err(_)) | None => {}
@@ -118,9 +119,9 @@ fn tail_once(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, s
                     tell(progress);
                 }
             }
-            Some(Err(error @ KafkaError::MessageConsumption(_))) => return Err(failed(error)),
-            // An end, or an outage that librdkafka itself gets over.
-            Some(Err(_)) | None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+            Some(Err(error)) if is_outage(&error) => {}
+            Some(Err(error)) => return Err(failed(error)),
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ use super::plan::Plan;
 use super::token::Cursor;
 use crate::config::KafkaConfig;
 use crate::kafka::context::{Quiet, Reader};
+use crate::kafka::fault::is_outage;
 use crate::kafka::settings;
 use crate::kafka::watermark::{ObserveError, Observer, Watermarks};
 use crate::proto::{self, EventMeta, Gap, GapReason, ReadResponse};
@@ -177,9 +178,8 @@ impl<'a> Reading<'a> {
             Ok(message) => message,
             // Reading began after the partition had settled at the mark or past it.
             Err(KafkaError::PartitionEOF(partition)) => return Some(Polled::End(partition as usize)),
-            Err(error @ KafkaError::MessageConsumption(_)) => return Some(Polled::Fault(error.into())),
-            // An outage that librdkafka itself gets over.
-            Err(_) => return Some(Polled::Given),
+            Err(error) if is_outage(&error) => return Some(Polled::Given),
+            Err(error) => return Some(Polled::Fault(error.into())),
         };
         let (partition, offset) = (message.partition() as usize, message.offset());
         let state = self.partitions.get(partition)?;

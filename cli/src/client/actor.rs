@@ -34,6 +34,10 @@ use subscriptions::room;
 
 /// Ping intervals without a byte after which the connection is taken for dead.
 const SILENT_INTERVALS: u32 = 3;
+/// What a node may say of its ping interval; beyond, it would be of no use, or no
+/// time at all.
+const PING_INTERVAL_MIN: Duration = Duration::from_millis(100);
+const PING_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// How long a node may take to close its side; then the end needs it no more.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -110,7 +114,7 @@ impl Actor {
             next_id: 1,
             next_generation: 1,
             window: 1,
-            silence: Duration::MAX,
+            silence: PING_INTERVAL_MAX,
             edge: 0,
             away: None,
             closing: None,
@@ -200,8 +204,8 @@ impl Actor {
     fn resume(&mut self, connected: &Connected) {
         self.shared.connected(connected);
         self.window = (connected.publish_window as usize).max(1);
-        let interval = Duration::from_millis(connected.ping_interval_ms.max(1));
-        self.silence = interval * SILENT_INTERVALS;
+        let interval = Duration::from_millis(connected.ping_interval_ms);
+        self.silence = interval.clamp(PING_INTERVAL_MIN, PING_INTERVAL_MAX) * SILENT_INTERVALS;
         let names: Vec<String> = self.channels.keys().cloned().collect();
         for name in names {
             self.ask(&name, State::Asked);
@@ -230,6 +234,8 @@ impl Actor {
 
     async fn serve(&mut self, mut socket: Socket) -> Served {
         let mut heard = Instant::now();
+        // Once the writing half has failed, the reading half tells why.
+        let mut writable = true;
         loop {
             if self.is_done() {
                 self.say_goodbye(socket).await;
@@ -239,9 +245,9 @@ impl Actor {
             let dead = heard + self.silence;
             let timer = self.outstanding.due(now).map_or(dead, |due| due.min(dead));
             tokio::select! {
-                permit = socket.outgoing.reserve(), if self.has_output(now) => match permit {
+                permit = socket.outgoing.reserve(), if writable && self.has_output(now) => match permit {
                     Ok(permit) => permit.send(self.gather(now)),
-                    Err(_) => return Served::Over(ClientError::Lost),
+                    Err(_) => writable = false,
                 },
                 message = socket.incoming.next() => {
                     heard = Instant::now();

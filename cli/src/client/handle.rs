@@ -178,10 +178,13 @@ impl Client {
         // Numbering and sending happen under one lock: events leave in the order
         // of their numbers.
         let mut next_n = lock(&self.next_n);
-        let n = draft.resend.map_or_else(
-            || std::mem::replace(&mut *next_n, *next_n + 1),
-            |resend| resend.n,
-        );
+        let n = match draft.resend {
+            Some(resend) => resend.n,
+            None => {
+                *next_n += 1;
+                *next_n - 1
+            }
+        };
         permit.send(Request::Publish { n, draft, waiter });
         drop(next_n);
         Ok(Ack { n, receiver })

@@ -94,8 +94,23 @@ mod tests {
             assert!(text.ends_with(json), "{text}");
         };
         check(None, br#"{"a": 1}"#, r#"{"a": 1}"#, r#""data":{"a": 1}}"#);
-        check(Some("text/plain"), b"a\x1b", "a\\u{1b}", r#""text":"a\u001b"}"#);
-        check(Some("image/png"), b"\xff", "base64:/w==", r#""base64":"/w=="}"#);
-        check(None, b"not json", "base64:bm90IGpzb24=", r#""base64":"bm90IGpzb24="}"#);
+        check(
+            Some("text/plain"),
+            b"a\x1b",
+            "a\\u{1b}",
+            r#""text":"a\u001b"}"#,
+        );
+        check(
+            Some("image/png"),
+            b"\xff",
+            "base64:/w==",
+            r#""base64":"/w=="}"#,
+        );
+        check(
+            None,
+            b"not json",
+            "base64:bm90IGpzb24=",
+            r#""base64":"bm90IGpzb24="}"#,
+        );
     }
 }

@@ -54,8 +54,7 @@ pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
 async fn lines(args: &Publish, client: &Client, output: &Output) -> Result<(), CliError> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut acks: VecDeque<Ack> = VecDeque::new();
-    let failed =
-        |error| CliError::new(EXIT_FAILED, format!("the input cannot be read: {error}"));
+    let failed = |error| CliError::new(EXIT_FAILED, format!("the input cannot be read: {error}"));
     loop {
         if acks.len() >= PIPELINE {
             settle(args, &mut acks, output).await?;
@@ -87,11 +86,7 @@ async fn first(acks: &mut VecDeque<Ack>) -> Result<Published, CliError> {
     }
 }
 
-async fn settle(
-    args: &Publish,
-    acks: &mut VecDeque<Ack>,
-    output: &Output,
-) -> Result<(), CliError> {
+async fn settle(args: &Publish, acks: &mut VecDeque<Ack>, output: &Output) -> Result<(), CliError> {
     let published = first(acks).await?;
     acks.pop_front();
     told(args, &published, output)

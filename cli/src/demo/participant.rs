@@ -26,8 +26,9 @@ use super::latency::Latencies;
 use super::malformed;
 use super::pace::Pace;
 use super::trace::Trace;
-use crate::client::{Client, ClientError, ClientStats, Delivery, Draft, Resend, Subscription, data_of};
-
+use crate::client::{
+    Client, ClientError, ClientStats, Delivery, Draft, Resend, Subscription, data_of,
+};
 
 /// Longest time in which nothing happens at all before the run is given up: far
 /// longer than a lane's takeover or an election takes.
@@ -366,10 +367,7 @@ impl Participant {
         Ok(())
     }
 
-    fn open(
-        &self,
-        delivery: Option<Result<Delivery, ClientError>>,
-    ) -> Result<Delivery, DemoError> {
+    fn open(&self, delivery: Option<Result<Delivery, ClientError>>) -> Result<Delivery, DemoError> {
         let agent = self.agent;
         match delivery {
             Some(Ok(delivery)) => Ok(delivery),

@@ -238,10 +238,7 @@ mod tests {
             |r| r.mirror_equal = false,
             "NO, the document rebuilt from the mirror differs",
         );
-        check(
-            |r| r.mirror_order_equal = false,
-            "or in another order",
-        );
+        check(|r| r.mirror_order_equal = false, "or in another order");
         check(|r| r.rejects = 4, "4 of 5 malformed");
         check(|r| r.duplicates = 1, "1 of 2 resent");
         check(|r| r.breaks = 1, "1 breaks");

@@ -63,14 +63,8 @@ pub async fn run(
     let mut participants = Vec::with_capacity(clients.len());
     for (agent, client) in (0u32..).zip(clients) {
         let chores = chores(plan, agent as usize);
-        let joined = Participant::join(
-            agent,
-            &channel,
-            &plan.trace,
-            client,
-            chores,
-            shared.clone(),
-        );
+        let joined =
+            Participant::join(agent, &channel, &plan.trace, client, chores, shared.clone());
         participants.push(joined.await?);
     }
     started(Arc::clone(&shared.0));

@@ -41,27 +41,27 @@ pub enum StackError {
         source: std::io::Error,
     },
     /// NATS failed.
-    #[error("nats: {0}")]
+    #[error("nats")]
     Bus(#[from] BusError),
     /// The store could not be set up.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     /// A function was refused.
-    #[error("function {name} cannot be deployed: {source}")]
+    #[error("function {name} cannot be deployed")]
     Deploy {
         /// Its name.
         name: &'static str,
         /// Why.
-        source: workers::DeployError,
+        source: workers::deploy::DeployError,
     },
     /// An edge node did not start.
-    #[error("an edge node cannot start: {0}")]
+    #[error("an edge node cannot start")]
     Edge(#[from] edge::EdgeError),
     /// The worker did not start.
-    #[error("the worker cannot start: {0}")]
+    #[error("the worker cannot start")]
     Worker(#[from] workers::WorkerError),
     /// The bridge did not start.
-    #[error("the bridge cannot start: {0}")]
+    #[error("the bridge cannot start")]
     Bridge(#[from] bridge::BridgeError),
     /// Something started, but does not serve in time.
     #[error("{what} did not become ready within {seconds} s")]

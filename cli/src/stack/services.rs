@@ -6,12 +6,15 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use bridge::{Bridge, BridgeConfig, KafkaConfig, MirrorStatus, ShardState};
+use bridge::config::KafkaConfig;
+use bridge::status::{MirrorStatus, ShardState};
+use bridge::{Bridge, BridgeConfig};
 use edge::EdgeConfig;
 use protocol::service::settings::{NatsSettings, Secret};
 use protocol::service::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -111,7 +114,12 @@ impl Services {
         }
         let worker = start_worker(&wanted, shutdown).await?;
         let worker_status = worker.status();
-        tasks.spawn(async move { ("worker".to_owned(), worker.run().await.map_err(Into::into)) });
+        let runtime = Handle::current();
+        // The worker's future may not move between threads.
+        tasks.spawn_blocking(move || {
+            let ended = runtime.block_on(worker.run());
+            ("worker".to_owned(), ended.map_err(Into::into))
+        });
         let bridge = start_bridge(&wanted, listeners.grpc, shutdown).await?;
         let (grpc, mirror) = (bridge.grpc_addr(), bridge.status());
         tasks.spawn(async move { ("bridge".to_owned(), bridge.run().await.map_err(Into::into)) });
@@ -149,10 +157,7 @@ impl Services {
         }
         let owned = self.worker.lanes_owned();
         if owned < self.lanes {
-            return Some(format!(
-                "the worker, with {owned} of {} lanes,",
-                self.lanes
-            ));
+            return Some(format!("the worker, with {owned} of {} lanes,", self.lanes));
         }
         let shards = &self.mirror.borrow().shards;
         let mirroring = shards
@@ -191,10 +196,7 @@ impl Services {
     }
 }
 
-async fn start_worker(
-    wanted: &Wanted,
-    shutdown: &Shutdown,
-) -> Result<workers::Worker, StackError> {
+async fn start_worker(wanted: &Wanted, shutdown: &Shutdown) -> Result<workers::Worker, StackError> {
     let config = WorkerConfig {
         nats: wanted.nats.clone(),
         store: store(),

@@ -49,18 +49,43 @@ pub struct Encoded {
 impl Encoded {
     /// An event.
     pub fn event(channel: Arc<str>, event: Relayed) -> Arc<Self> {
-        Arc::new(Self { channel, body: Body::Event(event), json: OnceLock::new(), msgpack: OnceLock::new() })
+        Arc::new(Self {
+            channel,
+            body: Body::Event(event),
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
     }
 
     /// An event as it was read from the stream; `prev` is the channel's one before.
     pub fn stored(channel: Arc<str>, event: Stored, prev: u64) -> Arc<Self> {
-        let Stored { seq, time_us, headers, payload, .. } = event;
-        Self::event(channel, Relayed { seq, prev, time_us, headers, payload })
+        let Stored {
+            seq,
+            time_us,
+            headers,
+            payload,
+            ..
+        } = event;
+        Self::event(
+            channel,
+            Relayed {
+                seq,
+                prev,
+                time_us,
+                headers,
+                payload,
+            },
+        )
     }
 
     /// A range that is lost.
     pub fn gap(channel: Arc<str>, from: u64, to: u64) -> Arc<Self> {
-        Arc::new(Self { channel, body: Body::Gap { from, to }, json: OnceLock::new(), msgpack: OnceLock::new() })
+        Arc::new(Self {
+            channel,
+            body: Body::Gap { from, to },
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
     }
 
     /// Where a subscription stands once it has this.
@@ -83,20 +108,28 @@ impl Encoded {
     fn to_push(&self, encoding: Encoding) -> Push {
         match &self.body {
             Body::Event(event) => Push::Event(self.to_event(event, encoding)),
-            Body::Gap { from, to } => {
-                Push::Gap(Gap { channel: self.channel.as_ref().into(), from: *from, to: *to, reason: GapReason::Retention })
-            }
+            Body::Gap { from, to } => Push::Gap(Gap {
+                channel: self.channel.as_ref().into(),
+                from: *from,
+                to: *to,
+                reason: GapReason::Retention,
+            }),
         }
     }
 
     fn to_event(&self, event: &Relayed, encoding: Encoding) -> Event {
         // A message that Eddyline did not write is relayed with what can be read of
         // it: left out, it would look like a loss.
-        let envelope = Envelope::from_headers(&event.headers)
-            .unwrap_or_else(|_| Envelope { id: event.headers.get(header::ID).unwrap_or_default().into(), ..Envelope::default() });
+        let envelope = Envelope::from_headers(&event.headers).unwrap_or_else(|_| Envelope {
+            id: event.headers.get(header::ID).unwrap_or_default().into(),
+            ..Envelope::default()
+        });
         let is_json = envelope.content_type() == JSON;
         let (user, client) = match envelope.publisher {
-            Some(publisher) => (Some(publisher.user.as_str().into()), Some(publisher.client.as_str().into())),
+            Some(publisher) => (
+                Some(publisher.user.as_str().into()),
+                Some(publisher.client.as_str().into()),
+            ),
             None => (None, None),
         };
         Event {
@@ -147,7 +180,13 @@ pub fn push(encoding: Encoding, push: &Push) -> Bytes {
 
 /// `caught_up` as a whole WebSocket frame.
 pub fn caught_up(encoding: Encoding, channel: &str, seq: u64) -> Bytes {
-    push(encoding, &Push::CaughtUp(CaughtUp { channel: channel.into(), seq }))
+    push(
+        encoding,
+        &Push::CaughtUp(CaughtUp {
+            channel: channel.into(),
+            seq,
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -161,7 +200,13 @@ mod tests {
         headers.push(header::ID, "acme/ann/c1/7");
         headers.push(header::PUBLISHER, "ann/c1");
         headers.push_user("room", "blue").unwrap();
-        let event = Relayed { seq: 9, prev: 4, time_us: 5, headers, payload: Bytes::from_static(b"{\"a\": 1}") };
+        let event = Relayed {
+            seq: 9,
+            prev: 4,
+            time_us: 5,
+            headers,
+            payload: Bytes::from_static(b"{\"a\": 1}"),
+        };
         Encoded::event("doc.1".into(), event)
     }
 
@@ -173,9 +218,21 @@ mod tests {
             assert_eq!(frames.1, None);
             frames.0[0].event.clone().unwrap()
         };
-        let header = |encoding| if event.frame(encoding)[1] == 126 { 4 } else { 2 };
-        let (json, packed) = (read(Encoding::Json, header(Encoding::Json)), read(Encoding::Msgpack, header(Encoding::Msgpack)));
-        assert_eq!((json.seq, json.prev, json.id.as_str(), json.user.as_deref()), (9, 4, "acme/ann/c1/7", Some("ann")));
+        let header = |encoding| {
+            if event.frame(encoding)[1] == 126 {
+                4
+            } else {
+                2
+            }
+        };
+        let (json, packed) = (
+            read(Encoding::Json, header(Encoding::Json)),
+            read(Encoding::Msgpack, header(Encoding::Msgpack)),
+        );
+        assert_eq!(
+            (json.seq, json.prev, json.id.as_str(), json.user.as_deref()),
+            (9, 4, "acme/ann/c1/7", Some("ann"))
+        );
         assert_eq!(json.headers, packed.headers);
         assert_eq!(json.data.into_bytes(true), packed.data.into_bytes(true));
     }
@@ -183,13 +240,25 @@ mod tests {
     #[test]
     fn a_frame_is_made_once() {
         let event = sample();
-        assert_eq!(event.frame(Encoding::Json).as_ptr(), event.frame(Encoding::Json).as_ptr());
+        assert_eq!(
+            event.frame(Encoding::Json).as_ptr(),
+            event.frame(Encoding::Json).as_ptr()
+        );
     }
 
     #[test]
     fn a_foreign_message_is_relayed_as_far_as_it_is_readable() {
-        let event = Relayed { seq: 1, prev: 0, time_us: 0, headers: Headers::new(), payload: Bytes::from_static(b"{") };
+        let event = Relayed {
+            seq: 1,
+            prev: 0,
+            time_us: 0,
+            headers: Headers::new(),
+            payload: Bytes::from_static(b"{"),
+        };
         let frame = Encoded::event("doc.1".into(), event);
-        assert_eq!(decode_from_server(Encoding::Json, &frame.frame(Encoding::Json)[2..]).1, None);
+        assert_eq!(
+            decode_from_server(Encoding::Json, &frame.frame(Encoding::Json)[2..]).1,
+            None
+        );
     }
 }

@@ -122,13 +122,18 @@ impl std::fmt::Debug for Feed {
 impl Feed {
     /// A feed whose task has not run yet.
     pub fn new(key: FeedKey, place: &Place) -> Self {
-        let subject = |kind| Subject::event(kind, &place.store, place.lane, &key.tenant, &key.channel);
+        let subject =
+            |kind| Subject::event(kind, &place.store, place.lane, &key.tenant, &key.channel);
         let source = Source {
             channel: key.channel.as_str().into(),
             stream: StreamName::events(&place.store),
             subject: subject(Kind::Ev),
         };
-        let shared = Shared { state: FeedState::new(0), live: BTreeMap::new(), arrivals: 0 };
+        let shared = Shared {
+            state: FeedState::new(0),
+            live: BTreeMap::new(),
+            arrivals: 0,
+        };
         Self {
             fan: subject(Kind::Fan),
             source,
@@ -186,7 +191,9 @@ impl Feed {
             return Join::Ended;
         }
         let position = shared.state.position();
-        let Some(run) = shared.state.since(at) else { return Join::Behind { to: position } };
+        let Some(run) = shared.state.since(at) else {
+            return Join::Behind { to: position };
+        };
         let Subscriber { id, port, encoding } = subscriber;
         match port.push_run(*id, *encoding, &run, at) {
             Pushed::Closed => return Join::Closed,
@@ -197,12 +204,21 @@ impl Feed {
         if announce && !port.send_for(*id, caught_up(*encoding, &self.source.channel, at)) {
             return Join::Closed;
         }
-        shared.live.insert(*id, Live { subscriber: subscriber.clone(), at });
+        shared.live.insert(
+            *id,
+            Live {
+                subscriber: subscriber.clone(),
+                at,
+            },
+        );
         Join::Live
     }
 
     /// Relays what the state machine put out to everybody who is live.
     fn relay(&self, shared: &mut Shared, outputs: Vec<Output<Arc<Encoded>>>) {
+        let (breaks, dropped) = shared.state.take_counts();
+        meters().breaks.increment(breaks);
+        meters().held_dropped.increment(dropped);
         if outputs.is_empty() {
             return;
         }
@@ -241,14 +257,9 @@ impl Feed {
     fn arrived(&self, events: Vec<Arc<Encoded>>) {
         let mut shared = self.shared.lock();
         shared.arrivals += events.len() as u64;
-        let whole = shared.state.missing().is_none();
         let mut outputs = Vec::with_capacity(events.len());
         for event in events {
             shared.state.delivery(event, &mut outputs);
-        }
-        meters().held_dropped.increment(shared.state.take_dropped());
-        if whole && shared.state.missing().is_some() {
-            meters().breaks.increment(1);
         }
         self.relay(&mut shared, outputs);
     }
@@ -273,7 +284,10 @@ impl Feed {
     fn end(&self) -> Vec<Subscriber> {
         let mut shared = self.shared.lock();
         self.stage.send_replace(Stage::Ended);
-        std::mem::take(&mut shared.live).into_values().map(|live| live.subscriber).collect()
+        std::mem::take(&mut shared.live)
+            .into_values()
+            .map(|live| live.subscriber)
+            .collect()
     }
 
     /// Whether it is open and nothing arrived since the last call.

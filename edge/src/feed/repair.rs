@@ -40,11 +40,19 @@ pub fn lost(after: u64, to: u64, first: u64) -> Option<(u64, u64)> {
 ///
 /// # Errors
 /// Those of the bus; the caller tries again.
-pub async fn read(bus: &Bus, source: &Source, missing: Missing) -> Result<Repaired<Arc<Encoded>>, BusError> {
+pub async fn read(
+    bus: &Bus,
+    source: &Source,
+    missing: Missing,
+) -> Result<Repaired<Arc<Encoded>>, BusError> {
     let Missing { after, to, prev } = missing;
     let first = bus.stream_state(&source.stream).await?.first_seq;
     let mut gap = lost(after, to, first);
-    let mut part = Repaired { events: Vec::new(), gap, through: to };
+    let mut part = Repaired {
+        events: Vec::new(),
+        gap,
+        through: to,
+    };
     if gap.is_some_and(|(_, end)| end == to) {
         return Ok(part);
     }

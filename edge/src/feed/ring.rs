@@ -25,7 +25,11 @@ pub struct Ring<E> {
 impl<E: Link + Clone> Ring<E> {
     /// An empty ring; there is nothing after `floor` yet.
     pub fn new(floor: u64) -> Self {
-        Self { events: VecDeque::new(), bytes: 0, floor }
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            floor,
+        }
     }
 
     /// Adds the channel's next event.
@@ -33,7 +37,9 @@ impl<E: Link + Clone> Ring<E> {
         self.bytes += event.size();
         self.events.push_back(event);
         while self.events.len() > EVENTS_MAX || self.bytes > BYTES_MAX {
-            let Some(oldest) = self.events.pop_front() else { break };
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.size();
             self.floor = oldest.seq();
         }
@@ -46,6 +52,12 @@ impl<E: Link + Clone> Ring<E> {
 
     /// Every event after `at`, or `None` if the ring does not reach back so far.
     pub fn since(&self, at: u64) -> Option<Vec<E>> {
-        (at >= self.floor).then(|| self.events.iter().filter(|event| event.seq() > at).cloned().collect())
+        (at >= self.floor).then(|| {
+            self.events
+                .iter()
+                .filter(|event| event.seq() > at)
+                .cloned()
+                .collect()
+        })
     }
 }

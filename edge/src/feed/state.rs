@@ -77,6 +77,8 @@ pub struct FeedState<E> {
     held_bytes: usize,
     /// Events dropped because the hold was full.
     held_dropped: u64,
+    /// Breaks found.
+    breaks: u64,
 }
 
 impl<E: Link + Clone> FeedState<E> {
@@ -91,6 +93,7 @@ impl<E: Link + Clone> FeedState<E> {
             held: VecDeque::new(),
             held_bytes: 0,
             held_dropped: 0,
+            breaks: 0,
         }
     }
 
@@ -103,6 +106,7 @@ impl<E: Link + Clone> FeedState<E> {
         if self.repair.is_some() {
             self.hold(event);
         } else if self.is_break(&event) {
+            self.breaks += 1;
             self.repair = Some(event.seq() - 1);
             self.hold(event);
         } else {
@@ -113,7 +117,8 @@ impl<E: Link + Clone> FeedState<E> {
     /// `prev` past the chain is a break for certain. Without `prev`, retention has
     /// taken the event before, which may not have been relayed.
     fn is_break(&self, event: &E) -> bool {
-        event.prev() > self.chain || (event.prev() == 0 && self.chain > 0 && self.quiet + 1 < event.seq())
+        event.prev() > self.chain
+            || (event.prev() == 0 && self.chain > 0 && self.quiet + 1 < event.seq())
     }
 
     /// When full, the newest is dropped: the `prev` of the next one, or a probe,
@@ -155,11 +160,23 @@ impl<E: Link + Clone> FeedState<E> {
         }
         self.reach(repaired.through);
         if self.repair.is_some_and(|to| self.chain >= to) {
-            self.repair = None;
-            self.held_bytes = 0;
-            for event in std::mem::take(&mut self.held) {
-                self.delivery(event, out);
+            self.release(out);
+        }
+    }
+
+    /// Goes on with what was held. Where that breaks again, all of it is read from the
+    /// stream at once: break by break, a channel that loses much would never be level.
+    fn release(&mut self, out: &mut Vec<Output<E>>) {
+        self.repair = None;
+        self.held_bytes = 0;
+        let mut held = std::mem::take(&mut self.held).into_iter();
+        while let Some(event) = held.next() {
+            if event.seq() > self.chain && self.is_break(&event) {
+                self.breaks += 1;
+                self.repair = held.map(|later| later.seq()).max().max(Some(event.seq()));
+                return;
             }
+            self.delivery(event, out);
         }
     }
 
@@ -185,7 +202,11 @@ impl<E: Link + Clone> FeedState<E> {
 
     /// What has to be read, until it has been.
     pub fn missing(&self) -> Option<Missing> {
-        self.repair.map(|to| Missing { after: self.chain, to, prev: self.last })
+        self.repair.map(|to| Missing {
+            after: self.chain,
+            to,
+            prev: self.last,
+        })
     }
 
     /// Everything on the channel up to here has been relayed.
@@ -195,7 +216,11 @@ impl<E: Link + Clone> FeedState<E> {
 
     /// Every event after `at` that was relayed; `None` if only the stream has them.
     pub fn since(&self, at: u64) -> Option<Vec<E>> {
-        if at >= self.chain { Some(Vec::new()) } else { self.ring.since(at) }
+        if at >= self.chain {
+            Some(Vec::new())
+        } else {
+            self.ring.since(at)
+        }
     }
 
     /// Whether everything on the channel after `at` and up to `to` is known here, even
@@ -204,9 +229,12 @@ impl<E: Link + Clone> FeedState<E> {
         self.since(at).is_some() && self.quiet >= to
     }
 
-    /// How many held events were dropped since the last call.
-    pub fn take_dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.held_dropped)
+    /// How many breaks were found and held events dropped since the last call.
+    pub fn take_counts(&mut self) -> (u64, u64) {
+        (
+            std::mem::take(&mut self.breaks),
+            std::mem::take(&mut self.held_dropped),
+        )
     }
 }
 

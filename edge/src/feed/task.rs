@@ -52,7 +52,8 @@ pub async fn run(node: Arc<Node>, feed: Arc<Feed>) {
     node.feeds.remove(&feed);
     let left = feed.end();
     if matches!(end, End::EpochChanged) {
-        left.iter().for_each(|subscriber| subscriber.port.note(Note::EpochChanged));
+        left.iter()
+            .for_each(|subscriber| subscriber.port.note(Note::EpochChanged));
     }
     meters().feeds.decrement(1.0);
 }
@@ -60,7 +61,10 @@ pub async fn run(node: Arc<Node>, feed: Arc<Feed>) {
 async fn open(node: &Node, feed: &Feed) -> Result<Subscription, BusError> {
     let subscription = node.bus.subscribe(&feed.fan).await?;
     node.bus.flush().await?;
-    let mark = node.bus.last_on(&feed.source.stream, &feed.source.subject).await?;
+    let mark = node
+        .bus
+        .last_on(&feed.source.stream, &feed.source.subject)
+        .await?;
     feed.open_at(mark.map_or(0, |event| event.seq));
     Ok(subscription)
 }
@@ -125,7 +129,12 @@ fn start_repair(node: Arc<Node>, feed: Arc<Feed>) -> Repair {
 }
 
 /// The first message and everything else that is ready.
-fn gather(node: &Node, feed: &Feed, first: Incoming, subscription: &mut Subscription) -> Vec<Arc<Encoded>> {
+fn gather(
+    node: &Node,
+    feed: &Feed,
+    first: Incoming,
+    subscription: &mut Subscription,
+) -> Vec<Arc<Encoded>> {
     let mut events = Vec::new();
     let mut next = Some(first);
     while let Some(message) = next {

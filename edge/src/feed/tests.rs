@@ -13,22 +13,49 @@ use super::*;
 use encode::Relayed;
 
 fn feed() -> Feed {
-    let key = FeedKey { tenant: Tenant::parse("acme").unwrap(), channel: Channel::parse("doc.1").unwrap() };
-    let (store, epoch) = (StoreName::parse("main").unwrap(), Epoch::parse("aa").unwrap());
-    let feed = Feed::new(key, &Place { store, epoch, lane: Lane(0), gated: false });
+    let key = FeedKey {
+        tenant: Tenant::parse("acme").unwrap(),
+        channel: Channel::parse("doc.1").unwrap(),
+    };
+    let (store, epoch) = (
+        StoreName::parse("main").unwrap(),
+        Epoch::parse("aa").unwrap(),
+    );
+    let feed = Feed::new(
+        key,
+        &Place {
+            store,
+            epoch,
+            lane: Lane(0),
+            gated: false,
+        },
+    );
     feed.open_at(10);
     feed
 }
 
 fn event(seq: u64, prev: u64) -> Arc<Encoded> {
     let payload = Bytes::from(vec![b'1'; 100]);
-    Encoded::event("doc.1".into(), Relayed { seq, prev, time_us: 0, headers: Headers::new(), payload })
+    Encoded::event(
+        "doc.1".into(),
+        Relayed {
+            seq,
+            prev,
+            time_us: 0,
+            headers: Headers::new(),
+            payload,
+        },
+    )
 }
 
 fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
     let port = Arc::new(Port::new(outbox_bytes));
     assert!(port.open(id));
-    Subscriber { id, port, encoding: Encoding::Json }
+    Subscriber {
+        id,
+        port,
+        encoding: Encoding::Json,
+    }
 }
 
 fn frames(subscriber: &Subscriber) -> usize {
@@ -64,14 +91,24 @@ fn a_late_one_joins_from_the_ring_with_its_notice() {
 fn a_slow_one_is_paused_where_it_stands_and_others_go_on() {
     let feed = feed();
     let (slow, fast) = (subscriber(1, 600), subscriber(2, 1 << 20));
-    assert_eq!((feed.join(&slow, 10, false), feed.join(&fast, 10, false)), (Join::Live, Join::Live));
+    assert_eq!(
+        (feed.join(&slow, 10, false), feed.join(&fast, 10, false)),
+        (Join::Live, Join::Live)
+    );
     feed.arrived((0..6).map(|n| event(11 + n, 10 + n)).collect());
     let notes = slow.port.take_notes();
-    let [Note::Lagging { id: 1, at }] = notes.as_slice() else { panic!("{notes:?}") };
+    let [Note::Lagging { id: 1, at }] = notes.as_slice() else {
+        panic!("{notes:?}")
+    };
     assert_eq!(*at, 10 + frames(&slow) as u64);
     feed.arrived(vec![event(17, 16)]);
     assert_eq!((frames(&slow), frames(&fast)), (0, 7));
-    assert_eq!(feed.join(&slow, *at, true), Join::Full { at: *at + (*at - 10) });
+    assert_eq!(
+        feed.join(&slow, *at, true),
+        Join::Full {
+            at: *at + (*at - 10)
+        }
+    );
 }
 
 #[test]
@@ -94,8 +131,22 @@ fn a_break_waits_for_its_repair() {
     feed.join(&one, 10, false);
     feed.arrived(vec![event(15, 12)]);
     let missing = feed.missing().unwrap();
-    assert_eq!((frames(&one), missing), (0, Missing { after: 10, to: 14, prev: 10 }));
-    feed.repaired(Repaired { events: vec![event(12, 10)], gap: None, through: 14 });
+    assert_eq!(
+        (frames(&one), missing),
+        (
+            0,
+            Missing {
+                after: 10,
+                to: 14,
+                prev: 10
+            }
+        )
+    );
+    feed.repaired(Repaired {
+        events: vec![event(12, 10)],
+        gap: None,
+        through: 14,
+    });
     assert_eq!((frames(&one), feed.position()), (2, 15));
 }
 

@@ -15,8 +15,18 @@ use super::refusal;
 /// The answer for an event whose id stands at `seq` already.
 pub async fn answer(bus: &Bus, job: &Job, seq: u64) -> Result<Published, ErrorBody> {
     match bus.get(&job.draft.stream, seq).await {
-        Ok(Some(stored)) if !is_same(job.draft.subject.as_str(), &job.draft.headers, &job.draft.payload, &stored) => {
-            let message = format!("n {} was used for another event, at sequence {seq}", job.draft.n);
+        Ok(Some(stored))
+            if !is_same(
+                job.draft.subject.as_str(),
+                &job.draft.headers,
+                &job.draft.payload,
+                &stored,
+            ) =>
+        {
+            let message = format!(
+                "n {} was used for another event, at sequence {seq}",
+                job.draft.n
+            );
             Err(ErrorBody::new(ErrorCode::IdReused, message))
         }
         // Removed by retention since: it was stored, and its effect stands.
@@ -26,7 +36,9 @@ pub async fn answer(bus: &Bus, job: &Job, seq: u64) -> Result<Published, ErrorBo
 }
 
 fn is_same(subject: &str, headers: &Headers, payload: &[u8], stored: &Stored) -> bool {
-    stored.subject == subject && stored.payload == payload && written(headers) == written(&stored.headers)
+    stored.subject == subject
+        && stored.payload == payload
+        && written(headers) == written(&stored.headers)
 }
 
 /// The part of the headers that the publisher wrote.
@@ -60,7 +72,8 @@ mod tests {
             headers: headers("1", room),
             payload: Bytes::from_static(payload.as_bytes()),
         };
-        let same = |subject, stored: &Stored| is_same(subject, &headers("2", "blue"), b"data", stored);
+        let same =
+            |subject, stored: &Stored| is_same(subject, &headers("2", "blue"), b"data", stored);
         assert!(same("ev.main.0.t.doc", &stored("data", "blue")));
         assert!(!same("ev.main.0.t.other", &stored("data", "blue")));
         assert!(!same("ev.main.0.t.doc", &stored("Data", "blue")));

@@ -81,7 +81,13 @@ pub struct Job {
 impl Job {
     /// Takes a draft on.
     pub fn new(draft: Draft, writer: Arc<Writer>) -> Self {
-        Self { draft, writer, accepted: Instant::now(), in_lane: false, answered: false }
+        Self {
+            draft,
+            writer,
+            accepted: Instant::now(),
+            in_lane: false,
+            answered: false,
+        }
     }
 
     /// Its writer.
@@ -105,16 +111,28 @@ impl Job {
     pub fn admitted(self) -> Option<Self> {
         if self.writer.port.is_closed() {
             // The client will resend elsewhere; stored now, the event could come twice.
-            self.answer(Err(ErrorBody::new(ErrorCode::Unavailable, "the session has ended")));
+            self.answer(Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the session has ended",
+            )));
             return None;
         }
-        if !self.writer.order.lock().admit(&self.draft.channel, self.draft.n) {
-            let message = "an earlier event of this writer on this channel must be sent again first";
+        if !self
+            .writer
+            .order
+            .lock()
+            .admit(&self.draft.channel, self.draft.n)
+        {
+            let message =
+                "an earlier event of this writer on this channel must be sent again first";
             self.answer(Err(ErrorBody::new(ErrorCode::EarlierRefused, message)));
             return None;
         }
         if self.draft.first_sent.is_none() && self.accepted.elapsed() > WAIT_MAX {
-            self.answer(Err(ErrorBody::new(ErrorCode::Unavailable, "the event waited too long to be stored")));
+            self.answer(Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the event waited too long to be stored",
+            )));
             return None;
         }
         Some(self)
@@ -125,7 +143,11 @@ impl Job {
         Published {
             n: self.draft.n,
             stored_in: self.draft.stored_in,
-            position: Position { epoch: self.draft.epoch.clone(), seq, time: None },
+            position: Position {
+                epoch: self.draft.epoch.clone(),
+                seq,
+                time: None,
+            },
             duplicate,
         }
     }
@@ -140,9 +162,15 @@ impl Job {
         let (channel, n) = (&self.draft.channel, self.draft.n);
         match &outcome {
             Ok(published) => {
-                let meter = if published.duplicate { &meters().duplicates } else { &meters().published };
+                let meter = if published.duplicate {
+                    &meters().duplicates
+                } else {
+                    &meters().published
+                };
                 meter.increment(1);
-                meters().publish_seconds.record(self.accepted.elapsed().as_secs_f64());
+                meters()
+                    .publish_seconds
+                    .record(self.accepted.elapsed().as_secs_f64());
             }
             Err(error) => publish_refused(error.code),
         }
@@ -153,9 +181,15 @@ impl Job {
             }
             self.in_lane && order.lane_done(channel)
         };
-        self.writer.port.note(Note::Published { command: self.draft.command, outcome });
+        self.writer.port.note(Note::Published {
+            command: self.draft.command,
+            outcome,
+        });
         if start {
-            self.writer.publisher.clone().work_singles(self.writer.clone(), channel.clone());
+            self.writer
+                .publisher
+                .clone()
+                .work_singles(self.writer.clone(), channel.clone());
         }
     }
 }
@@ -163,7 +197,10 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.answered {
-            self.settle(Err(ErrorBody::new(ErrorCode::Unavailable, "the node is stopping")));
+            self.settle(Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the node is stopping",
+            )));
         }
     }
 }

@@ -36,7 +36,9 @@ pub async fn run(publisher: Arc<Publisher>, mut jobs: mpsc::Receiver<Job>) {
         let mut left = ready.drain(..).peekable();
         while left.peek().is_some() {
             let (mut batch, mut bytes) = (Vec::new(), 0);
-            while let Some(job) = left.next_if(|job| batch.is_empty() || bytes + size(job) <= COMMIT_BYTES_MAX) {
+            while let Some(job) =
+                left.next_if(|job| batch.is_empty() || bytes + size(job) <= COMMIT_BYTES_MAX)
+            {
                 // Admitted now, after everything before has been decided.
                 if let Some(job) = job.admitted() {
                     bytes += size(&job);
@@ -64,7 +66,11 @@ async fn commit(publisher: &Publisher, mut batch: Vec<Job>) {
         return singly(publisher, batch).await;
     }
     publisher.faults.hit("edge.before_publish");
-    match publisher.bus.commit_batch(batch.iter().map(|job| job.outgoing(None)).collect()).await {
+    match publisher
+        .bus
+        .commit_batch(batch.iter().map(|job| job.outgoing(None)).collect())
+        .await
+    {
         Ok(ack) => {
             publisher.faults.hit("edge.after_puback");
             for (seq, job) in (ack.first_seq..).zip(batch) {
@@ -76,7 +82,9 @@ async fn commit(publisher: &Publisher, mut batch: Vec<Job>) {
         Err(error) if is_of_one(&error) => singly(publisher, batch).await,
         Err(error) => {
             let error = refusal(&error);
-            batch.into_iter().for_each(|job| job.answer(Err(error.clone())));
+            batch
+                .into_iter()
+                .for_each(|job| job.answer(Err(error.clone())));
         }
     }
 }

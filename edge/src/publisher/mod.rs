@@ -53,12 +53,23 @@ impl Publisher {
     /// A publisher without lanes; they start with their first event.
     pub fn new(bus: Bus, faults: Faults, stop: Shutdown, tasks: TaskTracker) -> Arc<Self> {
         let singles = Semaphore::new(SINGLES_MAX);
-        Arc::new(Self { bus, faults, stop, tasks, lanes: Mutex::default(), singles })
+        Arc::new(Self {
+            bus,
+            faults,
+            stop,
+            tasks,
+            lanes: Mutex::default(),
+            singles,
+        })
     }
 
     /// A new session's writer.
     pub fn writer(self: &Arc<Self>, port: Arc<Port>) -> Arc<Writer> {
-        Arc::new(Writer { port, order: Mutex::new(Order::default()), publisher: self.clone() })
+        Arc::new(Writer {
+            port,
+            order: Mutex::new(Order::default()),
+            publisher: self.clone(),
+        })
     }
 
     /// Takes an event; its answer comes as a note.
@@ -78,7 +89,9 @@ impl Publisher {
         let lane = self.lane(&job);
         if let Err(refused) = lane.try_send(job) {
             let (job, message) = match refused {
-                mpsc::error::TrySendError::Full(job) => (job, "the lane has as many events as it may"),
+                mpsc::error::TrySendError::Full(job) => {
+                    (job, "the lane has as many events as it may")
+                }
                 mpsc::error::TrySendError::Closed(job) => (job, "the node is stopping"),
             };
             job.answer(Err(ErrorBody::new(ErrorCode::Unavailable, message)));
@@ -87,11 +100,13 @@ impl Publisher {
 
     fn lane(self: &Arc<Self>, job: &Job) -> mpsc::Sender<Job> {
         let mut lanes = self.lanes.lock();
-        let lane = lanes.entry((job.draft.stream.clone(), job.draft.lane)).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(LANE_EVENTS_MAX);
-            self.tasks.spawn(lane::run(self.clone(), receiver));
-            sender
-        });
+        let lane = lanes
+            .entry((job.draft.stream.clone(), job.draft.lane))
+            .or_insert_with(|| {
+                let (sender, receiver) = mpsc::channel(LANE_EVENTS_MAX);
+                self.tasks.spawn(lane::run(self.clone(), receiver));
+                sender
+            });
         lane.clone()
     }
 

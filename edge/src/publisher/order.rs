@@ -50,18 +50,28 @@ pub struct Order<J> {
 
 impl<J> Default for Order<J> {
     fn default() -> Self {
-        Self { lines: HashMap::new(), refused: 0 }
+        Self {
+            lines: HashMap::new(),
+            refused: 0,
+        }
     }
 }
 
 impl<J> Order<J> {
     fn line(&mut self, channel: &Channel) -> &mut Line<J> {
-        let empty = || Line { in_lane: 0, singles: VecDeque::new(), working: false, refused: BTreeSet::new() };
+        let empty = || Line {
+            in_lane: 0,
+            singles: VecDeque::new(),
+            working: false,
+            refused: BTreeSet::new(),
+        };
         self.lines.entry(channel.clone()).or_insert_with(empty)
     }
 
     fn tidy(&mut self, channel: &Channel) {
-        let done = |line: &Line<J>| line.in_lane == 0 && line.singles.is_empty() && !line.working && line.refused.is_empty();
+        let done = |line: &Line<J>| {
+            line.in_lane == 0 && line.singles.is_empty() && !line.working && line.refused.is_empty()
+        };
         if self.lines.get(channel).is_some_and(done) {
             self.lines.remove(channel);
         }
@@ -106,7 +116,10 @@ impl<J> Order<J> {
 
     /// What waits behind the current single.
     pub fn waiting(&self, channel: &Channel) -> impl Iterator<Item = &J> {
-        self.lines.get(channel).into_iter().flat_map(|line| &line.singles)
+        self.lines
+            .get(channel)
+            .into_iter()
+            .flat_map(|line| &line.singles)
     }
 
     /// Whether event `n` may be stored now; asked in the order of sending, right

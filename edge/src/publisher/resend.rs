@@ -31,14 +31,18 @@ const ROUNDS_MAX: usize = 5;
 /// Stores a channel's singles until none is left.
 pub async fn run(publisher: Arc<Publisher>, writer: Arc<Writer>, channel: Channel) {
     let work = async {
-        let Ok(_turn) = publisher.singles.acquire().await else { return };
+        let Ok(_turn) = publisher.singles.acquire().await else {
+            return;
+        };
         let mut lookup = Lookup::default();
         loop {
             let job = writer.order.lock().next_single(&channel);
             let Some(job) = job else { return };
             let Some(job) = job.admitted() else { continue };
             match job.draft.first_sent {
-                Some(first_sent) => resend(&publisher, job, first_sent.min(now_us()), &mut lookup).await,
+                Some(first_sent) => {
+                    resend(&publisher, job, first_sent.min(now_us()), &mut lookup).await
+                }
                 None => publisher.store_single(job).await,
             }
         }
@@ -94,8 +98,13 @@ async fn look_up_and_store(
             let message = "the store no longer keeps the time of the first attempt";
             return Ok(Err(ErrorBody::new(ErrorCode::OutcomeUnknown, message)));
         }
-        match publisher.store(job, Some(Expect::LastOnSubject(lookup.through))).await {
-            Ok(ack) if ack.duplicate => return Ok(duplicate::answer(&publisher.bus, job, ack.seq).await),
+        match publisher
+            .store(job, Some(Expect::LastOnSubject(lookup.through)))
+            .await
+        {
+            Ok(ack) if ack.duplicate => {
+                return Ok(duplicate::answer(&publisher.bus, job, ack.seq).await);
+            }
             Ok(ack) => {
                 lookup.stored(&job.draft, ack.seq);
                 return Ok(Ok(job.published(ack.seq, false)));
@@ -104,7 +113,10 @@ async fn look_up_and_store(
             Err(error) => return Err(error),
         }
     }
-    Ok(Err(ErrorBody::new(ErrorCode::Unavailable, "others write to the channel faster than it can be looked up")))
+    Ok(Err(ErrorBody::new(
+        ErrorCode::Unavailable,
+        "others write to the channel faster than it can be looked up",
+    )))
 }
 
 /// What is known of the ids on one channel; a run of resends shares it, so that the
@@ -125,7 +137,9 @@ struct Lookup {
 impl Lookup {
     /// Reads what has not been read of the channel since `since`.
     async fn cover(&mut self, bus: &Bus, job: &Job, since: u64) -> Result<(), BusError> {
-        let Draft { stream, subject, .. } = &job.draft;
+        let Draft {
+            stream, subject, ..
+        } = &job.draft;
         let mut last = last_on(bus, job).await?;
         if since < self.since || !self.wanted.contains(&job.draft.id) {
             let state = bus.stream_state(stream).await?;
@@ -137,14 +151,24 @@ impl Lookup {
             let from = bus.from_time(stream, subject, since).await?;
             // Nothing that recent: everything up to `last` is older.
             let through = from.map_or(last, |from| from - 1);
-            *self = Self { wanted: wanted(job), found: HashMap::new(), since, through, kept_from };
+            *self = Self {
+                wanted: wanted(job),
+                found: HashMap::new(),
+                since,
+                through,
+                kept_from,
+            };
             last = last_on(bus, job).await?;
         }
         if last > self.through {
             let mut events = bus.scan(stream, subject, self.through + 1, last).await;
             while let Some(event) = events.next().await {
                 let event = event?;
-                if let Some(id) = event.headers.get(header::ID).filter(|id| self.wanted.contains(*id)) {
+                if let Some(id) = event
+                    .headers
+                    .get(header::ID)
+                    .filter(|id| self.wanted.contains(*id))
+                {
                     self.found.entry(id.to_owned()).or_insert(event.seq);
                 }
             }
@@ -161,13 +185,18 @@ impl Lookup {
 }
 
 async fn last_on(bus: &Bus, job: &Job) -> Result<u64, BusError> {
-    Ok(bus.last_on(&job.draft.stream, &job.draft.subject).await?.map_or(0, |event| event.seq))
+    Ok(bus
+        .last_on(&job.draft.stream, &job.draft.subject)
+        .await?
+        .map_or(0, |event| event.seq))
 }
 
 /// This event's id and those of the ones that wait behind it; bounded by the window.
 fn wanted(job: &Job) -> HashSet<String> {
     let order = job.writer().order.lock();
-    let waiting = order.waiting(&job.draft.channel).map(|job| job.draft.id.clone());
+    let waiting = order
+        .waiting(&job.draft.channel)
+        .map(|job| job.draft.id.clone());
     waiting.chain([job.draft.id.clone()]).collect()
 }
 

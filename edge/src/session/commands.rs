@@ -54,7 +54,9 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody
 pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
     let identity = match rules.auth.verify(&command.token) {
         Ok(identity) => identity,
-        Err(error @ AuthError::Expired) => return refuse(ErrorCode::TokenExpired, error.to_string()),
+        Err(error @ AuthError::Expired) => {
+            return refuse(ErrorCode::TokenExpired, error.to_string());
+        }
         Err(error) => return refuse(ErrorCode::BadToken, error.to_string()),
     };
     match ClientId::parse(&command.client) {
@@ -64,11 +66,18 @@ pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
 }
 
 fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
-    refuse(ErrorCode::UnknownNamespace, format!("namespace {:?} is not configured", channel.namespace()))
+    refuse(
+        ErrorCode::UnknownNamespace,
+        format!("namespace {:?} is not configured", channel.namespace()),
+    )
 }
 
 /// Checks `subscribe`: the channel, and where it lives.
-pub fn subscribe(rules: &Rules<'_>, who: &Who, command: &Subscribe) -> Result<(Channel, Place), ErrorBody> {
+pub fn subscribe(
+    rules: &Rules<'_>,
+    who: &Who,
+    command: &Subscribe,
+) -> Result<(Channel, Place), ErrorBody> {
     let channel = match Channel::parse(&command.channel) {
         Ok(channel) => channel,
         Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
@@ -79,33 +88,67 @@ pub fn subscribe(rules: &Rules<'_>, who: &Who, command: &Subscribe) -> Result<(C
         who.identity.scopes.allows(Action::Subscribe, &channel)
     };
     if !allowed {
-        return refuse(ErrorCode::Forbidden, format!("no scope allows to subscribe to {channel}"));
+        return refuse(
+            ErrorCode::Forbidden,
+            format!("no scope allows to subscribe to {channel}"),
+        );
     }
-    match rules.directory.place(&who.identity.tenant, &channel, rules.store) {
+    match rules
+        .directory
+        .place(&who.identity.tenant, &channel, rules.store)
+    {
         Some(place) => Ok((channel, place)),
         None => unknown_namespace(&channel),
     }
 }
 
 /// Checks `publish` up to the limits of the session.
-pub fn publish(rules: &Rules<'_>, who: &Who, command: u64, publish: Publish) -> Result<Draft, ErrorBody> {
+pub fn publish(
+    rules: &Rules<'_>,
+    who: &Who,
+    command: u64,
+    publish: Publish,
+) -> Result<Draft, ErrorBody> {
     let channel = match Channel::for_client(&publish.channel) {
         Ok(channel) => channel,
         Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
     };
-    let Identity { tenant, user, scopes, .. } = &who.identity;
+    let Identity {
+        tenant,
+        user,
+        scopes,
+        ..
+    } = &who.identity;
     if !scopes.allows(Action::Publish, &channel) {
-        return refuse(ErrorCode::Forbidden, format!("no scope allows to publish on {channel}"));
+        return refuse(
+            ErrorCode::Forbidden,
+            format!("no scope allows to publish on {channel}"),
+        );
     }
-    let Some(place) = rules.directory.place(tenant, &channel, rules.store) else { return unknown_namespace(&channel) };
+    let Some(place) = rules.directory.place(tenant, &channel, rules.store) else {
+        return unknown_namespace(&channel);
+    };
     let content_type = match stored_content_type(publish.content_type.as_deref()) {
         Ok(content_type) => content_type.map(|text| text.into_owned()),
-        Err(text) => return refuse(ErrorCode::BadHeader, format!("content_type {text:?} is empty, too long or not ASCII")),
+        Err(text) => {
+            return refuse(
+                ErrorCode::BadHeader,
+                format!("content_type {text:?} is empty, too long or not ASCII"),
+            );
+        }
     };
     let payload = data(rules, publish.data, content_type.is_none())?;
     check_headers(&publish.headers)?;
-    let publisher = Publisher { user: user.clone(), client: who.client.clone() };
-    let id = EventId { tenant: tenant.clone(), publisher: publisher.clone(), n: publish.n }.to_string();
+    let publisher = Publisher {
+        user: user.clone(),
+        client: who.client.clone(),
+    };
+    let id = EventId {
+        tenant: tenant.clone(),
+        publisher: publisher.clone(),
+        n: publish.n,
+    }
+    .to_string();
     let envelope = Envelope {
         id: id.clone(),
         publisher: Some(publisher),
@@ -115,7 +158,11 @@ pub fn publish(rules: &Rules<'_>, who: &Who, command: u64, publish: Publish) -> 
         ..Envelope::default()
     };
     let (kind, stream, stored_in) = if place.gated {
-        (Kind::In, StreamName::ingress(&place.store), StoredIn::Ingress)
+        (
+            Kind::In,
+            StreamName::ingress(&place.store),
+            StoredIn::Ingress,
+        )
     } else {
         (Kind::Ev, StreamName::events(&place.store), StoredIn::Events)
     };
@@ -135,14 +182,25 @@ pub fn publish(rules: &Rules<'_>, who: &Who, command: u64, publish: Publish) -> 
     })
 }
 
-fn data(rules: &Rules<'_>, data: protocol::frame::Payload, is_json: bool) -> Result<Bytes, ErrorBody> {
+fn data(
+    rules: &Rules<'_>,
+    data: protocol::frame::Payload,
+    is_json: bool,
+) -> Result<Bytes, ErrorBody> {
     let Some(payload) = data.into_bytes(is_json) else {
-        let wanted = if is_json { "JSON" } else { "base64 text, as its content type is not application/json" };
+        let wanted = if is_json {
+            "JSON"
+        } else {
+            "base64 text, as its content type is not application/json"
+        };
         return refuse(ErrorCode::BadData, format!("data is not {wanted}"));
     };
     let max = rules.limits.data_bytes;
     if payload.len() > max {
-        return refuse(ErrorCode::DataTooLarge, format!("data has {} bytes, more than {max}", payload.len()));
+        return refuse(
+            ErrorCode::DataTooLarge,
+            format!("data has {} bytes, more than {max}", payload.len()),
+        );
     }
     // The message's buffer holds other frames too; only this event's part is kept.
     Ok(Bytes::copy_from_slice(&payload))

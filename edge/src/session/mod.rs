@@ -18,7 +18,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
-use protocol::frame::{DecodeError, Encoding, GoingAway, Outcome, Push, Reply, decode_commands, encode};
+use protocol::frame::{
+    DecodeError, Encoding, GoingAway, Outcome, Push, Reply, decode_commands, encode,
+};
 use rand::Rng;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
@@ -87,15 +89,36 @@ struct Session {
 
 /// Serves a connection that has just been upgraded, to its end. Without an encoding
 /// it is closed at once.
-pub async fn run(node: Arc<Node>, stream: TcpStream, first: Bytes, encoding: Option<Encoding>) {
+pub async fn run(node: Arc<Node>, stream: TcpStream, first: Vec<u8>, encoding: Option<Encoding>) {
     meters().connections.increment(1.0);
     let port = Arc::new(Port::new(node.config.limits.outbox_bytes));
-    let socket = Socket::new(stream, &first, node.config.limits.message_bytes, port.clone());
-    let state = State::new(format!("{}-{}", node.config.name, node.next_id()), &rules(&node));
+    let socket = Socket::new(
+        stream,
+        first,
+        node.config.limits.message_bytes,
+        port.clone(),
+    );
+    let state = State::new(
+        format!("{}-{}", node.config.name, node.next_id()),
+        &rules(&node),
+    );
     let serves = encoding.is_some();
     let encoding = encoding.unwrap_or(Encoding::Json);
-    let mut session = Session { node, socket, port, encoding, state, writer: None, handles: Vec::new(), draining: false };
-    let ending = if serves { session.serve().await } else { Ending::Close(CloseCode::UnknownProtocol) };
+    let mut session = Session {
+        node,
+        socket,
+        port,
+        encoding,
+        state,
+        writer: None,
+        handles: Vec::new(),
+        draining: false,
+    };
+    let ending = if serves {
+        session.serve().await
+    } else {
+        Ending::Close(CloseCode::UnknownProtocol)
+    };
     session.end(ending).await;
     meters().connections.decrement(1.0);
 }
@@ -137,7 +160,10 @@ impl Session {
 
     /// Cancel safe in every branch: readiness, wake-ups and the trigger are kept.
     async fn next_event(&mut self) -> Event {
-        let deadline = self.socket.stalls_at().map_or(self.state.deadline(), |at| at.min(self.state.deadline()));
+        let deadline = self
+            .socket
+            .stalls_at()
+            .map_or(self.state.deadline(), |at| at.min(self.state.deadline()));
         tokio::select! {
             () = self.node.shutdown.triggered(), if !self.draining => Event::Drain,
             () = self.port.woken() => Event::Woken,
@@ -147,7 +173,11 @@ impl Session {
     }
 
     fn tick(&mut self) -> Option<Ending> {
-        if self.socket.stalls_at().is_some_and(|at| Instant::now() >= at) {
+        if self
+            .socket
+            .stalls_at()
+            .is_some_and(|at| Instant::now() >= at)
+        {
             return Some(Ending::Close(CloseCode::SlowConsumer));
         }
         let steps = self.state.tick(&rules(&self.node));
@@ -163,7 +193,9 @@ impl Session {
             let ending = match received {
                 Received::Message(message) => self.message(&message).await,
                 Received::WrongKind => {
-                    let error = DecodeError::Malformed("JSON goes in text messages, MessagePack in binary ones".into());
+                    let error = DecodeError::Malformed(
+                        "JSON goes in text messages, MessagePack in binary ones".into(),
+                    );
                     let steps = self.state.unreadable(&rules(&self.node), &error);
                     self.carry_out(steps)
                 }
@@ -187,7 +219,9 @@ impl Session {
     async fn message(&mut self, message: &[u8]) -> Option<Ending> {
         let (commands, error) = decode_commands(self.encoding, message);
         for command in commands {
-            let steps = self.state.command(&rules(&self.node), command, self.node.next_id());
+            let steps = self
+                .state
+                .command(&rules(&self.node), command, self.node.next_id());
             if let Some(ending) = self.carry_out(steps) {
                 return Some(ending);
             }
@@ -201,13 +235,20 @@ impl Session {
     fn take_notes(&mut self) -> Option<Ending> {
         for note in self.port.take_notes() {
             let steps = match note {
-                Note::Published { command, outcome } => vec![self.state.published(command, outcome)],
+                Note::Published { command, outcome } => {
+                    vec![self.state.published(command, outcome)]
+                }
                 Note::Attached { id, guard } => {
                     self.state.attached(id);
                     self.handle(id, |handle| handle.guard = Some(guard));
                     Vec::new()
                 }
-                Note::Refused { id, command, channel, error } => self.state.refused(id, command, &channel, error),
+                Note::Refused {
+                    id,
+                    command,
+                    channel,
+                    error,
+                } => self.state.refused(id, command, &channel, error),
                 Note::Lagging { id, at } => {
                     self.read_again(id, at);
                     Vec::new()
@@ -228,7 +269,11 @@ impl Session {
     }
 
     fn subscriber(&self, id: u64) -> Subscriber {
-        Subscriber { id, port: self.port.clone(), encoding: self.encoding }
+        Subscriber {
+            id,
+            port: self.port.clone(),
+            encoding: self.encoding,
+        }
     }
 
     fn read_again(&mut self, id: u64, at: u64) {
@@ -236,7 +281,9 @@ impl Session {
         self.handle(id, |handle| {
             if let Some(guard) = handle.guard.clone() {
                 let tasks = node.tasks.clone();
-                handle.task = tasks.spawn(replay::again(node, guard, subscriber, at)).abort_handle();
+                handle.task = tasks
+                    .spawn(replay::again(node, guard, subscriber, at))
+                    .abort_handle();
             }
         });
     }
@@ -245,15 +292,26 @@ impl Session {
         for step in steps {
             match step {
                 Step::Reply(id, outcome) => self.reply(id, outcome),
-                Step::Connected => self.writer = Some(self.node.publisher.writer(self.port.clone())),
+                Step::Connected => {
+                    self.writer = Some(self.node.publisher.writer(self.port.clone()))
+                }
                 Step::Attach(request) => {
                     let (id, subscriber) = (request.id, self.subscriber(request.id));
-                    let task = self.node.tasks.spawn(replay::attach(self.node.clone(), subscriber, *request));
-                    self.handles.push(Handle { id, guard: None, task: task.abort_handle() });
+                    let task = self.node.tasks.spawn(replay::attach(
+                        self.node.clone(),
+                        subscriber,
+                        *request,
+                    ));
+                    self.handles.push(Handle {
+                        id,
+                        guard: None,
+                        task: task.abort_handle(),
+                    });
                 }
                 Step::Detach(id) => {
                     self.port.shut(id);
-                    self.handles.retain(|handle| handle.id != id || end_handle(handle));
+                    self.handles
+                        .retain(|handle| handle.id != id || end_handle(handle));
                 }
                 Step::Publish(draft) => {
                     if let Some(writer) = &self.writer {
@@ -268,7 +326,10 @@ impl Session {
                 Step::Ping => self.port.send(Bytes::from_static(websocket::PING)),
                 Step::GoingAway => {
                     let reconnect_after_ms = rand::rng().random_range(0..RECONNECT_SPREAD_MS);
-                    self.port.send(push(self.encoding, &Push::GoingAway(GoingAway { reconnect_after_ms })));
+                    self.port.send(push(
+                        self.encoding,
+                        &Push::GoingAway(GoingAway { reconnect_after_ms }),
+                    ));
                 }
                 Step::Close(code) => return Some(Ending::Close(code)),
             }
@@ -283,10 +344,13 @@ impl Session {
                 tracing::debug!(message = error.message, "unreadable frame");
             }
         }
-        self.port.send(websocket::message(self.encoding, &encode(self.encoding, &Reply { id, outcome })));
+        self.port.send(websocket::message(
+            self.encoding,
+            &encode(self.encoding, &Reply { id, outcome }),
+        ));
     }
 
-    async fn end(mut self, ending: Ending) {
+    async fn end(&mut self, ending: Ending) {
         self.handles.retain(end_handle);
         self.port.close();
         match ending {

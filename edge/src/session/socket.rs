@@ -60,7 +60,13 @@ pub struct Socket {
 
 impl Socket {
     /// A socket of which `first` has been read.
-    pub fn new(stream: TcpStream, first: &[u8], message_bytes_max: usize, port: Arc<Port>) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        first: Vec<u8>,
+        message_bytes_max: usize,
+        port: Arc<Port>,
+    ) -> Self {
+        let read_on = !first.is_empty();
         Self {
             stream,
             parser: Parser::new(first, message_bytes_max),
@@ -68,7 +74,7 @@ impl Socket {
             taken: VecDeque::new(),
             flow: Flow::Idle,
             moved: Instant::now(),
-            read_on: !first.is_empty(),
+            read_on,
         }
     }
 
@@ -115,7 +121,9 @@ impl Socket {
     }
 
     fn write_once(&self) -> io::Result<usize> {
-        if let [only] = self.taken.as_slices().0 && self.taken.len() == 1 {
+        if let [only] = self.taken.as_slices().0
+            && self.taken.len() == 1
+        {
             return self.stream.try_write(only);
         }
         let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE];
@@ -161,12 +169,14 @@ impl Socket {
             (false, _) => Interest::WRITABLE,
         };
         // A failure shows again, with its reason, at the next read or write.
-        self.stream.ready(interest).await.map_or(true, |ready| reads && (ready.is_readable() || ready.is_read_closed()))
+        self.stream.ready(interest).await.map_or(true, |ready| {
+            reads && (ready.is_readable() || ready.is_read_closed())
+        })
     }
 
     /// Writes what is left, ends our side and waits for the client's end; bounded in
     /// time.
-    pub async fn close(mut self) {
+    pub async fn close(&mut self) {
         let flushed = timeout(CLOSE_TIMEOUT, async {
             loop {
                 match self.write_ready() {

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, DecodeError, ErrorBody, Limits, Named, Outcome, Pong, Publish, Published, Start, Subscribe,
-    Unsubscribed,
+    Action, Command, Connected, DecodeError, ErrorBody, Limits, Named, Outcome, Pong, Publish,
+    Published, Start, Subscribe, Unsubscribed,
 };
 use protocol::name::Channel;
 use tokio::time::Instant;
@@ -105,34 +105,59 @@ impl State {
             (Phase::New, Action::Connect(connect)) => return self.connect(rules, id, &connect),
             (Phase::New, _) => {
                 let error = ErrorBody::new(ErrorCode::NotConnected, "connect must come first");
-                return vec![Step::Reply(id, Outcome::Error(error)), Step::Close(CloseCode::Unauthorized)];
+                return vec![
+                    Step::Reply(id, Outcome::Error(error)),
+                    Step::Close(CloseCode::Unauthorized),
+                ];
             }
-            (_, Action::Connect(_)) => refuse(ErrorCode::AlreadyConnected, "the session is connected"),
-            (_, Action::Ping(_)) => Ok(vec![Step::Reply(id, Outcome::Ping(Pong { time: rules.now_us }))]),
+            (_, Action::Connect(_)) => {
+                refuse(ErrorCode::AlreadyConnected, "the session is connected")
+            }
+            (_, Action::Ping(_)) => Ok(vec![Step::Reply(
+                id,
+                Outcome::Ping(Pong { time: rules.now_us }),
+            )]),
             (_, Action::Unsubscribe(body)) => self.unsubscribe(id, &body.channel),
             (Phase::Draining { .. }, _) => refuse(ErrorCode::Unavailable, "the node is draining"),
-            (Phase::Connected(_), Action::Subscribe(body)) => self.subscribe(rules, id, body, next_id),
+            (Phase::Connected(_), Action::Subscribe(body)) => {
+                self.subscribe(rules, id, body, next_id)
+            }
             (Phase::Connected(_), Action::Publish(body)) => return self.publish(rules, id, body),
         };
         taken.unwrap_or_else(|error| vec![Step::Reply(id, Outcome::Error(error))])
     }
 
-    fn connect(&mut self, rules: &Rules<'_>, id: u64, connect: &protocol::frame::Connect) -> Vec<Step> {
+    fn connect(
+        &mut self,
+        rules: &Rules<'_>,
+        id: u64,
+        connect: &protocol::frame::Connect,
+    ) -> Vec<Step> {
         let who = match commands::connect(rules, connect) {
             Ok(who) => who,
             Err(error) => {
-                let close = if error.code == ErrorCode::TokenExpired { CloseCode::TokenExpired } else { CloseCode::Unauthorized };
+                let close = if error.code == ErrorCode::TokenExpired {
+                    CloseCode::TokenExpired
+                } else {
+                    CloseCode::Unauthorized
+                };
                 return vec![Step::Reply(id, Outcome::Error(error)), Step::Close(close)];
             }
         };
-        let left = who.identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
+        let left = who
+            .identity
+            .expires_at
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
         self.ends_at = rules.now.checked_add(left);
         let limits = rules.limits;
         let connected = Connected {
             session: self.name.clone(),
             tenant: who.identity.tenant.as_str().into(),
             user: who.identity.user.as_str().into(),
-            outcome_channel: Channel::outcome(&who.identity.user, &who.client).as_str().into(),
+            outcome_channel: Channel::outcome(&who.identity.user, &who.client)
+                .as_str()
+                .into(),
             time: rules.now_us,
             ping_interval_ms: limits.ping_interval_ms,
             publish_window: limits.publish_window,
@@ -144,13 +169,19 @@ impl State {
             },
         };
         self.phase = Phase::Connected(Box::new(who));
-        vec![Step::Connected, Step::Reply(id, Outcome::Connect(Box::new(connected)))]
+        vec![
+            Step::Connected,
+            Step::Reply(id, Outcome::Connect(Box::new(connected))),
+        ]
     }
 
     fn who(&self) -> Result<&Who, ErrorBody> {
         match &self.phase {
             Phase::Connected(who) => Ok(who),
-            Phase::New | Phase::Draining { .. } => Err(ErrorBody::new(ErrorCode::NotConnected, "the session is not connected")),
+            Phase::New | Phase::Draining { .. } => Err(ErrorBody::new(
+                ErrorCode::NotConnected,
+                "the session is not connected",
+            )),
         }
     }
 
@@ -158,27 +189,49 @@ impl State {
         let who = self.who()?;
         let (channel, place) = commands::subscribe(rules, who, &body)?;
         if self.subscriptions.contains_key(&channel) {
-            return refuse(ErrorCode::AlreadySubscribed, format!("{channel} is subscribed"));
+            return refuse(
+                ErrorCode::AlreadySubscribed,
+                format!("{channel} is subscribed"),
+            );
         }
         let max = rules.limits.subscriptions;
         if self.subscriptions.len() >= max {
-            return refuse(ErrorCode::TooManySubscriptions, format!("the session has {max} subscriptions, as many as it may"));
+            return refuse(
+                ErrorCode::TooManySubscriptions,
+                format!("the session has {max} subscriptions, as many as it may"),
+            );
         }
         let tenant = who.identity.tenant.clone();
         self.subscriptions.insert(channel.clone(), (id, false));
         let start = body.from.unwrap_or(Start::Named(Named::Now));
-        Ok(vec![Step::Attach(Box::new(Request { command, id, tenant, channel, place, start }))])
+        Ok(vec![Step::Attach(Box::new(Request {
+            command,
+            id,
+            tenant,
+            channel,
+            place,
+            start,
+        }))])
     }
 
     /// A subscription that is still being made cannot be ended: its own command has
     /// not been answered.
     fn unsubscribe(&mut self, command: u64, text: &str) -> Taken {
         let channel = Channel::parse(text).ok();
-        let standing = |channel: &Channel| self.subscriptions.get(channel).is_some_and(|(_, stands)| *stands);
+        let standing = |channel: &Channel| {
+            self.subscriptions
+                .get(channel)
+                .is_some_and(|(_, stands)| *stands)
+        };
         let standing = channel.filter(standing);
         match standing.and_then(|channel| self.subscriptions.remove(&channel)) {
             Some((id, _)) => {
-                let reply = Step::Reply(command, Outcome::Unsubscribe(Unsubscribed { channel: text.into() }));
+                let reply = Step::Reply(
+                    command,
+                    Outcome::Unsubscribe(Unsubscribed {
+                        channel: text.into(),
+                    }),
+                );
                 Ok(vec![Step::Detach(id), reply])
             }
             None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
@@ -187,30 +240,55 @@ impl State {
 
     /// A subscription stands.
     pub fn attached(&mut self, id: u64) {
-        if let Some((_, stands)) = self.subscriptions.values_mut().find(|(known, _)| *known == id) {
+        if let Some((_, stands)) = self
+            .subscriptions
+            .values_mut()
+            .find(|(known, _)| *known == id)
+        {
             *stands = true;
         }
     }
 
     /// A subscription could not be made.
-    pub fn refused(&mut self, id: u64, command: u64, channel: &Channel, error: ErrorBody) -> Vec<Step> {
-        if self.subscriptions.get(channel).is_none_or(|(known, _)| *known != id) {
+    pub fn refused(
+        &mut self,
+        id: u64,
+        command: u64,
+        channel: &Channel,
+        error: ErrorBody,
+    ) -> Vec<Step> {
+        if self
+            .subscriptions
+            .get(channel)
+            .is_none_or(|(known, _)| *known != id)
+        {
             return Vec::new();
         }
         self.subscriptions.remove(channel);
-        vec![Step::Detach(id), Step::Reply(command, Outcome::Error(error))]
+        vec![
+            Step::Detach(id),
+            Step::Reply(command, Outcome::Error(error)),
+        ]
     }
 
     fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
-        let checked = self.who().and_then(|who| commands::publish(rules, who, command, body));
+        let checked = self
+            .who()
+            .and_then(|who| commands::publish(rules, who, command, body));
         let draft = match checked {
             Ok(draft) => draft,
             Err(error) => return vec![Step::Reply(command, Outcome::Error(error))],
         };
         let max = rules.limits.publish_window;
         if self.in_flight >= max {
-            let error = ErrorBody::new(ErrorCode::WindowExceeded, format!("{max} publishes wait for their ack already"));
-            return vec![Step::Held(draft.channel, draft.n), Step::Reply(command, Outcome::Error(error))];
+            let error = ErrorBody::new(
+                ErrorCode::WindowExceeded,
+                format!("{max} publishes wait for their ack already"),
+            );
+            return vec![
+                Step::Held(draft.channel, draft.n),
+                Step::Reply(command, Outcome::Error(error)),
+            ];
         }
         self.in_flight += 1;
         vec![Step::Publish(Box::new(draft))]
@@ -219,7 +297,10 @@ impl State {
     /// A publish was answered by the store, or by what stands before it.
     pub fn published(&mut self, command: u64, outcome: Result<Published, ErrorBody>) -> Step {
         self.in_flight = self.in_flight.saturating_sub(1);
-        Step::Reply(command, outcome.map_or_else(Outcome::Error, Outcome::Publish))
+        Step::Reply(
+            command,
+            outcome.map_or_else(Outcome::Error, Outcome::Publish),
+        )
     }
 
     /// Something unreadable came.
@@ -229,7 +310,10 @@ impl State {
 
     fn bad_frame(&mut self, rules: &Rules<'_>, id: u64, message: String) -> Vec<Step> {
         self.bad_frames += 1;
-        let mut steps = vec![Step::Reply(id, Outcome::Error(ErrorBody::new(ErrorCode::BadFrame, message)))];
+        let mut steps = vec![Step::Reply(
+            id,
+            Outcome::Error(ErrorBody::new(ErrorCode::BadFrame, message)),
+        )];
         if self.bad_frames > rules.limits.bad_frames_max {
             steps.push(Step::Close(CloseCode::BadFrames));
         }
@@ -238,7 +322,9 @@ impl State {
 
     /// When [`Self::tick`] is due.
     pub fn deadline(&self) -> Instant {
-        let next = self.ends_at.map_or(self.ping_at, |end| end.min(self.ping_at));
+        let next = self
+            .ends_at
+            .map_or(self.ping_at, |end| end.min(self.ping_at));
         match self.phase {
             Phase::Draining { until } => next.min(until),
             Phase::New | Phase::Connected(_) => next,
@@ -254,7 +340,9 @@ impl State {
             };
             return vec![Step::Close(code)];
         }
-        if let Phase::Draining { until } = self.phase && rules.now >= until {
+        if let Phase::Draining { until } = self.phase
+            && rules.now >= until
+        {
             return vec![Step::Close(CloseCode::Restart)];
         }
         if rules.now < self.ping_at {
@@ -274,7 +362,9 @@ impl State {
             Phase::New => vec![Step::Close(CloseCode::Restart)],
             Phase::Draining { .. } => Vec::new(),
             Phase::Connected(_) => {
-                self.phase = Phase::Draining { until: now + DRAIN_TIMEOUT };
+                self.phase = Phase::Draining {
+                    until: now + DRAIN_TIMEOUT,
+                };
                 vec![Step::GoingAway]
             }
         }

@@ -82,7 +82,11 @@ pub fn scratch_folder() -> PathBuf {
 /// If it is not built.
 pub fn program(name: &str) -> PathBuf {
     let path = profile_folder().join(name);
-    assert!(path.is_file(), "{} is not there: run `make build` first", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not there: run `make build` first",
+        path.display()
+    );
     path
 }
 

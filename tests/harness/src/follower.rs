@@ -7,7 +7,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use checker::{Delivered, Recorder, Subscription as Owed};
-use cli::client::{Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of};
+use cli::client::{
+    Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of,
+};
 use protocol::name::Tenant;
 use protocol::position::{Epoch, Position};
 use tokio::sync::watch;
@@ -64,7 +66,10 @@ impl View {
             return Ok(());
         }
         let state = self.lock();
-        let end = state.end.as_ref().map(|error| format!(", and it has ended: {error}"));
+        let end = state
+            .end
+            .as_ref()
+            .map(|error| format!(", and it has ended: {error}"));
         Err(format!(
             "{} has seen {} events of {} up to {reached} of {seq}{}",
             self.name,
@@ -170,7 +175,10 @@ impl Follower {
             state: Mutex::new(state),
         });
         Ok(Self {
-            session: Some((client, tokio::spawn(follow(Arc::clone(&view), subscription)))),
+            session: Some((
+                client,
+                tokio::spawn(follow(Arc::clone(&view), subscription)),
+            )),
             view,
             plain_channel: channel.to_owned(),
         })
@@ -242,7 +250,10 @@ impl Follower {
         let what = format!("{} receives {count} events", self.view.name);
         wait::until(&what, async || match self.count() {
             enough if enough >= count => Ok(()),
-            few => Err(format!("{few} have come; ended: {:?}", self.view.lock().end)),
+            few => Err(format!(
+                "{few} have come; ended: {:?}",
+                self.view.lock().end
+            )),
         })
         .await;
     }
@@ -265,7 +276,11 @@ impl Drop for Follower {
     }
 }
 
-async fn subscribe(options: ClientOptions, channel: &str, start: Start) -> Result<(Client, Subscription), ClientError> {
+async fn subscribe(
+    options: ClientOptions,
+    channel: &str,
+    start: Start,
+) -> Result<(Client, Subscription), ClientError> {
     let client = Client::connect(options).await?;
     let subscription = client.subscribe(channel, start).await?;
     Ok((client, subscription))

@@ -91,12 +91,20 @@ impl<S: Service> Instance<S> {
     /// # Panics
     /// If it runs already, or does not start.
     pub async fn start(&mut self) {
-        assert!(matches!(self.running, Running::No), "{} runs already", self.name);
+        assert!(
+            matches!(self.running, Running::No),
+            "{} runs already",
+            self.name
+        );
         self.running = match self.placement {
             Placement::Process => Running::Child(self.spawn()),
             Placement::InProcess => {
                 let shutdown = Shutdown::new();
-                let here = self.config.clone().serve(self.address(), shutdown.clone()).await;
+                let here = self
+                    .config
+                    .clone()
+                    .serve(self.address(), shutdown.clone())
+                    .await;
                 let here = here.unwrap_or_else(|error| panic!("{}: {error}", self.name));
                 Running::Here(here, shutdown)
             }
@@ -155,7 +163,9 @@ impl<S: Service> Instance<S> {
     /// If it is no child process or does not run.
     pub fn pause(&mut self) {
         let name = self.name.clone();
-        self.child().pause().unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.child()
+            .pause()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Lets it go on (SIGCONT), however it was frozen.
@@ -164,7 +174,9 @@ impl<S: Service> Instance<S> {
     /// If it is no child process or does not run.
     pub fn resume(&mut self) {
         let name = self.name.clone();
-        self.child().resume().unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.child()
+            .resume()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// How the child process ended by itself, for instance by a fault switch; `None`
@@ -194,7 +206,8 @@ impl<S: Service> Instance<S> {
     pub fn log(&self) -> String {
         match &self.running {
             Running::Child(process) => process.log_text(),
-            _ => std::fs::read_to_string(self.folder.join(format!("{}.log", self.name))).unwrap_or_default(),
+            _ => std::fs::read_to_string(self.folder.join(format!("{}.log", self.name)))
+                .unwrap_or_default(),
         }
     }
 
@@ -202,7 +215,11 @@ impl<S: Service> Instance<S> {
     pub fn describe(&mut self) -> String {
         let state = match &mut self.running {
             Running::No => "stopped".to_owned(),
-            Running::Here(here, _) => format!("in process, ended: {}, {:?}", here.task.is_finished(), here.view),
+            Running::Here(here, _) => format!(
+                "in process, ended: {}, {:?}",
+                here.task.is_finished(),
+                here.view
+            ),
             Running::Child(process) => match process.exit_status() {
                 Some(status) => format!("{status}\n{}", process.log_tail()),
                 None => format!("running\n{}", process.log_tail()),
@@ -217,9 +234,16 @@ impl<S: Service> Instance<S> {
     /// If it does not.
     pub async fn ready(&mut self) {
         let address = self.address();
-        let waited = wait::look(&format!("{} is ready", self.name), wait::DEADLINE, async || {
-            let answer = get(address, "/readyz").await.map_err(|error| error.to_string())?;
-            if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer) }
+        let what = format!("{} is ready", self.name);
+        let waited = wait::look(&what, wait::DEADLINE, async || {
+            let answer = get(address, "/readyz")
+                .await
+                .map_err(|error| error.to_string())?;
+            if answer.starts_with("HTTP/1.1 200") {
+                Ok(())
+            } else {
+                Err(answer)
+            }
         });
         if let Err(problem) = waited.await {
             panic!("{problem}\n{}", self.describe());

@@ -46,7 +46,11 @@ impl RawSession {
     ///
     /// # Errors
     /// The node cannot be reached or refuses the upgrade.
-    pub async fn open(address: SocketAddr, encoding: Encoding, receive_bytes: Option<u32>) -> anyhow::Result<Self> {
+    pub async fn open(
+        address: SocketAddr,
+        encoding: Encoding,
+        receive_bytes: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         if let Some(bytes) = receive_bytes {
             socket.set_recv_buffer_size(bytes)?;
@@ -54,7 +58,9 @@ impl RawSession {
         let stream = socket.connect(address).await?;
         let mut request = format!("ws://{address}/v1/ws").into_client_request()?;
         let protocol = HeaderValue::from_static(encoding.protocol());
-        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        request
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
         Ok(Self {
             socket,
@@ -109,7 +115,10 @@ impl RawSession {
     /// # Errors
     /// The connection is gone.
     pub async fn send_message(&mut self, message: Message) -> anyhow::Result<()> {
-        self.socket.send(message).await.context("the connection is gone")
+        self.socket
+            .send(message)
+            .await
+            .context("the connection is gone")
     }
 
     /// Sends a command and waits for its reply; pushes that come before are kept for

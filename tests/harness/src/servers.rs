@@ -86,7 +86,11 @@ impl Servers {
     /// # Panics
     /// If the test asked for none.
     pub fn kafka_bootstrap(&self) -> &str {
-        &self.kafka.as_ref().expect("the test asked for a kafka").bootstrap
+        &self
+            .kafka
+            .as_ref()
+            .expect("the test asked for a kafka")
+            .bootstrap
     }
 
     /// Whether there is a Kafka.
@@ -203,7 +207,9 @@ fn shared_folder() -> PathBuf {
     let scratch = environment::scratch_folder();
     for entry in fs::read_dir(&scratch).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER_PREFIX));
         if owner.is_some_and(is_gone) {
             // Another process may be removing it too.
             let _ = fs::remove_dir_all(entry.path());

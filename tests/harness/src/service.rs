@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use bridge::status::MirrorStatus;
 use bridge::BridgeConfig;
+use bridge::status::MirrorStatus;
 use edge::EdgeConfig;
 use protocol::service::shutdown::Shutdown;
 use serde::Serialize;
@@ -67,7 +67,9 @@ impl Service for EdgeConfig {
 
     async fn serve(self, address: SocketAddr, shutdown: Shutdown) -> Result<Here<()>, String> {
         let listener = bind(address).await?;
-        let node = edge::start(self, listener, shutdown).await.map_err(|error| text(&error))?;
+        let node = edge::start(self, listener, shutdown)
+            .await
+            .map_err(|error| text(&error))?;
         let task = tokio::spawn(async move {
             node.run().await;
             Ok(())
@@ -83,7 +85,9 @@ impl Service for WorkerConfig {
     fn listen_on(&mut self, _: SocketAddr) {}
 
     async fn serve(self, _: SocketAddr, shutdown: Shutdown) -> Result<Here<WorkerStatus>, String> {
-        let worker = workers::start(self, shutdown).await.map_err(|error| text(&error))?;
+        let worker = workers::start(self, shutdown)
+            .await
+            .map_err(|error| text(&error))?;
         let view = worker.status();
         let task = tokio::spawn(async move { worker.run().await.map_err(|error| text(&error)) });
         Ok(Here { view, task })
@@ -98,9 +102,15 @@ impl Service for BridgeConfig {
         self.grpc = address;
     }
 
-    async fn serve(self, address: SocketAddr, shutdown: Shutdown) -> Result<Here<Self::View>, String> {
+    async fn serve(
+        self,
+        address: SocketAddr,
+        shutdown: Shutdown,
+    ) -> Result<Here<Self::View>, String> {
         let listener = bind(address).await?;
-        let bridge = bridge::start(self, listener, shutdown).await.map_err(|error| text(&error))?;
+        let bridge = bridge::start(self, listener, shutdown)
+            .await
+            .map_err(|error| text(&error))?;
         let view = bridge.status();
         let task = tokio::spawn(async move { bridge.run().await.map_err(|error| text(&error)) });
         Ok(Here { view, task })

@@ -7,10 +7,10 @@
 use bytes::Bytes;
 use checker::{Acked, Recorder, Refused, Sent};
 use cli::client::{Ack, Client, ClientError, ClientOptions, Draft, Published, Resend};
+use protocol::frame::StoredIn;
 use protocol::id::Publisher;
 use protocol::name::{StoreName, Tenant, User};
 use protocol::stream::StreamName;
-use protocol::frame::StoredIn;
 use tokio::task::JoinSet;
 
 use crate::body_hash;
@@ -127,7 +127,11 @@ impl Writer {
     ///
     /// # Errors
     /// A refusal that is not temporary, or the end of the session.
-    pub async fn publish(&mut self, channel: &str, data: impl Into<Bytes>) -> Result<Published, ClientError> {
+    pub async fn publish(
+        &mut self,
+        channel: &str,
+        data: impl Into<Bytes>,
+    ) -> Result<Published, ClientError> {
         let (ack, channel) = self.hand_over(Draft::json(channel, data)).await?;
         self.wait(ack, &channel).await
     }
@@ -137,7 +141,11 @@ impl Writer {
     ///
     /// # Errors
     /// The session has ended.
-    pub async fn start(&mut self, channel: &str, data: impl Into<Bytes>) -> Result<u64, ClientError> {
+    pub async fn start(
+        &mut self,
+        channel: &str,
+        data: impl Into<Bytes>,
+    ) -> Result<u64, ClientError> {
         self.start_draft(Draft::json(channel, data)).await
     }
 
@@ -159,7 +167,8 @@ impl Writer {
     async fn hand_over(&mut self, draft: Draft) -> Result<(Ack, String), ClientError> {
         let (channel, data) = (draft.channel.clone(), draft.data.clone());
         let ack = self.client.publish_start(draft).await?;
-        self.identity.sent(ack.n(), &channel, &data, self.client.server_time_us());
+        self.identity
+            .sent(ack.n(), &channel, &data, self.client.server_time_us());
         Ok((ack, channel))
     }
 
@@ -174,7 +183,12 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::publish`].
-    pub async fn resend(&mut self, resend: Resend, channel: &str, data: impl Into<Bytes>) -> Result<Published, ClientError> {
+    pub async fn resend(
+        &mut self,
+        resend: Resend,
+        channel: &str,
+        data: impl Into<Bytes>,
+    ) -> Result<Published, ClientError> {
         let draft = Draft {
             resend: Some(resend),
             ..Draft::json(channel, data)
@@ -187,9 +201,15 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::publish`].
-    pub async fn reuse(&mut self, resend: Resend, channel: &str, data: impl Into<Bytes>) -> Result<Published, ClientError> {
+    pub async fn reuse(
+        &mut self,
+        resend: Resend,
+        channel: &str,
+        data: impl Into<Bytes>,
+    ) -> Result<Published, ClientError> {
         let data = data.into();
-        self.identity.sent(resend.n, channel, &data, resend.first_sent);
+        self.identity
+            .sent(resend.n, channel, &data, resend.first_sent);
         self.resend(resend, channel, data).await
     }
 

@@ -95,7 +95,7 @@ fn wide() -> FunctionLimits {
 fn handle(limits: FunctionLimits, orders: &[&str]) -> Result<Vec<Handled>, Fault> {
     let items: Vec<Item> = (1..)
         .zip(orders)
-        .map(|(seq, order)| item(seq, "doc.a", order))
+        .map(|(seq, order)| item(seq, &format!("doc.{seq}"), order))
         .collect();
     let mut instance = Instance::new(&load("probe", spec(limits)), 0).unwrap();
     instance.handle(&items, &mut Arc::new(Batch::default()), EVENT_BYTES_MAX)
@@ -120,7 +120,7 @@ fn verdicts_come_through_one_for_each_event() {
     ];
     let handled = handle(wide(), &orders).unwrap();
     assert_eq!(emitted(&handled[0])[0].data, orders[0].as_bytes());
-    assert_eq!(emitted(&handled[0])[0].channel.as_str(), "doc.a");
+    assert_eq!(emitted(&handled[0])[0].channel.as_str(), "doc.1");
     assert_eq!(handled[1], Handled::Drop("dropped as told".into()));
     assert_eq!(handled[2], Handled::Reject("rejected as told".into()));
     assert_eq!(
@@ -217,8 +217,8 @@ fn emissions_go_only_where_they_were_granted() {
         "side.b"
     );
     assert_eq!(
-        emitted(&emit("doc.a").unwrap()[0])[0].channel.as_str(),
-        "doc.a"
+        emitted(&emit("doc.1").unwrap()[0])[0].channel.as_str(),
+        "doc.1"
     );
     assert!(matches!(
         emit("other.b"),

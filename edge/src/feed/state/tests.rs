@@ -38,19 +38,33 @@ fn log(steps: &[u64]) -> Vec<Item> {
 
 /// What the stream answers to a repair; in parts of `part` events.
 fn read(log: &[Item], missing: Missing, part: usize, first_kept: u64) -> Repaired<Item> {
-    let gap = (first_kept > missing.after + 1).then(|| (missing.after + 1, missing.to.min(first_kept - 1)));
+    let gap = (first_kept > missing.after + 1)
+        .then(|| (missing.after + 1, missing.to.min(first_kept - 1)));
     let mut prev = missing.prev;
-    let inside = log.iter().filter(|item| item.seq > missing.after && item.seq <= missing.to && item.seq >= first_kept);
+    let inside = log.iter().filter(|item| {
+        item.seq > missing.after && item.seq <= missing.to && item.seq >= first_kept
+    });
     let events: Vec<_> = inside
         .map(|item| {
-            let found = Item { seq: item.seq, prev };
+            let found = Item {
+                seq: item.seq,
+                prev,
+            };
             prev = item.seq;
             found
         })
         .take(part)
         .collect();
-    let through = if events.len() == part { events[part - 1].seq } else { missing.to };
-    Repaired { events, gap, through }
+    let through = if events.len() == part {
+        events[part - 1].seq
+    } else {
+        missing.to
+    };
+    Repaired {
+        events,
+        gap,
+        through,
+    }
 }
 
 fn delivered(out: &[Output<Item>]) -> Vec<u64> {
@@ -135,7 +149,12 @@ proptest! {
     }
 }
 
-fn feed_to_the_end(feed: &mut FeedState<Item>, log: &[Item], part: usize, out: &mut Vec<Output<Item>>) {
+fn feed_to_the_end(
+    feed: &mut FeedState<Item>,
+    log: &[Item],
+    part: usize,
+    out: &mut Vec<Output<Item>>,
+) {
     let last = log.last().unwrap().seq;
     for _ in 0..3 * log.len() + 10 {
         match feed.missing() {
@@ -163,13 +182,25 @@ fn the_hold_within_and_beyond_its_limit() {
     let log = log(&vec![1; HELD_EVENTS_MAX + 3]);
     let (mut feed, mut out) = (FeedState::new(0), Vec::new());
     // The first is lost, so that all others are held; one more than there is room for.
-    log[1..].iter().for_each(|item| feed.delivery(*item, &mut out));
-    assert_eq!(feed.take_dropped(), 2);
+    log[1..]
+        .iter()
+        .for_each(|item| feed.delivery(*item, &mut out));
+    assert_eq!(feed.take_counts(), (1, 2));
     feed.repaired(read(&log, feed.missing().unwrap(), 9, 0), &mut out);
     assert_eq!(out.len(), HELD_EVENTS_MAX + 1);
-    let next = Item { seq: log.len() as u64 + 1, prev: log.len() as u64 };
+    let next = Item {
+        seq: log.len() as u64 + 1,
+        prev: log.len() as u64,
+    };
     feed.delivery(next, &mut out);
-    assert_eq!(feed.missing().unwrap(), Missing { after: HELD_EVENTS_MAX as u64 + 1, to: next.prev, prev: HELD_EVENTS_MAX as u64 + 1 });
+    assert_eq!(
+        feed.missing().unwrap(),
+        Missing {
+            after: HELD_EVENTS_MAX as u64 + 1,
+            to: next.prev,
+            prev: HELD_EVENTS_MAX as u64 + 1
+        }
+    );
 }
 
 #[test]

@@ -15,7 +15,10 @@ fn later_events_wait_for_the_refused_one() {
     assert!(order.admit(&c, 1));
     order.refuse(&c, 2);
     assert!(!order.admit(&c, 3) && !order.admit(&c, 4));
-    assert!(order.admit(&Channel::parse("doc.2").unwrap(), 5), "another channel goes on");
+    assert!(
+        order.admit(&Channel::parse("doc.2").unwrap(), 5),
+        "another channel goes on"
+    );
     assert!(order.admit(&c, 2));
     assert!(!order.admit(&c, 5), "3 and 4 were refused before");
     assert!(order.admit(&c, 3) && order.admit(&c, 4) && order.admit(&c, 5));
@@ -33,9 +36,19 @@ fn singles_wait_for_the_lane_and_later_events_for_the_singles() {
     assert_eq!(order.waiting(&c).copied().collect::<Vec<_>>(), [2, 3]);
     assert_eq!(order.next_single(&c), Some(2));
     assert_eq!(order.route(&c, 4, false), Route::Queued);
-    assert_eq!((order.next_single(&c), order.next_single(&c)), (Some(3), Some(4)));
-    assert_eq!(order.route(&c, 5, false), Route::Queued, "the last single is still being stored");
-    assert_eq!((order.next_single(&c), order.next_single(&c)), (Some(5), None));
+    assert_eq!(
+        (order.next_single(&c), order.next_single(&c)),
+        (Some(3), Some(4))
+    );
+    assert_eq!(
+        order.route(&c, 5, false),
+        Route::Queued,
+        "the last single is still being stored"
+    );
+    assert_eq!(
+        (order.next_single(&c), order.next_single(&c)),
+        (Some(5), None)
+    );
     assert_eq!(order.route(&c, 6, false), Route::Lane(6));
 }
 
@@ -77,7 +90,7 @@ impl Model {
 
     /// One event of the lane, or one single.
     fn step(&mut self, lane: bool, fails: bool) {
-        if let (true, Some(n)) = (lane, self.lane.pop_front()) {
+        if lane && let Some(n) = self.lane.pop_front() {
             self.store(n, fails);
             self.working |= self.order.lane_done(&channel());
         } else if self.working {

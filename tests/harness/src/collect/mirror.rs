@@ -56,8 +56,40 @@ pub fn read(bootstrap: &str, prefix: &str) -> anyhow::Result<Mirror> {
     read_topics(bootstrap, prefix, |name| name.starts_with(&own))
 }
 
-fn read_topics(bootstrap: &str, prefix: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Mirror> {
-    let consumer: BaseConsumer = ClientConfig::new()
+fn read_topics(
+    bootstrap: &str,
+    prefix: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<Mirror> {
+    let consumer = consumer(bootstrap)?;
+    let metadata = consumer
+        .fetch_metadata(None, METADATA_TIMEOUT)
+        .context("kafka's topics")?;
+    let progress = record::progress_topic(prefix);
+    let mut mirror = Mirror::default();
+    for topic in metadata
+        .topics()
+        .iter()
+        .filter(|topic| wanted(topic.name()))
+    {
+        let partitions = topic
+            .partitions()
+            .iter()
+            .map(|partition| partition.id())
+            .collect();
+        read_topic(bootstrap, topic.name(), partitions, |message| {
+            match topic.name() == progress {
+                true => mirror.take_progress(message),
+                false => mirrored(message).map(|record| mirror.records.push(record)),
+            }
+        })
+        .with_context(|| format!("topic {}", topic.name()))?;
+    }
+    Ok(mirror)
+}
+
+fn consumer(bootstrap: &str) -> anyhow::Result<BaseConsumer> {
+    let consumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "eddyline-tests")
         .set("isolation.level", "read_committed")
@@ -65,66 +97,53 @@ fn read_topics(bootstrap: &str, prefix: &str, wanted: impl Fn(&str) -> bool) -> 
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "error")
         .set("allow.auto.create.topics", "false")
+        .set("fetch.wait.max.ms", "20")
         .create()?;
-    let metadata = consumer.fetch_metadata(None, METADATA_TIMEOUT).context("kafka's topics")?;
-    let (mut open, mut list) = (BTreeSet::new(), TopicPartitionList::new());
-    for topic in metadata.topics().iter().filter(|topic| wanted(topic.name())) {
-        for partition in topic.partitions() {
-            list.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
-            open.insert((topic.name().to_owned(), partition.id()));
-        }
-    }
-    let mut mirror = Mirror::default();
-    if open.is_empty() {
-        return Ok(mirror);
-    }
-    consumer.assign(&list)?;
-    let progress = record::progress_topic(prefix);
-    let deadline = Instant::now() + wait::DEADLINE;
-    // The end event names a partition without its topic, so positions decide.
-    while !open.is_empty() {
-        if Instant::now() > deadline {
-            bail!("the ends of {open:?} are not reached");
-        }
-        match consumer.poll(POLL) {
-            Some(Ok(message)) if message.topic() == progress => mirror.take_progress(&message)?,
-            Some(Ok(message)) => mirror.records.push(mirrored(&message)?),
-            Some(Err(KafkaError::PartitionEOF(_))) | None => close_read(&consumer, &mut open)?,
-            Some(Err(error)) => return Err(error.into()),
-        }
-    }
-    Ok(mirror)
+    Ok(consumer)
 }
 
-/// Takes out the partitions that are read to their last stable offset.
-fn close_read(consumer: &BaseConsumer, open: &mut BTreeSet<(String, i32)>) -> anyhow::Result<()> {
-    let positions = consumer.position()?;
-    let mut read = Vec::new();
-    for (topic, partition) in open.iter() {
-        let (low, high) = consumer.fetch_watermarks(topic, *partition, METADATA_TIMEOUT)?;
-        let at = positions.find_partition(topic, *partition).map(|found| found.offset());
-        let at_end = match at {
-            Some(Offset::Offset(at)) => at >= high,
-            _ => low >= high,
-        };
-        if at_end {
-            read.push((topic.clone(), *partition));
-        }
+/// Reads one topic to the last stable offset of each partition. One topic at a time,
+/// because the event that tells an end names the partition alone.
+fn read_topic(
+    bootstrap: &str,
+    topic: &str,
+    mut open: BTreeSet<i32>,
+    mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let consumer = consumer(bootstrap)?;
+    let mut list = TopicPartitionList::new();
+    for partition in &open {
+        list.add_partition_offset(topic, *partition, Offset::Beginning)?;
     }
-    for partition in read {
-        open.remove(&partition);
+    consumer.assign(&list)?;
+    let deadline = Instant::now() + wait::DEADLINE;
+    while !open.is_empty() {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) => take(&message)?,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+        if Instant::now() > deadline {
+            bail!("the ends of partitions {open:?} are not reached");
+        }
     }
     Ok(())
 }
 
 fn text<'a>(bytes: Option<&'a [u8]>, what: &str) -> anyhow::Result<&'a str> {
-    std::str::from_utf8(bytes.with_context(|| format!("a record without {what}"))?).context("not a text")
+    std::str::from_utf8(bytes.with_context(|| format!("a record without {what}"))?)
+        .context("not a text")
 }
 
 impl Mirror {
     fn take_progress(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let key = text(message.key(), "key")?;
-        let value = message.payload().context("a progress record without value")?;
+        let value = message
+            .payload()
+            .context("a progress record without value")?;
         if let Some((stream, _)) = key.split_once(GAP_KEY) {
             let gap: record::MirrorGap = serde_json::from_slice(value)?;
             self.gaps.push(MirrorGap {
@@ -142,12 +161,19 @@ impl Mirror {
 
 fn mirrored(message: &BorrowedMessage<'_>) -> anyhow::Result<Mirrored> {
     let mut headers = Headers::new();
-    for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
+    for header in message
+        .headers()
+        .into_iter()
+        .flat_map(|headers| headers.iter())
+    {
         headers.push_read(header.key, text(header.value, "header value")?);
     }
     let position = headers.get(header::POSITION).and_then(Source::parse);
-    let position = position.with_context(|| format!("{}: a record without position", message.topic()))?;
-    let subject = headers.get(header::SUBJECT).context("a record without subject")?;
+    let position =
+        position.with_context(|| format!("{}: a record without position", message.topic()))?;
+    let subject = headers
+        .get(header::SUBJECT)
+        .context("a record without subject")?;
     Ok(Mirrored {
         stream: position.stream.to_string(),
         seq: position.seq,

@@ -64,12 +64,17 @@ impl Log {
     pub async fn read_on(&mut self, bus: &Bus) -> anyhow::Result<()> {
         let end = bus.stream_state(&self.stream).await?.last_seq;
         if end > self.last() {
-            let mut reader = bus.reader(&self.stream, None, self.last() + 1, READING).await?;
+            let mut reader = bus
+                .reader(&self.stream, None, self.last() + 1, READING)
+                .await?;
             while self.last() < end {
                 let batch = tokio::time::timeout(wait::DEADLINE, reader.next_batch()).await;
-                for stored in batch.with_context(|| format!("{} does not go on behind {}", self.stream, self.last()))?? {
-                    let record = record(&self.stream, &stored)
-                        .with_context(|| format!("{}:{} on {}", self.stream, stored.seq, stored.subject))?;
+                for stored in batch.with_context(|| {
+                    format!("{} does not go on behind {}", self.stream, self.last())
+                })?? {
+                    let record = record(&self.stream, &stored).with_context(|| {
+                        format!("{}:{} on {}", self.stream, stored.seq, stored.subject)
+                    })?;
                     self.records.push(record);
                 }
             }
@@ -98,11 +103,17 @@ pub(super) fn id(headers: &Headers) -> String {
 /// `tenant/channel` of an event, or of a dead letter's input.
 pub(super) fn channel(subject: &str, headers: &Headers) -> Option<String> {
     match Parsed::parse(subject).ok()? {
-        Parsed::Event { tenant, channel, .. } => Some(format!("{tenant}/{channel}")),
-        Parsed::DeadLetter { .. } => match Parsed::parse(headers.get(dead_letter::SUBJECT)?).ok()? {
-            Parsed::Event { tenant, channel, .. } => Some(format!("{tenant}/{channel}")),
-            _ => None,
-        },
+        Parsed::Event {
+            tenant, channel, ..
+        } => Some(format!("{tenant}/{channel}")),
+        Parsed::DeadLetter { .. } => {
+            match Parsed::parse(headers.get(dead_letter::SUBJECT)?).ok()? {
+                Parsed::Event {
+                    tenant, channel, ..
+                } => Some(format!("{tenant}/{channel}")),
+                _ => None,
+            }
+        }
         Parsed::Checkpoint { .. } => None,
     }
 }
@@ -128,7 +139,11 @@ fn record(stream: &StreamName, stored: &bus::Stored) -> anyhow::Result<Stored> {
         outcome: false,
     };
     Ok(match Parsed::parse(&stored.subject)? {
-        Parsed::Event { kind: SubjectKind::In, lane, .. } => record(lane.0, Kind::In, None),
+        Parsed::Event {
+            kind: SubjectKind::In,
+            lane,
+            ..
+        } => record(lane.0, Kind::In, None),
         Parsed::Event { lane, channel, .. } => {
             let function = headers.get(header::FUNCTION).map(str::to_owned);
             let event = record(lane.0, Kind::Ev, function);
@@ -143,9 +158,11 @@ fn record(stream: &StreamName, stored: &bus::Stored) -> anyhow::Result<Stored> {
             source: place(headers, DEAD_SOURCE),
             ..record(lane.0, Kind::DeadLetter, Some(function.to_string()))
         },
-        Parsed::Checkpoint { lane, function, .. } => {
-            record(lane.0, progress(&stored.payload)?, Some(function.to_string()))
-        }
+        Parsed::Checkpoint { lane, function, .. } => record(
+            lane.0,
+            progress(&stored.payload)?,
+            Some(function.to_string()),
+        ),
     })
 }
 

@@ -1,0 +1,221 @@
+//! Everything together: servers, a store with namespaces and functions, instances of
+//! the services, clients, and the way into the checker.
+//!
+//! Owns all of it; dropping a deployment ends everything that it started. Each has a
+//! NATS server of its own, so that deployments never meet.
+//!
+//! - `builder`: what a deployment is made of; `setup`: what its store holds
+//! - `check`: waiting until everything has arrived, and judging the history
+
+mod builder;
+mod check;
+mod setup;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bridge::BridgeConfig;
+use bridge::client::ReplayClient;
+use checker::{Expected, Recorder};
+use cli::client::{ClientOptions, Start};
+use edge::EdgeConfig;
+use protocol::name::{Tenant, User};
+use protocol::service::auth::Authenticator;
+use protocol::service::bus::Bus;
+use protocol::service::settings::{NatsSettings, Secret};
+use protocol::spec::{FunctionSpec, StoreSpec};
+use tempfile::TempDir;
+use workers::WorkerConfig;
+
+use crate::collect::streams::Log;
+use crate::follower::{Follower, View};
+use crate::instance::Instance;
+use crate::servers::Servers;
+use crate::wait;
+use crate::writer::Writer;
+
+pub use builder::{Builder, FunctionChoice};
+
+/// How long tokens of tests last.
+const TOKEN_TTL: Duration = Duration::from_secs(3600);
+/// What tokens of tests allow.
+const SCOPES: [&str; 3] = ["publish:>", "subscribe:>", "replay:>"];
+
+/// A whole system under test.
+pub struct Deployment {
+    /// Edge nodes.
+    pub edges: Vec<Instance<EdgeConfig>>,
+    /// Workers.
+    pub workers: Vec<Instance<WorkerConfig>>,
+    /// Bridges.
+    pub bridges: Vec<Instance<BridgeConfig>>,
+    /// The history.
+    pub recorder: Recorder,
+    /// The number from which the test's random choices follow.
+    pub seed: u64,
+    /// The tenant of every client.
+    pub tenant: Tenant,
+    /// The store.
+    pub store: StoreSpec,
+    /// The functions that are deployed.
+    pub functions: Vec<FunctionSpec>,
+    /// A connection of the test's own.
+    pub bus: Bus,
+    /// The secret that signs tokens.
+    pub secret: Secret,
+    nats: NatsSettings,
+    authenticator: Authenticator,
+    /// Distinguishes this deployment in a Kafka that others use too.
+    token: String,
+    expectations: BTreeMap<String, Vec<Expected>>,
+    views: Vec<std::sync::Arc<View>>,
+    ingress: Log,
+    events: Log,
+    folder: TempDir,
+    /// Last, so that the servers outlive everything that uses them.
+    pub servers: Servers,
+}
+
+impl Deployment {
+    /// Begins a deployment: two edge nodes, a worker and a bridge in this process, with
+    /// the functions of documents.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// A token that allows everything.
+    pub fn token(&self, user: &str) -> String {
+        self.token_with(user, &SCOPES, TOKEN_TTL)
+    }
+
+    /// Any token.
+    pub fn token_with(&self, user: &str, scopes: &[&str], ttl: Duration) -> String {
+        let user = User::parse(user).expect("a test names valid users");
+        self.authenticator.mint(&self.tenant, &user, scopes, ttl)
+    }
+
+    /// How a client of these edge nodes connects; they are tried in this order.
+    pub fn client_options(&self, edges: &[usize], user: &str) -> ClientOptions {
+        let mut options = ClientOptions::new(String::new(), self.token(user));
+        options.edges = edges
+            .iter()
+            .map(|edge| self.edges[*edge].address().to_string())
+            .collect();
+        options
+    }
+
+    /// A recording publisher.
+    ///
+    /// # Panics
+    /// If no node takes it.
+    pub async fn writer(&self, edges: &[usize], user: &str) -> Writer {
+        self.writer_with(self.client_options(edges, user), user)
+            .await
+    }
+
+    /// A recording publisher with options of its own. `user` is the one of its token.
+    ///
+    /// # Panics
+    /// If no node takes it.
+    pub async fn writer_with(&self, options: ClientOptions, user: &str) -> Writer {
+        let writer = Writer::connect(
+            options,
+            &self.recorder,
+            &self.tenant,
+            user,
+            &self.store.name,
+        )
+        .await;
+        writer.unwrap_or_else(|error| panic!("{user} cannot connect: {error}"))
+    }
+
+    /// A recording subscriber, which the check will wait for.
+    ///
+    /// # Panics
+    /// If no node takes it.
+    pub async fn follow(
+        &mut self,
+        edges: &[usize],
+        user: &str,
+        channel: &str,
+        start: Start,
+    ) -> Follower {
+        let options = self.client_options(edges, user);
+        self.follow_with(options, channel, start).await
+    }
+
+    /// A recording subscriber with options of its own.
+    ///
+    /// # Panics
+    /// If no node takes it.
+    pub async fn follow_with(
+        &mut self,
+        options: ClientOptions,
+        channel: &str,
+        start: Start,
+    ) -> Follower {
+        let name = format!("subscriber-{}", self.views.len() + 1);
+        let joined =
+            Follower::join(options, &self.recorder, &self.tenant, name, channel, start).await;
+        let follower =
+            joined.unwrap_or_else(|error| panic!("cannot subscribe to {channel}: {error}"));
+        self.views.push(std::sync::Arc::clone(follower.view()));
+        follower
+    }
+
+    /// A client of a bridge's replay.
+    ///
+    /// # Panics
+    /// If the bridge does not answer.
+    pub async fn replay_client(&self, bridge: usize, user: &str) -> ReplayClient {
+        let (address, token) = (self.bridges[bridge].address(), self.token(user));
+        wait::until("the bridge answers", async || {
+            let client = ReplayClient::connect(address, &token).await;
+            client.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
+    /// Says how single inputs of a function must end; the check demands it.
+    pub fn expect(
+        &mut self,
+        function: FunctionChoice,
+        expected: impl IntoIterator<Item = Expected>,
+    ) {
+        let list = self
+            .expectations
+            .entry(function.name().to_owned())
+            .or_default();
+        list.extend(expected);
+    }
+
+    /// First part of this deployment's topics in Kafka.
+    pub fn topic_prefix(&self) -> &str {
+        &self.token
+    }
+
+    /// What every instance is doing, for a failure's message.
+    pub fn describe(&mut self) -> String {
+        let mut text = vec![format!("seed {}", self.seed)];
+        text.extend(self.edges.iter_mut().map(Instance::describe));
+        text.extend(self.workers.iter_mut().map(Instance::describe));
+        text.extend(self.bridges.iter_mut().map(Instance::describe));
+        text.join("\n")
+    }
+
+    /// Stops every instance in order.
+    ///
+    /// # Panics
+    /// If one does not drain.
+    pub async fn stop(&mut self) {
+        for edge in &mut self.edges {
+            edge.stop().await;
+        }
+        for worker in &mut self.workers {
+            worker.stop().await;
+        }
+        for bridge in &mut self.bridges {
+            bridge.stop().await;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What several end-to-end tests say: edits, starts, ids.
+
+use bytes::Bytes;
+use cli::client::{ClientError, Named, Published, Start};
+use protocol::error_code::ErrorCode;
+
+/// From the first event kept.
+pub const EARLIEST: Start = Start::Named(Named::Earliest);
+
+/// A well-formed edit, in the form in which the gate stores it.
+pub fn edit(txn: u64) -> Bytes {
+    format!(r#"{{"txn":{txn},"update":"AAEC"}}"#).into()
+}
+
+/// An event for channels without a gate.
+pub fn note(n: u64) -> Bytes {
+    format!(r#"{{"note":{n}}}"#).into()
+}
+
+/// Data of so many bytes.
+pub fn block(n: u64, bytes: usize) -> Bytes {
+    format!(r#"{{"note":{n},"fill":"{}"}}"#, "x".repeat(bytes)).into()
+}
+
+/// The code of a refusal.
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorCode {
+    match outcome {
+        Err(ClientError::Refused(body)) => body.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// A repeated ack says that it is one, and names the first position.
+pub fn assert_duplicate(first: &Published, again: &Published) {
+    assert!(!first.duplicate && again.duplicate, "{first:?}, {again:?}");
+    assert_eq!(first.position.seq, again.position.seq);
+    assert_eq!(first.stored_in, again.stored_in);
+}

@@ -1,0 +1,156 @@
+//! A subscriber that does not read: its outbox stays within its bound, nobody else
+//! notices, it is complete when it reads again, and it is closed, to be resumed, when
+//! it does not read for too long.
+
+use checker::{Delivered, Subscription};
+use harness::instance::get;
+use harness::raw::Received;
+use harness::{Deployment, RawSession, body_hash, until};
+use protocol::close_code::CloseCode;
+use protocol::frame::{Action, Encoding, Named, Payload, Start, Subscribe};
+use protocol::stream::StreamName;
+
+use super::common::{EARLIEST, block};
+
+/// Bytes of the stalled client's receive buffer: what is not read shows soon.
+const RECEIVE_BYTES: u32 = 4 * 1024;
+/// Bytes of each event.
+const EVENT_BYTES: usize = 32 * 1024;
+/// Events: together far more than the outbox and what the systems buffer.
+const EVENTS: u64 = 400;
+/// The outbox: a few events.
+const OUTBOX_BYTES: usize = 256 * 1024;
+
+/// A counter of this process's nodes.
+async fn counter(deployment: &Deployment, name: &str) -> u64 {
+    let text = get(deployment.edges[1].address(), "/metrics")
+        .await
+        .unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |rest| rest.trim().parse::<f64>().unwrap() as u64)
+}
+
+async fn deployment() -> Option<Deployment> {
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[])
+        .workers(0)
+        .edge_config(|_, config| {
+            config.limits.data_bytes = 2 * EVENT_BYTES;
+            config.limits.outbox_bytes = OUTBOX_BYTES;
+        });
+    builder.start().await
+}
+
+/// A session on the second node that has subscribed and then reads nothing.
+async fn stalled(deployment: &Deployment) -> RawSession {
+    let mut session = RawSession::open(
+        deployment.edges[1].address(),
+        Encoding::Json,
+        Some(RECEIVE_BYTES),
+    )
+    .await
+    .unwrap();
+    session
+        .connect(&deployment.token("slow"), "slow-1")
+        .await
+        .unwrap();
+    let subscribe = Subscribe {
+        channel: "chat.a".into(),
+        from: Some(Start::Named(Named::Earliest)),
+    };
+    let reply = session.ask(Action::Subscribe(subscribe)).await.unwrap();
+    assert_eq!(reply.subscribe.expect("subscribed").after, 0);
+    session
+}
+
+async fn flood(deployment: &Deployment) {
+    let mut ann = deployment.writer(&[0], "ann").await;
+    for n in 0..EVENTS {
+        ann.start("chat.a", block(n, EVENT_BYTES)).await.unwrap();
+    }
+    ann.settle_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_again_is_complete_and_others_do_not_notice() {
+    let Some(mut deployment) = deployment().await else {
+        return;
+    };
+    let before = counter(&deployment, "edge_lagging_total").await;
+    let mut slow = stalled(&deployment).await;
+    let brisk = deployment.follow(&[1], "joe", "chat.a", EARLIEST).await;
+    flood(&deployment).await;
+    brisk.received(EVENTS as usize).await;
+    assert!(
+        counter(&deployment, "edge_lagging_total").await > before,
+        "its subscription was paused"
+    );
+
+    let mut until_seq = 0;
+    for _ in 0..EVENTS {
+        let event = loop {
+            match slow.next().await {
+                Received::Frame(frame) if frame.event.is_some() => break frame.event.unwrap(),
+                Received::Frame(frame) => {
+                    assert!(frame.error.is_none() && frame.gap.is_none(), "{frame:?}")
+                }
+                ended => panic!("{ended:?}"),
+            }
+        };
+        until_seq = event.seq;
+        let Payload::Text(text) = &event.data else {
+            panic!("json frames carry text")
+        };
+        deployment.recorder.record(Delivered {
+            subscriber: "slow".into(),
+            channel: "acme/chat.a".into(),
+            seq: event.seq,
+            prev: event.prev,
+            body: body_hash(text.get().as_bytes()),
+            id: event.id,
+        });
+    }
+    deployment.recorder.record(Subscription {
+        subscriber: "slow".into(),
+        channel: "acme/chat.a".into(),
+        stream: StreamName::events(deployment.store_name()).to_string(),
+        from_seq: 0,
+        until_seq,
+        gaps: Vec::new(),
+    });
+    let report = deployment.check().await;
+    assert_eq!(report.counts.deliveries_owed, 2 * EVENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stalls_for_long_is_closed_and_resumes_elsewhere() {
+    let Some(mut deployment) = deployment().await else {
+        return;
+    };
+    let name = format!(
+        "edge_closes_total{{code=\"{}\"}}",
+        CloseCode::SlowConsumer.reason()
+    );
+    let before = counter(&deployment, &name).await;
+    let mut slow = stalled(&deployment).await;
+    flood(&deployment).await;
+    until(
+        "the node gives the stalled session up",
+        async || match counter(&deployment, &name).await {
+            closed if closed > before => Ok(()),
+            _ => Err("it is still there".to_owned()),
+        },
+    )
+    .await;
+    // The close itself comes only if it still found room.
+    match slow.end().await {
+        Received::Closed(code, _) => assert_eq!(code, CloseCode::SlowConsumer.number()),
+        Received::Lost => {}
+        Received::Frame(frame) => panic!("{frame:?}"),
+    }
+    let resumed = deployment.follow(&[0], "slow", "chat.a", EARLIEST).await;
+    resumed.received(EVENTS as usize).await;
+    let report = deployment.check().await;
+    assert_eq!(report.counts.deliveries_owed, EVENTS);
+}

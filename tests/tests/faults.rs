@@ -1,0 +1,11 @@
+//! Fault tests: instances are killed and frozen at named steps and at random moments
+//! while events flow, and steps that exactly-once stands on are left out on purpose.
+//! Each ends in the history checker.
+
+mod faults {
+    mod hunt;
+    mod kills;
+    mod owners;
+    mod sabotage;
+    mod traffic;
+}

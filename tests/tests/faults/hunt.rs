@@ -1,0 +1,191 @@
+//! Kills instances of one service one after the other, each at a moment of its own:
+//! at a named step, by a switch of the instance, or after a number of acks, from
+//! outside. What was killed is started again, armed for its next end.
+//!
+//! Owns the list of moments. What the service promises is for the checker to judge.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use bridge::BridgeConfig;
+use edge::EdgeConfig;
+use harness::service::Service;
+use harness::{DEADLINE, Deployment, Instance, wait};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use workers::WorkerConfig;
+
+use super::traffic::Traffic;
+
+/// The signal that nobody can handle.
+const SIGKILL: i32 = 9;
+/// Bytes of a log that a failure shows.
+const LOG_BYTES_SHOWN: usize = 4_000;
+
+/// A service with switches.
+pub trait Victim: Service {
+    /// Sets its switches, for the next start.
+    fn arm(&mut self, faults: String);
+}
+
+impl Victim for EdgeConfig {
+    fn arm(&mut self, faults: String) {
+        self.faults = faults;
+    }
+}
+
+impl Victim for WorkerConfig {
+    fn arm(&mut self, faults: String) {
+        self.faults = faults;
+    }
+}
+
+impl Victim for BridgeConfig {
+    fn arm(&mut self, faults: String) {
+        self.faults = faults;
+    }
+}
+
+/// When an instance is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// At a step, the n-th time that it comes there.
+    Step(&'static str, u64),
+    /// When so many more events have their ack.
+    Acks(usize),
+}
+
+impl Moment {
+    fn faults(self) -> String {
+        match self {
+            Self::Step(point, n) => format!("{point}=kill@{n}"),
+            Self::Acks(_) => String::new(),
+        }
+    }
+}
+
+/// What a hunt kills at.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// Steps, and the largest number of visits that an instance survives there.
+    pub steps: &'static [(&'static str, u64)],
+    /// Kills at each of them.
+    pub each: usize,
+    /// Kills at random.
+    pub random: usize,
+    /// Most acks before one of those.
+    pub acks_max: usize,
+}
+
+impl Ground {
+    fn moments(&self, random: &mut StdRng) -> Vec<Moment> {
+        let mut moments = Vec::new();
+        for _ in 0..self.each {
+            for (point, visits) in self.steps {
+                moments.push(Moment::Step(point, random.random_range(1..=*visits)));
+            }
+        }
+        for _ in 0..self.random {
+            moments.push(Moment::Acks(random.random_range(1..=self.acks_max)));
+        }
+        moments.shuffle(random);
+        moments
+    }
+}
+
+/// An instance that waits for its end.
+#[derive(Debug)]
+struct Armed {
+    moment: Moment,
+    /// Acks are counted from here; `None` while another instance does the work, since
+    /// nothing would be learnt from killing an idle one.
+    from: Option<usize>,
+}
+
+impl Armed {
+    fn is_due(&self, acked: usize) -> bool {
+        match (self.moment, self.from) {
+            (Moment::Acks(count), Some(from)) => acked >= from + count,
+            _ => false,
+        }
+    }
+}
+
+/// Kills the instances that `victims` picks until so many kills are done as `ground`
+/// says, and leaves them running without switches. Returns how many that were.
+///
+/// # Panics
+/// If an instance ends in another way, or not at all.
+pub async fn hunt<S: Victim>(
+    deployment: &mut Deployment,
+    victims: fn(&mut Deployment) -> &mut Vec<Instance<S>>,
+    traffic: &mut Traffic,
+    ground: &Ground,
+) -> usize {
+    let mut random = StdRng::seed_from_u64(deployment.seed);
+    let mut moments = ground.moments(&mut random);
+    let kills = moments.len();
+    let count = victims(deployment).len();
+    // Those that are still armed when the last kill is done need a moment, too.
+    moments.extend((0..count).map(|_| Moment::Acks(ground.acks_max)));
+    eprintln!("seed {}: kills at {moments:?}", deployment.seed);
+    let mut moments = moments.into_iter();
+    let mut next = move || moments.next().expect("there are as many as kills and instances");
+    let mut armed = Vec::with_capacity(count);
+    for instance in victims(deployment) {
+        instance.stop().await;
+        let from = Some(traffic.acked());
+        armed.push(arm(instance, next(), from).await);
+    }
+    for _ in 0..kills {
+        let fallen = next_end(deployment, victims, traffic, &armed).await;
+        let instance = &mut victims(deployment)[fallen];
+        let status = instance.kill();
+        assert_killed(instance, status);
+        let acked = traffic.acked();
+        armed.iter_mut().for_each(|other| other.from = Some(acked));
+        let alone = count == 1;
+        armed[fallen] = arm(instance, next(), alone.then_some(acked)).await;
+    }
+    for instance in victims(deployment) {
+        instance.stop().await;
+        instance.config.arm(String::new());
+        instance.start().await;
+    }
+    kills
+}
+
+async fn arm<S: Victim>(instance: &mut Instance<S>, moment: Moment, from: Option<usize>) -> Armed {
+    instance.config.arm(moment.faults());
+    instance.start().await;
+    Armed { moment, from }
+}
+
+/// Waits until an instance has ended or has to be killed; which one.
+async fn next_end<S: Victim>(
+    deployment: &mut Deployment,
+    victims: fn(&mut Deployment) -> &mut Vec<Instance<S>>,
+    traffic: &mut Traffic,
+    armed: &[Armed],
+) -> usize {
+    let ended = wait::look("the next kill", DEADLINE, async || {
+        traffic.assert_flows();
+        let acked = traffic.acked();
+        let instances = victims(deployment).iter_mut().zip(armed);
+        let mut ends = instances.map(|(instance, armed)| instance.ended().is_some() || armed.is_due(acked));
+        ends.position(|end| end).ok_or_else(|| format!("{armed:?} at {acked} acks"))
+    });
+    match ended.await {
+        Ok(index) => index,
+        Err(problem) => panic!("{problem}\n{}", deployment.describe()),
+    }
+}
+
+fn assert_killed<S: Victim>(instance: &Instance<S>, status: ExitStatus) {
+    if status.signal() != Some(SIGKILL) {
+        let log = instance.log();
+        let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_BYTES_SHOWN));
+        panic!("{} has ended by itself: {status}\n{}", instance.name(), &log[from..]);
+    }
+}

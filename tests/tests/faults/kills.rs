@@ -1,0 +1,100 @@
+//! SIGKILLs of each service in mid-traffic, at the steps of its commit protocol and at
+//! random moments, with windows of 100 ms for duplicates so that nothing leans on
+//! them.
+//!
+//! Owns one deployment per service, in which all its kills happen one after the other.
+
+use std::time::Duration;
+
+use harness::{Builder, Deployment};
+
+use super::hunt::{Ground, hunt};
+use super::traffic::{Traffic, channels, follow_all};
+
+/// What the issue asks of each service.
+const KILLS_MIN: usize = 20;
+/// Events published after the last kill.
+const AFTERWARDS: usize = 100;
+
+/// Neither stream remembers an id for long.
+fn forgetful() -> Builder {
+    let window = Duration::from_millis(100);
+    Deployment::builder()
+        .hurried()
+        .store(|store| store.duplicate_window_ingress = window)
+        .processes()
+}
+
+/// Two nodes die in turn; writers go to the other one and resend; subscribers resume
+/// there, or wait for their own node to come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_edge() {
+    let Some(mut deployment) = forgetful().without_mirror().start().await else { return };
+    let channels = channels(&deployment);
+    let followers = follow_all(&mut deployment, &channels).await;
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+    let ground = Ground {
+        steps: &[("edge.before_publish", 30), ("edge.after_stage", 20), ("edge.after_puback", 30)],
+        each: 4,
+        random: 10,
+        acks_max: 200,
+    };
+    let kills = hunt(&mut deployment, |deployment| &mut deployment.edges, &mut traffic, &ground).await;
+    assert!(kills >= KILLS_MIN);
+    traffic.flows(AFTERWARDS).await;
+    traffic.end().await;
+    let report = deployment.check().await;
+    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
+    assert!(report.counts.duplicates > 0, "no kill came between storing and telling: {report}");
+    drop(followers);
+}
+
+/// Two workers: the one that is left takes the lanes over, which the other gets back
+/// when it is killed in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_worker() {
+    let Some(mut deployment) = forgetful().without_mirror().workers(2).start().await else { return };
+    let channels = channels(&deployment);
+    let followers = follow_all(&mut deployment, &channels).await;
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+    let ground = Ground {
+        steps: &[("lane.takeover", 6), ("lane.before_run", 40), ("lane.before_commit", 40), ("lane.after_commit", 40)],
+        each: 3,
+        random: 10,
+        acks_max: 600,
+    };
+    let kills = hunt(&mut deployment, |deployment| &mut deployment.workers, &mut traffic, &ground).await;
+    assert!(kills >= KILLS_MIN);
+    traffic.flows(AFTERWARDS).await;
+    traffic.end().await;
+    let report = deployment.check().await;
+    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
+    drop(followers);
+}
+
+/// One bridge, started again each time: it ends its own open transaction and goes on
+/// from the progress record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_bridge() {
+    let Some(mut deployment) = forgetful().start().await else { return };
+    let channels = channels(&deployment);
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+    let ground = Ground {
+        steps: &[
+            ("mirror.takeover", 2),
+            ("mirror.before_produce", 12),
+            ("mirror.mid_batch", 12),
+            ("mirror.before_commit", 8),
+            ("mirror.after_commit", 8),
+        ],
+        each: 3,
+        random: 8,
+        acks_max: 600,
+    };
+    let kills = hunt(&mut deployment, |deployment| &mut deployment.bridges, &mut traffic, &ground).await;
+    assert!(kills >= KILLS_MIN);
+    traffic.flows(AFTERWARDS).await;
+    traffic.end().await;
+    let report = deployment.check().await;
+    assert!(report.counts.mirror_owed > 0, "{report}");
+}

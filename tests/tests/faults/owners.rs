@@ -1,0 +1,151 @@
+//! Two owners at once: of every lane, and of every shard. One works without a lease
+//! and is frozen just before a commit; when it goes on, others have committed, and
+//! what it had in hand must come to nothing.
+//!
+//! Owns nothing beyond the deployment of each test.
+
+use std::collections::BTreeMap;
+
+use checker::Kind;
+use harness::collect::mirror;
+use harness::{DEADLINE, Deployment, Instance, wait};
+use protocol::stream::StreamName;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::hunt::Victim;
+use super::traffic::{Traffic, channels, follow_all};
+
+/// Checkpoints that a lane gets before somebody else than a frozen owner must have
+/// written one: the frozen one had at most one on its way.
+const CHECKPOINTS: usize = 2;
+/// What a worker logs when its guard was refused, or its time had passed.
+const LANE_REFUSED: &str = "lane has another owner";
+/// What a bridge logs when Kafka has fenced it.
+const SHARD_REFUSED: &str = "another writer has taken the shard over";
+
+/// Waits until the instance stands still, by its own switch.
+async fn frozen<S: Victim>(instance: &mut Instance<S>, traffic: &mut Traffic) {
+    let pid = instance.pid();
+    harness::until(&format!("{} stands still", instance.name()), async || {
+        traffic.assert_flows();
+        assert!(instance.ended().is_none(), "{}", instance.describe());
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
+        // The state is the word after the name, which is in brackets.
+        let (_, rest) = stat.rsplit_once(") ").ok_or_else(|| stat.clone())?;
+        if rest.starts_with('T') { Ok(()) } else { Err(format!("it is in state {rest:.1}")) }
+    })
+    .await;
+}
+
+/// Checkpoints of each lane of each function.
+async fn checkpoints(deployment: &mut Deployment) -> BTreeMap<(String, u32), usize> {
+    let mut counts = BTreeMap::new();
+    for stored in deployment.stored().await {
+        if let (Kind::Checkpoint { .. }, Some(function)) = (stored.kind, stored.function) {
+            *counts.entry((function, stored.lane)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Waits until every lane has got new checkpoints.
+async fn lanes_go_on(deployment: &mut Deployment) {
+    let before = checkpoints(deployment).await;
+    let lanes = deployment.functions.len() * usize::from(deployment.store.lanes);
+    assert_eq!(before.len(), lanes, "every lane has an owner");
+    let waited = wait::look("every lane goes on", DEADLINE, async || {
+        let now = checkpoints(deployment).await;
+        let behind = before.iter().find(|(lane, count)| now[lane] < *count + CHECKPOINTS);
+        behind.map_or(Ok(()), |(lane, count)| Err(format!("{lane:?} had {count} checkpoints and has {}", now[lane])))
+    });
+    if let Err(problem) = waited.await {
+        panic!("{problem}\n{}", deployment.describe());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_owners_of_a_lane() {
+    let seed = harness::seed();
+    let commit = StdRng::seed_from_u64(seed).random_range(20..=60);
+    eprintln!("seed {seed}: frozen before commit {commit}");
+    let builder = Deployment::builder().seed(seed).hurried().processes().without_mirror();
+    let builder = builder.workers(2).worker_config(move |index, config| {
+        if index == 1 {
+            config.faults = format!("lease.ignore=skip@1+,lane.before_commit=pause@{commit}");
+        }
+    });
+    let Some(mut deployment) = builder.start().await else { return };
+    let channels = channels(&deployment);
+    let followers = follow_all(&mut deployment, &channels).await;
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+
+    frozen(&mut deployment.workers[1], &mut traffic).await;
+    lanes_go_on(&mut deployment).await;
+    let refusals = |deployment: &Deployment| deployment.workers[1].log().matches(LANE_REFUSED).count();
+    let before = refusals(&deployment);
+    deployment.workers[1].resume();
+    harness::until("the commit of the frozen owner is refused", async || match refusals(&deployment) {
+        now if now > before => Ok(()),
+        now => Err(format!("it has lost {now} lanes")),
+    })
+    .await;
+    // Both go on taking the lanes from each other.
+    lanes_go_on(&mut deployment).await;
+
+    traffic.end().await;
+    let report = deployment.check().await;
+    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
+    drop(followers);
+}
+
+/// Waits until the mirror has everything that both streams hold now.
+async fn shards_go_on(deployment: &mut Deployment) {
+    let store = deployment.store.name.clone();
+    let mut owed = BTreeMap::new();
+    for stream in [StreamName::ingress(&store), StreamName::events(&store)] {
+        let state = deployment.bus.stream_state(&stream).await.expect("nats answers");
+        owed.insert(stream.to_string(), state.last_seq);
+    }
+    let (bootstrap, prefix) = (deployment.servers.kafka_bootstrap().to_owned(), deployment.topic_prefix().to_owned());
+    let waited = wait::look("both shards go on", DEADLINE, async || {
+        let (bootstrap, prefix) = (bootstrap.clone(), prefix.clone());
+        let read = tokio::task::spawn_blocking(move || mirror::progress(&bootstrap, &prefix));
+        let mirrored = read.await.expect("reading does not panic").map_err(|error| format!("{error:#}"))?;
+        let behind = owed.iter().find(|(stream, seq)| mirrored.get(*stream).is_none_or(|at| at < *seq));
+        behind.map_or(Ok(()), |behind| Err(format!("{behind:?} of {mirrored:?}")))
+    });
+    if let Err(problem) = waited.await {
+        panic!("{problem}\n{}", deployment.describe());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_owners_of_a_shard() {
+    let seed = harness::seed();
+    let commit = StdRng::seed_from_u64(seed).random_range(3..=10);
+    eprintln!("seed {seed}: frozen before commit {commit}");
+    let builder = Deployment::builder().seed(seed).hurried().processes();
+    let builder = builder.bridges(2).bridge_config(move |index, config| {
+        if index == 1 {
+            config.faults = format!("lease.ignore=skip@1+,mirror.before_commit=pause@{commit}");
+        }
+    });
+    let Some(mut deployment) = builder.start().await else { return };
+    let channels = channels(&deployment);
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+
+    frozen(&mut deployment.bridges[1], &mut traffic).await;
+    shards_go_on(&mut deployment).await;
+    deployment.bridges[1].resume();
+    shards_go_on(&mut deployment).await;
+    harness::until("an owner is fenced", async || {
+        let fenced = deployment.bridges.iter().any(|bridge| bridge.log().contains(SHARD_REFUSED));
+        if fenced { Ok(()) } else { Err("nobody was".to_owned()) }
+    })
+    .await;
+
+    traffic.end().await;
+    let report = deployment.check().await;
+    assert!(report.counts.mirror_owed > 0, "{report}");
+}

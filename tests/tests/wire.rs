@@ -1,0 +1,20 @@
+//! The wire under clients that mean no good: floods of broken frames, and every
+//! documented refusal and close provoked by name.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's fixture ends the test"
+)]
+
+mod wire {
+    mod closes;
+    mod commands;
+    mod flood;
+    mod garbage;
+    mod mutate;
+    mod refusals;
+    mod seen;
+    mod socket;
+    mod tokens;
+    mod trouble;
+}

@@ -1,0 +1,78 @@
+//! Every documented code, provoked. What this table does not provoke is named with the
+//! reason; a code that is in neither place fails the test.
+
+use harness::Deployment;
+use protocol::close_code::CloseCode;
+use protocol::error_code::ErrorCode;
+use protocol::frame::Encoding;
+
+use super::seen::Seen;
+use super::{closes, commands, tokens, trouble};
+
+/// The node with time-outs as they are by default.
+pub const PATIENT: usize = 0;
+/// The node with time-outs so short that they can be waited for.
+pub const HURRIED: usize = 1;
+/// Longest data, bytes.
+pub const DATA_BYTES_MAX: usize = 16 << 10;
+/// Longest WebSocket message, bytes.
+pub const MESSAGE_BYTES_MAX: usize = 48 << 10;
+/// Subscriptions of a session.
+pub const SUBSCRIPTIONS_MAX: usize = 4;
+/// Publishes that may wait.
+pub const WINDOW: u32 = 4;
+/// Unreadable frames of a session.
+pub const BAD_FRAMES_MAX: u32 = 10;
+/// Bytes of a stream: the least that a store may have.
+pub const STREAM_BYTES_MAX: u64 = 1 << 20;
+/// Time-outs of the hurried node, milliseconds.
+const HURRIED_MS: u64 = 1_000;
+
+/// Error codes that cannot be provoked here, and where they are.
+const ERRORS_ELSEWHERE: [(ErrorCode, &str); 0] = [];
+/// Close codes that cannot be provoked here, and where they are.
+const CLOSES_ELSEWHERE: [(CloseCode, &str); 1] =
+    [(CloseCode::SlowConsumer, "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile")];
+
+fn builder() -> harness::Builder {
+    let builder = Deployment::builder().without_mirror().functions(&[]).workers(0).edges(2);
+    let builder = builder.store(|store| store.max_bytes = STREAM_BYTES_MAX);
+    builder.edge_config(|index, config| {
+        let limits = &mut config.limits;
+        limits.data_bytes = DATA_BYTES_MAX;
+        limits.message_bytes = MESSAGE_BYTES_MAX;
+        limits.subscriptions = SUBSCRIPTIONS_MAX;
+        limits.publish_window = WINDOW;
+        limits.bad_frames_max = BAD_FRAMES_MAX;
+        if index == HURRIED {
+            limits.handshake_timeout_ms = HURRIED_MS;
+            limits.ping_interval_ms = HURRIED_MS;
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_documented_code_is_provoked() {
+    let Some(mut deployment) = builder().start().await else { return };
+    let mut seen = Seen::default();
+    for encoding in [Encoding::Json, Encoding::Msgpack] {
+        tokens::provoke(&deployment, encoding, &mut seen).await;
+        commands::provoke(&deployment, encoding, &mut seen).await;
+        closes::provoke(&deployment, encoding, &mut seen).await;
+    }
+    closes::provoke_bare(&deployment, &mut seen).await;
+    trouble::provoke_full(&deployment, &mut seen).await;
+    closes::provoke_epoch(&deployment, &mut seen).await;
+    closes::provoke_restart(&mut deployment, &mut seen).await;
+    deployment.stop().await;
+    trouble::provoke_forgotten_and_gone(&mut seen).await;
+
+    for code in ErrorCode::ALL {
+        let elsewhere = ERRORS_ELSEWHERE.iter().any(|(listed, _)| *listed == code);
+        assert_ne!(seen.errors.contains(&code), elsewhere, "{code:?} is provoked here, or listed with the reason");
+    }
+    for code in CloseCode::ALL {
+        let elsewhere = CLOSES_ELSEWHERE.iter().any(|(listed, _)| *listed == code);
+        assert_ne!(seen.closes.contains(&code), elsewhere, "{code:?} is provoked here, or listed with the reason");
+    }
+}
