@@ -51,7 +51,7 @@ pub struct Bridge {
     status: watch::Receiver<MirrorStatus>,
     shutdown: Shutdown,
     tasks: JoinSet<Result<(), BridgeError>>,
-    bus: Bus,
+    buses: [Bus; 2],
 }
 
 /// Starts a bridge; it works from here on. A Kafka that is out of reach does not
@@ -67,8 +67,10 @@ pub async fn start(config: BridgeConfig, listener: TcpListener, shutdown: Shutdo
     let admin = Arc::new(Admin::new(&config.kafka)?);
     let grpc = listener.local_addr().map_err(BridgeError::Listener)?;
     let bus = Bus::connect(&config.nats, "bridge").await?;
+    // A connection of their own: behind megabytes of events, renewals come too late.
+    let lease_bus = Bus::connect(&config.nats, "bridge").await?;
     let settings = bus.kv(Bucket::Config).await?;
-    let leases = bus.kv(Bucket::Leases).await?;
+    let leases = lease_bus.kv(Bucket::Leases).await?;
     let spec = store_spec(&config, &settings).await?;
 
     let streams = [StreamName::ingress(&config.store), StreamName::events(&config.store)];
@@ -82,7 +84,7 @@ pub async fn start(config: BridgeConfig, listener: TcpListener, shutdown: Shutdo
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(listener, service, shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
-    Ok(Bridge { grpc, status: status_watch, shutdown, tasks, bus })
+    Ok(Bridge { grpc, status: status_watch, shutdown, tasks, buses: [bus, lease_bus] })
 }
 
 impl Bridge {
@@ -120,7 +122,9 @@ impl Bridge {
         if ended.await.is_err() {
             tracing::warn!("a part of the bridge does not end in time and is dropped");
         }
-        self.bus.drain().await;
+        for bus in &self.buses {
+            bus.drain().await;
+        }
         result
     }
 }

@@ -1,6 +1,7 @@
 //! The bridge: mirrors JetStream streams into Kafka exactly once, and replays them
 //! over gRPC.
 //!
+//! Layout
 //! - [`config`]: settings
 //! - `bridge`: starting and stopping; [`start`] and [`Bridge`]
 //! - `mirror`: streams into Kafka

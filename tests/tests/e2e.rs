@@ -1,6 +1,11 @@
 //! End-to-end tests: real servers, whole deployments, every one ended by the history
 //! checker.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's fixture ends the test"
+)]
+
 mod e2e {
     mod common;
     mod drops;

@@ -2,6 +2,11 @@
 //! while events flow, and steps that exactly-once stands on are left out on purpose.
 //! Each ends in the history checker.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's fixture ends the test"
+)]
+
 mod faults {
     mod hunt;
     mod kills;

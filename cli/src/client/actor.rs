@@ -143,7 +143,7 @@ impl Actor {
                 Served::Over(_) | Served::Reset => self.lost(),
             }
         };
-        self.state.send_replace(false);
+        self.connected(false);
         for waiter in self.outstanding.drain() {
             let _ = waiter.send(Err(reason.clone()));
         }
@@ -210,12 +210,17 @@ impl Actor {
         for name in names {
             self.ask(&name, State::Asked);
         }
-        self.state.send_replace(true);
+        self.connected(true);
+    }
+
+    fn connected(&self, stands: bool) {
+        self.state
+            .send_if_modified(|state| std::mem::replace(state, stands) != stands);
     }
 
     /// The connection is gone, and with it everything that waited for a reply.
     fn lost(&mut self) {
-        self.state.send_replace(false);
+        self.connected(false);
         self.pending.clear();
         self.control.clear();
         count(&self.shared.resends, self.outstanding.lost());

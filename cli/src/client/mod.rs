@@ -31,3 +31,6 @@ pub use options::{ClientOptions, Draft, Resend, data_of};
 pub use subscription::{Delivery, Subscription};
 
 pub use protocol::frame::{Encoding, Event, Gap, Named, Published, Start};
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,10 @@ use super::error::ClientError;
 
 /// Something that a channel delivered, in the channel's order.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every delivery is an event"
+)]
 pub enum Delivery {
     /// An event. Each is delivered once, whatever happened to the connection.
     Event {

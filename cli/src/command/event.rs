@@ -29,6 +29,10 @@ pub(super) struct Shown<'a> {
 /// An event's data as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "the variants name the keys of the output"
+)]
 pub(super) enum Data {
     /// JSON, as it was written.
     Data(Box<RawValue>),
@@ -63,7 +67,7 @@ impl Shown<'_> {
             Data::Text(text) => harmless(text),
             Data::Base64(text) => format!("base64:{text}"),
         };
-        let by = self.function.or(self.user).map_or("-".into(), harmless);
+        let by = self.user.or(self.function).map_or("-".into(), harmless);
         format!("{:>8}  {}  {by}  {data}", self.seq, self.channel)
     }
 }

@@ -109,36 +109,11 @@ pub fn publish(
     command: u64,
     publish: Publish,
 ) -> Result<Draft, ErrorBody> {
-    let channel = match Channel::for_client(&publish.channel) {
-        Ok(channel) => channel,
-        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
-    };
-    let Identity {
-        tenant,
-        user,
-        scopes,
-        ..
-    } = &who.identity;
-    if !scopes.allows(Action::Publish, &channel) {
-        return refuse(
-            ErrorCode::Forbidden,
-            format!("no scope allows to publish on {channel}"),
-        );
-    }
-    let Some(place) = rules.directory.place(tenant, &channel, rules.store) else {
-        return unknown_namespace(&channel);
-    };
-    let content_type = match stored_content_type(publish.content_type.as_deref()) {
-        Ok(content_type) => content_type.map(|text| text.into_owned()),
-        Err(text) => {
-            return refuse(
-                ErrorCode::BadHeader,
-                format!("content_type {text:?} is empty, too long or not ASCII"),
-            );
-        }
-    };
+    let (channel, place) = publish_place(rules, who, &publish.channel)?;
+    let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, content_type.is_none())?;
     check_headers(&publish.headers)?;
+    let Identity { tenant, user, .. } = &who.identity;
     let publisher = Publisher {
         user: user.clone(),
         client: who.client.clone(),
@@ -147,10 +122,9 @@ pub fn publish(
         tenant: tenant.clone(),
         publisher: publisher.clone(),
         n: publish.n,
-    }
-    .to_string();
+    };
     let envelope = Envelope {
-        id: id.clone(),
+        id: id.to_string(),
         publisher: Some(publisher),
         time: Some(rules.now_us),
         content_type,
@@ -169,9 +143,9 @@ pub fn publish(
     Ok(Draft {
         command,
         n: publish.n,
-        id,
-        subject: Subject::event(kind, &place.store, place.lane, tenant, &channel),
         headers: envelope.to_headers(),
+        id: envelope.id,
+        subject: Subject::event(kind, &place.store, place.lane, tenant, &channel),
         payload,
         stream,
         lane: place.lane,
@@ -180,6 +154,33 @@ pub fn publish(
         first_sent: publish.first_sent,
         channel,
     })
+}
+
+fn publish_place(rules: &Rules<'_>, who: &Who, text: &str) -> Result<(Channel, Place), ErrorBody> {
+    let channel = match Channel::for_client(text) {
+        Ok(channel) => channel,
+        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
+    };
+    if !who.identity.scopes.allows(Action::Publish, &channel) {
+        let message = format!("no scope allows to publish on {channel}");
+        return refuse(ErrorCode::Forbidden, message);
+    }
+    match rules
+        .directory
+        .place(&who.identity.tenant, &channel, rules.store)
+    {
+        Some(place) => Ok((channel, place)),
+        None => unknown_namespace(&channel),
+    }
+}
+
+fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
+    stored_content_type(text)
+        .map(|stored| stored.map(|text| text.into_owned()))
+        .map_err(|text| {
+            let message = format!("content_type {text:?} is empty, too long or not ASCII");
+            ErrorBody::new(ErrorCode::BadHeader, message)
+        })
 }
 
 fn data(

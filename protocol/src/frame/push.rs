@@ -9,6 +9,10 @@ use super::payload::Payload;
 /// One push, under its own key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every push is an event: a box would cost an allocation for each"
+)]
 pub enum Push {
     /// An event on a subscribed channel.
     Event(Event),

@@ -57,3 +57,45 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
         Err(_) => panic!("{what}: not within {DEADLINE:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long enough for a look, and all that a test waits.
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_condition_is_looked_at_until_it_holds() {
+        let mut looks = 0;
+        let found = look("the third look", DEADLINE, async || {
+            looks += 1;
+            if looks == 3 {
+                Ok(looks)
+            } else {
+                Err("not yet".into())
+            }
+        });
+        assert_eq!(found.await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_happen_is_told_with_the_last_complaint() {
+        let never = look("the impossible", MOMENT, async || {
+            Err::<(), _>("there is none".into())
+        });
+        let told = never.await.unwrap_err();
+        assert!(
+            told.contains("the impossible") && told.contains("there is none"),
+            "{told}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_look_that_hangs_does_not_hang_the_wait() {
+        let hangs = look("anything", MOMENT, async || {
+            std::future::pending::<Result<(), String>>().await
+        });
+        assert!(hangs.await.is_err());
+    }
+}

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use cli::client::{ClientError, Named, Published, Start};
+use harness::Deployment;
+use harness::instance::get;
 use protocol::error_code::ErrorCode;
 
 /// From the first event kept.
@@ -35,4 +37,13 @@ pub fn assert_duplicate(first: &Published, again: &Published) {
     assert!(!first.duplicate && again.duplicate, "{first:?}, {again:?}");
     assert_eq!(first.position.seq, again.position.seq);
     assert_eq!(first.stored_in, again.stored_in);
+}
+
+/// A counter of one edge node, 0 before its first count. Its own if the node is a
+/// child process; else that of all nodes in this process.
+pub async fn counter(deployment: &Deployment, edge: usize, name: &str) -> u64 {
+    let text = get(deployment.edges[edge].address(), "/metrics").await;
+    let text = text.expect("the node serves its metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |rest| rest.trim().parse::<f64>().unwrap() as u64)
 }

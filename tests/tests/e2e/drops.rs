@@ -3,7 +3,7 @@
 
 use harness::{Deployment, Follower};
 
-use super::common::{EARLIEST, edit, note};
+use super::common::{EARLIEST, counter, edit, note};
 
 /// Events of each burst.
 const BURST: u64 = 100;
@@ -25,6 +25,7 @@ async fn at_random() {
     let seed = harness::seed();
     let builder = Deployment::builder()
         .seed(seed)
+        .processes()
         .edge_config(move |index, config| {
             config.faults = format!("edge.drop_delivery=skip%20/{}", (seed >> 1) + index as u64);
         });
@@ -59,12 +60,20 @@ async fn at_random() {
     let report = deployment.check().await;
     assert_eq!(report.counts.deliveries_owed, 6 * BURSTS * BURST);
     followers.iter().for_each(assert_untroubled);
+    for edge in [0, 1] {
+        let repaired = counter(&deployment, edge, "edge_repaired_events_total").await;
+        assert!(
+            repaired > BURST / 10,
+            "edge {edge} repaired {repaired} of a fifth"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_of_a_burst() {
     // Only the second node delivers, so that its count is that of the channel.
     let builder = Deployment::builder()
+        .processes()
         .without_mirror()
         .functions(&[])
         .workers(0)
@@ -87,4 +96,6 @@ async fn the_last_of_a_burst() {
     let report = deployment.check().await;
     assert_eq!(report.counts.deliveries_owed, BURST);
     assert_untroubled(&follower);
+    let found = counter(&deployment, 1, "edge_probe_findings_total").await;
+    assert_eq!(found, 1, "the probe finds what nothing else shows");
 }

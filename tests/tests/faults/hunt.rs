@@ -131,7 +131,11 @@ pub async fn hunt<S: Victim>(
     moments.extend((0..count).map(|_| Moment::Acks(ground.acks_max)));
     eprintln!("seed {}: kills at {moments:?}", deployment.seed);
     let mut moments = moments.into_iter();
-    let mut next = move || moments.next().expect("there are as many as kills and instances");
+    let mut next = move || {
+        moments
+            .next()
+            .expect("there are as many as kills and instances")
+    };
     let mut armed = Vec::with_capacity(count);
     for instance in victims(deployment) {
         instance.stop().await;
@@ -173,8 +177,10 @@ async fn next_end<S: Victim>(
         traffic.assert_flows();
         let acked = traffic.acked();
         let instances = victims(deployment).iter_mut().zip(armed);
-        let mut ends = instances.map(|(instance, armed)| instance.ended().is_some() || armed.is_due(acked));
-        ends.position(|end| end).ok_or_else(|| format!("{armed:?} at {acked} acks"))
+        let mut ends =
+            instances.map(|(instance, armed)| instance.ended().is_some() || armed.is_due(acked));
+        ends.position(|end| end)
+            .ok_or_else(|| format!("{armed:?} at {acked} acks"))
     });
     match ended.await {
         Ok(index) => index,
@@ -186,6 +192,10 @@ fn assert_killed<S: Victim>(instance: &Instance<S>, status: ExitStatus) {
     if status.signal() != Some(SIGKILL) {
         let log = instance.log();
         let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_BYTES_SHOWN));
-        panic!("{} has ended by itself: {status}\n{}", instance.name(), &log[from..]);
+        panic!(
+            "{} has ended by itself: {status}\n{}",
+            instance.name(),
+            &log[from..]
+        );
     }
 }

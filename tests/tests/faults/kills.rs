@@ -29,23 +29,41 @@ fn forgetful() -> Builder {
 /// there, or wait for their own node to come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_edge() {
-    let Some(mut deployment) = forgetful().without_mirror().start().await else { return };
+    let Some(mut deployment) = forgetful().without_mirror().start().await else {
+        return;
+    };
     let channels = channels(&deployment);
     let followers = follow_all(&mut deployment, &channels).await;
     let mut traffic = Traffic::begin(&deployment, &channels).await;
     let ground = Ground {
-        steps: &[("edge.before_publish", 30), ("edge.after_stage", 20), ("edge.after_puback", 30)],
+        steps: &[
+            ("edge.before_publish", 30),
+            ("edge.after_stage", 20),
+            ("edge.after_puback", 30),
+        ],
         each: 4,
         random: 10,
         acks_max: 200,
     };
-    let kills = hunt(&mut deployment, |deployment| &mut deployment.edges, &mut traffic, &ground).await;
+    let kills = hunt(
+        &mut deployment,
+        |deployment| &mut deployment.edges,
+        &mut traffic,
+        &ground,
+    )
+    .await;
     assert!(kills >= KILLS_MIN);
     traffic.flows(AFTERWARDS).await;
     traffic.end().await;
     let report = deployment.check().await;
-    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
-    assert!(report.counts.duplicates > 0, "no kill came between storing and telling: {report}");
+    assert!(
+        report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0,
+        "{report}"
+    );
+    assert!(
+        report.counts.duplicates > 0,
+        "no kill came between storing and telling: {report}"
+    );
     drop(followers);
 }
 
@@ -53,22 +71,38 @@ async fn kills_edge() {
 /// when it is killed in turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_worker() {
-    let Some(mut deployment) = forgetful().without_mirror().workers(2).start().await else { return };
+    let Some(mut deployment) = forgetful().without_mirror().workers(2).start().await else {
+        return;
+    };
     let channels = channels(&deployment);
     let followers = follow_all(&mut deployment, &channels).await;
     let mut traffic = Traffic::begin(&deployment, &channels).await;
     let ground = Ground {
-        steps: &[("lane.takeover", 6), ("lane.before_run", 40), ("lane.before_commit", 40), ("lane.after_commit", 40)],
+        steps: &[
+            ("lane.takeover", 6),
+            ("lane.before_run", 40),
+            ("lane.before_commit", 40),
+            ("lane.after_commit", 40),
+        ],
         each: 3,
         random: 10,
         acks_max: 600,
     };
-    let kills = hunt(&mut deployment, |deployment| &mut deployment.workers, &mut traffic, &ground).await;
+    let kills = hunt(
+        &mut deployment,
+        |deployment| &mut deployment.workers,
+        &mut traffic,
+        &ground,
+    )
+    .await;
     assert!(kills >= KILLS_MIN);
     traffic.flows(AFTERWARDS).await;
     traffic.end().await;
     let report = deployment.check().await;
-    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
+    assert!(
+        report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0,
+        "{report}"
+    );
     drop(followers);
 }
 
@@ -76,7 +110,9 @@ async fn kills_worker() {
 /// from the progress record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_bridge() {
-    let Some(mut deployment) = forgetful().start().await else { return };
+    let Some(mut deployment) = forgetful().start().await else {
+        return;
+    };
     let channels = channels(&deployment);
     let mut traffic = Traffic::begin(&deployment, &channels).await;
     let ground = Ground {
@@ -91,7 +127,13 @@ async fn kills_bridge() {
         random: 8,
         acks_max: 600,
     };
-    let kills = hunt(&mut deployment, |deployment| &mut deployment.bridges, &mut traffic, &ground).await;
+    let kills = hunt(
+        &mut deployment,
+        |deployment| &mut deployment.bridges,
+        &mut traffic,
+        &ground,
+    )
+    .await;
     assert!(kills >= KILLS_MIN);
     traffic.flows(AFTERWARDS).await;
     traffic.end().await;

@@ -30,10 +30,15 @@ async fn frozen<S: Victim>(instance: &mut Instance<S>, traffic: &mut Traffic) {
     harness::until(&format!("{} stands still", instance.name()), async || {
         traffic.assert_flows();
         assert!(instance.ended().is_none(), "{}", instance.describe());
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .map_err(|error| error.to_string())?;
         // The state is the word after the name, which is in brackets.
         let (_, rest) = stat.rsplit_once(") ").ok_or_else(|| stat.clone())?;
-        if rest.starts_with('T') { Ok(()) } else { Err(format!("it is in state {rest:.1}")) }
+        if rest.starts_with('T') {
+            Ok(())
+        } else {
+            Err(format!("it is in state {rest:.1}"))
+        }
     })
     .await;
 }
@@ -56,8 +61,15 @@ async fn lanes_go_on(deployment: &mut Deployment) {
     assert_eq!(before.len(), lanes, "every lane has an owner");
     let waited = wait::look("every lane goes on", DEADLINE, async || {
         let now = checkpoints(deployment).await;
-        let behind = before.iter().find(|(lane, count)| now[lane] < *count + CHECKPOINTS);
-        behind.map_or(Ok(()), |(lane, count)| Err(format!("{lane:?} had {count} checkpoints and has {}", now[lane])))
+        let behind = before
+            .iter()
+            .find(|(lane, count)| now[lane] < *count + CHECKPOINTS);
+        behind.map_or(Ok(()), |(lane, count)| {
+            Err(format!(
+                "{lane:?} had {count} checkpoints and has {}",
+                now[lane]
+            ))
+        })
     });
     if let Err(problem) = waited.await {
         panic!("{problem}\n{}", deployment.describe());
@@ -69,33 +81,46 @@ async fn two_owners_of_a_lane() {
     let seed = harness::seed();
     let commit = StdRng::seed_from_u64(seed).random_range(20..=60);
     eprintln!("seed {seed}: frozen before commit {commit}");
-    let builder = Deployment::builder().seed(seed).hurried().processes().without_mirror();
+    let builder = Deployment::builder()
+        .seed(seed)
+        .hurried()
+        .processes()
+        .without_mirror();
     let builder = builder.workers(2).worker_config(move |index, config| {
         if index == 1 {
             config.faults = format!("lease.ignore=skip@1+,lane.before_commit=pause@{commit}");
         }
     });
-    let Some(mut deployment) = builder.start().await else { return };
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
     let channels = channels(&deployment);
     let followers = follow_all(&mut deployment, &channels).await;
     let mut traffic = Traffic::begin(&deployment, &channels).await;
 
     frozen(&mut deployment.workers[1], &mut traffic).await;
     lanes_go_on(&mut deployment).await;
-    let refusals = |deployment: &Deployment| deployment.workers[1].log().matches(LANE_REFUSED).count();
+    let refusals =
+        |deployment: &Deployment| deployment.workers[1].log().matches(LANE_REFUSED).count();
     let before = refusals(&deployment);
     deployment.workers[1].resume();
-    harness::until("the commit of the frozen owner is refused", async || match refusals(&deployment) {
-        now if now > before => Ok(()),
-        now => Err(format!("it has lost {now} lanes")),
-    })
+    harness::until(
+        "the commit of the frozen owner is refused",
+        async || match refusals(&deployment) {
+            now if now > before => Ok(()),
+            now => Err(format!("it has lost {now} lanes")),
+        },
+    )
     .await;
     // Both go on taking the lanes from each other.
     lanes_go_on(&mut deployment).await;
 
     traffic.end().await;
     let report = deployment.check().await;
-    assert!(report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0, "{report}");
+    assert!(
+        report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0,
+        "{report}"
+    );
     drop(followers);
 }
 
@@ -104,15 +129,27 @@ async fn shards_go_on(deployment: &mut Deployment) {
     let store = deployment.store.name.clone();
     let mut owed = BTreeMap::new();
     for stream in [StreamName::ingress(&store), StreamName::events(&store)] {
-        let state = deployment.bus.stream_state(&stream).await.expect("nats answers");
+        let state = deployment
+            .bus
+            .stream_state(&stream)
+            .await
+            .expect("nats answers");
         owed.insert(stream.to_string(), state.last_seq);
     }
-    let (bootstrap, prefix) = (deployment.servers.kafka_bootstrap().to_owned(), deployment.topic_prefix().to_owned());
+    let (bootstrap, prefix) = (
+        deployment.servers.kafka_bootstrap().to_owned(),
+        deployment.topic_prefix().to_owned(),
+    );
     let waited = wait::look("both shards go on", DEADLINE, async || {
         let (bootstrap, prefix) = (bootstrap.clone(), prefix.clone());
         let read = tokio::task::spawn_blocking(move || mirror::progress(&bootstrap, &prefix));
-        let mirrored = read.await.expect("reading does not panic").map_err(|error| format!("{error:#}"))?;
-        let behind = owed.iter().find(|(stream, seq)| mirrored.get(*stream).is_none_or(|at| at < *seq));
+        let mirrored = read
+            .await
+            .expect("reading does not panic")
+            .map_err(|error| format!("{error:#}"))?;
+        let behind = owed
+            .iter()
+            .find(|(stream, seq)| mirrored.get(*stream).is_none_or(|at| at < *seq));
         behind.map_or(Ok(()), |behind| Err(format!("{behind:?} of {mirrored:?}")))
     });
     if let Err(problem) = waited.await {
@@ -131,7 +168,9 @@ async fn two_owners_of_a_shard() {
             config.faults = format!("lease.ignore=skip@1+,mirror.before_commit=pause@{commit}");
         }
     });
-    let Some(mut deployment) = builder.start().await else { return };
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
     let channels = channels(&deployment);
     let mut traffic = Traffic::begin(&deployment, &channels).await;
 
@@ -140,8 +179,15 @@ async fn two_owners_of_a_shard() {
     deployment.bridges[1].resume();
     shards_go_on(&mut deployment).await;
     harness::until("an owner is fenced", async || {
-        let fenced = deployment.bridges.iter().any(|bridge| bridge.log().contains(SHARD_REFUSED));
-        if fenced { Ok(()) } else { Err("nobody was".to_owned()) }
+        let fenced = deployment
+            .bridges
+            .iter()
+            .any(|bridge| bridge.log().contains(SHARD_REFUSED));
+        if fenced {
+            Ok(())
+        } else {
+            Err("nobody was".to_owned())
+        }
     })
     .await;
 

@@ -14,11 +14,15 @@ const EVENTS: u64 = 100;
 /// Two owners of each lane, and commits without the guard: both are stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_without_guard_is_found() {
-    let builder = Deployment::builder().without_mirror().functions(&[FunctionChoice::Gate]);
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[FunctionChoice::Gate]);
     let builder = builder.workers(2).worker_config(|_, config| {
         config.faults = "lease.ignore=skip@1+,lane.no_guard=skip@1+".into();
     });
-    let Some(mut deployment) = builder.start().await else { return };
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
     let lanes = usize::from(deployment.store.lanes);
     harness::until("every lane has two owners", async || {
         let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
@@ -28,19 +32,28 @@ async fn a_commit_without_guard_is_found() {
             }
         }
         let shared = owners.values().filter(|owners| **owners >= 2).count();
-        if shared == lanes { Ok(()) } else { Err(format!("{owners:?}")) }
+        if shared == lanes {
+            Ok(())
+        } else {
+            Err(format!("{owners:?}"))
+        }
     })
     .await;
 
     let mut writer = deployment.writer(&[0], "ann").await;
     for n in 0..EVENTS {
         let edit = format!(r#"{{"txn":{n},"update":"AAAA"}}"#);
-        writer.start(&format!("doc.{}", n % 8), edit).await.expect("the session lasts");
+        writer
+            .start(&format!("doc.{}", n % 8), edit)
+            .await
+            .expect("the session lasts");
     }
     writer.settle_all().await;
     harness::until("both owners have answered", async || {
         let stored = deployment.stored().await;
-        let outputs = stored.iter().filter(|stored| stored.kind == Kind::Ev && stored.function.is_some());
+        let outputs = stored
+            .iter()
+            .filter(|stored| stored.kind == Kind::Ev && stored.function.is_some());
         match outputs.count() as u64 {
             outputs if outputs > EVENTS => Ok(()),
             outputs => Err(format!("{outputs} outputs of {EVENTS} inputs")),
@@ -49,20 +62,32 @@ async fn a_commit_without_guard_is_found() {
     .await;
     deployment.settle().await;
     let report = deployment.report().await;
-    assert!(report.has("OrdinalRepeated") && report.has("StoredTwice"), "{report}");
+    assert!(
+        report.has("OrdinalRepeated") && report.has("StoredTwice"),
+        "{report}"
+    );
 }
 
 /// The progress record is committed by itself, and the bridge dies before the records
 /// are: it goes on behind them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn progress_outside_the_transaction_is_found() {
-    let builder = Deployment::builder().hurried().processes().functions(&[]).workers(0);
-    let Some(mut deployment) = builder.start().await else { return };
+    let builder = Deployment::builder()
+        .hurried()
+        .processes()
+        .functions(&[])
+        .workers(0);
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
     deployment.bridges[0].stop().await;
     let mut writer = deployment.writer(&[0], "ann").await;
     for n in 0..EVENTS {
         let text = format!(r#"{{"text":{n}}}"#);
-        writer.start("chat.a", text).await.expect("the session lasts");
+        writer
+            .start("chat.a", text)
+            .await
+            .expect("the session lasts");
     }
     writer.settle_all().await;
 
@@ -70,7 +95,10 @@ async fn progress_outside_the_transaction_is_found() {
     bridge.config.faults = "mirror.progress_outside=skip@1+,mirror.before_commit=kill@1".into();
     bridge.start().await;
     harness::until("the bridge dies before its commit", async || {
-        bridge.ended().map(|_| ()).ok_or_else(|| "it lives".to_owned())
+        bridge
+            .ended()
+            .map(|_| ())
+            .ok_or_else(|| "it lives".to_owned())
     })
     .await;
     bridge.kill();

@@ -151,7 +151,9 @@ impl Publisher {
                 let channel = self.channels[at].clone();
                 let data = self.data(&channel);
                 let started = self.writer.start(&channel, data).await;
-                started.unwrap_or_else(|error| panic!("{} cannot publish: {error}", self.writer.name()));
+                started.unwrap_or_else(|error| {
+                    panic!("{} cannot publish: {error}", self.writer.name())
+                });
             }
             if self.random.random_ratio(1, MOVE_EVERY) {
                 let moved = self.writer.client().reset().await;

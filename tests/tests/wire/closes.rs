@@ -36,10 +36,20 @@ async fn close_of(reader: &mut Reader) -> Received {
     wait::within("the node closes", closed).await
 }
 
-async fn session(deployment: &Deployment, edge: usize, encoding: Encoding, token: &str) -> RawSession {
+async fn session(
+    deployment: &Deployment,
+    edge: usize,
+    encoding: Encoding,
+    token: &str,
+) -> RawSession {
     let address = deployment.edges[edge].address();
-    let mut session = RawSession::open(address, encoding, None).await.expect("the node takes connections");
-    session.connect(token, "closes").await.expect("a valid token");
+    let mut session = RawSession::open(address, encoding, None)
+        .await
+        .expect("the node takes connections");
+    session
+        .connect(token, "closes")
+        .await
+        .expect("a valid token");
     session
 }
 
@@ -50,13 +60,23 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     bad_frames(deployment, encoding, seen).await;
 
     let mut client = session(deployment, PATIENT, encoding, &token).await;
-    let frame = CloseFrame { code: Number::Normal, reason: "normal".into() };
-    client.send_message(Message::Close(Some(frame))).await.expect("the session is open");
+    let frame = CloseFrame {
+        code: Number::Normal,
+        reason: "normal".into(),
+    };
+    client
+        .send_message(Message::Close(Some(frame)))
+        .await
+        .expect("the session is open");
     seen.close("the client closes", &client.end().await, CloseCode::Normal);
 
     let short = deployment.token_with("ann", &["publish:>"], SHORT_TOKEN);
     let mut client = session(deployment, PATIENT, encoding, &short).await;
-    seen.close("the token ends", &client.end().await, CloseCode::TokenExpired);
+    seen.close(
+        "the token ends",
+        &client.end().await,
+        CloseCode::TokenExpired,
+    );
 }
 
 async fn too_large(deployment: &Deployment, encoding: Encoding, seen: &mut Seen) {
@@ -67,80 +87,171 @@ async fn too_large(deployment: &Deployment, encoding: Encoding, seen: &mut Seen)
         let mut full = vec![b' '; MESSAGE_BYTES_MAX - ping.len()];
         full.extend_from_slice(&ping);
         client.send_bytes(&full).await.expect("the session is open");
-        let Received::Frame(pong) = client.next().await else { panic!("a message at the limit is taken") };
+        let Received::Frame(pong) = client.next().await else {
+            panic!("a message at the limit is taken")
+        };
         assert!(pong.ping.is_some(), "{pong:?}");
     }
     // The node may close while we are still writing.
     let _ = client.send_bytes(&vec![b' '; MESSAGE_BYTES_MAX + 1]).await;
-    seen.close("a message over the limit", &client.end().await, CloseCode::TooLarge);
+    seen.close(
+        "a message over the limit",
+        &client.end().await,
+        CloseCode::TooLarge,
+    );
 }
 
 async fn bad_frames(deployment: &Deployment, encoding: Encoding, seen: &mut Seen) {
     let mut client = session(deployment, PATIENT, encoding, &deployment.token("ann")).await;
     for n in 1..=BAD_FRAMES_MAX {
         client.send_bytes(b"]").await.expect("the session is open");
-        let Received::Frame(frame) = client.next().await else { panic!("the session ends with frame {n}") };
-        seen.refusal("an unreadable frame", frame.error.as_ref(), ErrorCode::BadFrame);
+        let Received::Frame(frame) = client.next().await else {
+            panic!("the session ends with frame {n}")
+        };
+        seen.refusal(
+            "an unreadable frame",
+            frame.error.as_ref(),
+            ErrorCode::BadFrame,
+        );
     }
-    assert!(client.ask(Action::Ping(Ping {})).await.expect("the session goes on").ping.is_some());
+    assert!(
+        client
+            .ask(Action::Ping(Ping {}))
+            .await
+            .expect("the session goes on")
+            .ping
+            .is_some()
+    );
     client.send_bytes(b"]").await.expect("the session is open");
-    seen.close("one unreadable frame more", &client.end().await, CloseCode::BadFrames);
+    seen.close(
+        "one unreadable frame more",
+        &client.end().await,
+        CloseCode::BadFrames,
+    );
 }
 
 /// Closes of connections that are no proper sessions.
 pub async fn provoke_bare(deployment: &Deployment, seen: &mut Seen) {
     for protocol in [None, Some("eddyline.v9.json"), Some("chat, graphql-ws")] {
         let (mut reader, _writer) = bare(deployment, PATIENT, protocol).await;
-        seen.close("an unknown sub-protocol", &close_of(&mut reader).await, CloseCode::UnknownProtocol);
+        seen.close(
+            "an unknown sub-protocol",
+            &close_of(&mut reader).await,
+            CloseCode::UnknownProtocol,
+        );
     }
     let (mut reader, _writer) = bare(deployment, HURRIED, Some(Encoding::Json.protocol())).await;
-    seen.close("no connect", &close_of(&mut reader).await, CloseCode::HandshakeTimeout);
+    seen.close(
+        "no connect",
+        &close_of(&mut reader).await,
+        CloseCode::HandshakeTimeout,
+    );
 
     // Written by hand, so that nothing answers the node's pings.
     let (mut reader, mut writer) = bare(deployment, HURRIED, Some(Encoding::Json.protocol())).await;
-    let connect = Connect { token: deployment.token("ann"), client: "idle".into() };
+    let connect = Connect {
+        token: deployment.token("ann"),
+        client: "idle".into(),
+    };
     let connect = encode(Encoding::Json, &Command::new(1, Action::Connect(connect)));
-    writer.write_all(&frame(TEXT, &connect, Some([1, 2, 3, 4]))).await.expect("the connection stands");
-    seen.close("nothing comes", &close_of(&mut reader).await, CloseCode::Idle);
+    writer
+        .write_all(&frame(TEXT, &connect, Some([1, 2, 3, 4])))
+        .await
+        .expect("the connection stands");
+    seen.close(
+        "nothing comes",
+        &close_of(&mut reader).await,
+        CloseCode::Idle,
+    );
 
     let broken = [
         ("a frame without mask", frame(TEXT, b"{}", None)),
         ("reserved bits", frame(TEXT | 0x40, b"{}", Some([1; 4]))),
         ("a reserved opcode", frame(0x83, b"{}", Some([1; 4]))),
-        ("text that is not UTF-8", frame(TEXT, b"\xff\xff", Some([1; 4]))),
+        (
+            "text that is not UTF-8",
+            frame(TEXT, b"\xff\xff", Some([1; 4])),
+        ),
         ("a long ping", frame(0x89, &[0; 126], Some([1; 4]))),
-        ("a continuation of nothing", frame(0x80, b"{}", Some([1; 4]))),
+        (
+            "a continuation of nothing",
+            frame(0x80, b"{}", Some([1; 4])),
+        ),
     ];
     for (what, bytes) in broken {
-        let (mut reader, mut writer) = bare(deployment, PATIENT, Some(Encoding::Json.protocol())).await;
-        writer.write_all(&bytes).await.expect("the connection stands");
+        let (mut reader, mut writer) =
+            bare(deployment, PATIENT, Some(Encoding::Json.protocol())).await;
+        writer
+            .write_all(&bytes)
+            .await
+            .expect("the connection stands");
         seen.close(what, &close_of(&mut reader).await, CloseCode::BadFrames);
     }
 }
 
-async fn bare(deployment: &Deployment, edge: usize, protocol: Option<&str>) -> (Reader, tokio::net::tcp::OwnedWriteHalf) {
+async fn bare(
+    deployment: &Deployment,
+    edge: usize,
+    protocol: Option<&str>,
+) -> (Reader, tokio::net::tcp::OwnedWriteHalf) {
     let address = deployment.edges[edge].address();
-    socket::open(address, protocol).await.expect("the node takes connections")
+    socket::open(address, protocol)
+        .await
+        .expect("the node takes connections")
 }
 
 /// The store begins another life under a subscriber.
 pub async fn provoke_epoch(deployment: &Deployment, seen: &mut Seen) {
-    let mut client = session(deployment, PATIENT, Encoding::Json, &deployment.token("ann")).await;
-    let subscribe = Subscribe { channel: "chat.life".into(), from: None };
-    let reply = client.ask(Action::Subscribe(subscribe)).await.expect("the session goes on");
+    let mut client = session(
+        deployment,
+        PATIENT,
+        Encoding::Json,
+        &deployment.token("ann"),
+    )
+    .await;
+    let subscribe = Subscribe {
+        channel: "chat.life".into(),
+        from: None,
+    };
+    let reply = client
+        .ask(Action::Subscribe(subscribe))
+        .await
+        .expect("the session goes on");
     assert!(reply.subscribe.is_some(), "{reply:?}");
-    let spec = StoreSpec { epoch: Epoch::from_random(0xbeef), ..deployment.store.clone() };
-    let config = deployment.bus.kv(Bucket::Config).await.expect("the bucket is there");
+    let spec = StoreSpec {
+        epoch: Epoch::from_random(0xbeef),
+        ..deployment.store.clone()
+    };
+    let config = deployment
+        .bus
+        .kv(Bucket::Config)
+        .await
+        .expect("the bucket is there");
     let json = serde_json::to_vec(&spec).expect("a spec is JSON");
-    config.put(&key::store(&spec.name), json.into()).await.expect("the bucket can be written");
-    seen.close("another epoch", &client.end().await, CloseCode::EpochChanged);
+    config
+        .put(&key::store(&spec.name), json.into())
+        .await
+        .expect("the bucket can be written");
+    seen.close(
+        "another epoch",
+        &client.end().await,
+        CloseCode::EpochChanged,
+    );
 }
 
 /// The node restarts: it says so, then closes.
 pub async fn provoke_restart(deployment: &mut Deployment, seen: &mut Seen) {
-    let mut client = session(deployment, PATIENT, Encoding::Msgpack, &deployment.token("ann")).await;
+    let mut client = session(
+        deployment,
+        PATIENT,
+        Encoding::Msgpack,
+        &deployment.token("ann"),
+    )
+    .await;
     let watching = async {
-        let Received::Frame(first) = client.next().await else { panic!("the node says that it goes away") };
+        let Received::Frame(first) = client.next().await else {
+            panic!("the node says that it goes away")
+        };
         assert!(first.going_away.is_some(), "{first:?}");
         client.end().await
     };

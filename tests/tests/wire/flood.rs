@@ -68,7 +68,9 @@ impl Tally {
 fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) << 10
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok())
+        .unwrap_or(0)
+        << 10
 }
 
 /// Counts panics of any thread and task from now on.
@@ -94,11 +96,17 @@ async fn read(mut reader: Reader, encoding: Encoding, own_close: bool, done: &No
         match harness::wait::within("the node answers or closes", reader.next()).await {
             Got::Message(bytes) => {
                 let (frames, error) = decode_from_server(encoding, &bytes);
-                assert!(error.is_none(), "the node sent what is no frame: {error:?}: {bytes:?}");
+                assert!(
+                    error.is_none(),
+                    "the node sent what is no frame: {error:?}: {bytes:?}"
+                );
                 for answer in frames {
                     tally.replies += usize::from(answer.id.is_some());
                     if let Some(error) = &answer.error {
-                        *tally.errors.entry(harness::writer::code_text(error.code)).or_default() += 1;
+                        *tally
+                            .errors
+                            .entry(harness::writer::code_text(error.code))
+                            .or_default() += 1;
                     }
                     if answer.id == Some(MARK) {
                         done.notify_one();
@@ -108,7 +116,10 @@ async fn read(mut reader: Reader, encoding: Encoding, own_close: bool, done: &No
             }
             Got::Control => {}
             Got::Close(code, reason) => {
-                assert!(is_documented(code) || (own_close && code < 4000), "closed with {code} {reason:?}");
+                assert!(
+                    is_documented(code) || (own_close && code < 4000),
+                    "closed with {code} {reason:?}"
+                );
                 *tally.closes.entry(code).or_default() += 1;
                 done.notify_one();
                 return tally;
@@ -132,29 +143,58 @@ async fn write(mut half: OwnedWriteHalf, messages: Vec<Vec<u8>>, done: &Notify) 
     done.notified().await;
 }
 
-fn session(generator: &mut Generator, encoding: Encoding, token: &str, count: usize) -> Vec<Vec<u8>> {
-    let first = if encoding == Encoding::Json { TEXT } else { BINARY };
+fn session(
+    generator: &mut Generator,
+    encoding: Encoding,
+    token: &str,
+    count: usize,
+) -> Vec<Vec<u8>> {
+    let first = if encoding == Encoding::Json {
+        TEXT
+    } else {
+        BINARY
+    };
     let masked = |bytes: &[u8]| frame(first, bytes, Some([9, 8, 7, 6]));
     let command = |id, action| masked(&encode(encoding, &Command::new(id, action)));
     let mut messages = Vec::with_capacity(count + 2);
     if generator.rng().random_ratio(9, 10) {
         let client = format!("flood{}", generator.rng().random_range(0..50));
-        messages.push(command(0, Action::Connect(Connect { token: token.into(), client })));
+        messages.push(command(
+            0,
+            Action::Connect(Connect {
+                token: token.into(),
+                client,
+            }),
+        ));
     }
     messages.extend((0..count).map(|_| masked(&generator.message())));
     messages.push(command(MARK, Action::Ping(Ping {})));
     messages
 }
 
-async fn flood_messages(address: SocketAddr, encoding: Encoding, seed: u64, token: String) -> Tally {
+async fn flood_messages(
+    address: SocketAddr,
+    encoding: Encoding,
+    seed: u64,
+    token: String,
+) -> Tally {
     let mut generator = Generator::new(seed, encoding, &token);
     let mut total = Tally::default();
     while total.sent < MESSAGES / TASKS {
         let messages = session(&mut generator, encoding, &token, SESSION_MESSAGES);
-        let (reader, half) = socket::open(address, Some(encoding.protocol())).await.expect("the node takes connections");
+        let (reader, half) = socket::open(address, Some(encoding.protocol()))
+            .await
+            .expect("the node takes connections");
         let done = Notify::new();
-        let (_, tally) = tokio::join!(write(half, messages, &done), read(reader, encoding, false, &done));
-        total.add(Tally { sent: SESSION_MESSAGES, connections: 1, ..tally });
+        let (_, tally) = tokio::join!(
+            write(half, messages, &done),
+            read(reader, encoding, false, &done)
+        );
+        total.add(Tally {
+            sent: SESSION_MESSAGES,
+            connections: 1,
+            ..tally
+        });
     }
     total
 }
@@ -163,8 +203,16 @@ async fn flood_pieces(address: SocketAddr, seed: u64, token: String) -> Tally {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut total = Tally::default();
     while total.sent < PIECES / TASKS {
-        let (reader, mut half) = socket::open(address, Some(Encoding::Json.protocol())).await.expect("the node takes connections");
-        let connect = Command::new(0, Action::Connect(Connect { token: token.clone(), client: "pieces".into() }));
+        let (reader, mut half) = socket::open(address, Some(Encoding::Json.protocol()))
+            .await
+            .expect("the node takes connections");
+        let connect = Command::new(
+            0,
+            Action::Connect(Connect {
+                token: token.clone(),
+                client: "pieces".into(),
+            }),
+        );
         let mut pieces = vec![frame(TEXT, &encode(Encoding::Json, &connect), Some([1; 4]))];
         pieces.extend((0..CONNECTION_PIECES).map(|_| garbage::piece(&mut rng)));
         let done = Notify::new();
@@ -178,7 +226,11 @@ async fn flood_pieces(address: SocketAddr, seed: u64, token: String) -> Tally {
             let _ = half.shutdown().await;
         };
         let ((), tally) = tokio::join!(writing, read(reader, Encoding::Json, true, &done));
-        total.add(Tally { sent: CONNECTION_PIECES, connections: 1, ..tally });
+        total.add(Tally {
+            sent: CONNECTION_PIECES,
+            connections: 1,
+            ..tally
+        });
     }
     total
 }
@@ -187,7 +239,9 @@ async fn flood_requests(address: SocketAddr, seed: u64) -> Tally {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut total = Tally::default();
     for _ in 0..REQUESTS / TASKS {
-        let mut stream = TcpStream::connect(address).await.expect("the node takes connections");
+        let mut stream = TcpStream::connect(address)
+            .await
+            .expect("the node takes connections");
         let request = garbage::request(&mut rng);
         let mut answer = Vec::new();
         // The node may have answered and closed before it was told everything.
@@ -197,17 +251,30 @@ async fn flood_requests(address: SocketAddr, seed: u64) -> Tally {
             let _ = stream.read_to_end(&mut answer).await;
         };
         harness::wait::within("the node answers a bad request", exchange).await;
-        assert!(!answer.starts_with(b"HTTP/1.1 101"), "no handshake was sent");
-        total.add(Tally { sent: 1, connections: 1, ..Tally::default() });
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 101"),
+            "no handshake was sent"
+        );
+        total.add(Tally {
+            sent: 1,
+            connections: 1,
+            ..Tally::default()
+        });
     }
     total
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_broken_frames_breaks_nothing() {
-    let builder = Deployment::builder().without_mirror().functions(&[]).workers(0).edges(1);
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[])
+        .workers(0)
+        .edges(1);
     let builder = builder.edge_config(|_, config| config.limits.bad_frames_max = BAD_FRAMES_MAX);
-    let Some(mut deployment) = builder.start().await else { return };
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
     let panics = count_panics();
     let (address, seed) = (deployment.edges[0].address(), deployment.seed);
     let before = resident_bytes();
@@ -215,7 +282,12 @@ async fn a_flood_of_broken_frames_breaks_nothing() {
     for task in 0..TASKS as u64 {
         let (seed, token) = (seed.wrapping_add(task), deployment.token("flood"));
         tasks.spawn(flood_messages(address, Encoding::Json, seed, token.clone()));
-        tasks.spawn(flood_messages(address, Encoding::Msgpack, !seed, token.clone()));
+        tasks.spawn(flood_messages(
+            address,
+            Encoding::Msgpack,
+            !seed,
+            token.clone(),
+        ));
         tasks.spawn(flood_pieces(address, seed, token));
         tasks.spawn(flood_requests(address, seed));
     }
@@ -225,10 +297,15 @@ async fn a_flood_of_broken_frames_breaks_nothing() {
     }
     let growth = resident_bytes().saturating_sub(before);
     println!("seed {seed}: {total:?}; grown by {} MiB", growth >> 20);
-    assert!(total.sent >= 100_000 && total.errors.contains_key("bad_frame"), "{total:?}");
+    assert!(
+        total.sent >= 100_000 && total.errors.contains_key("bad_frame"),
+        "{total:?}"
+    );
     assert!(growth < GROWTH_BYTES_MAX, "grown by {growth} bytes");
 
-    let mut reader = deployment.follow(&[0], "bob", "chat.after", Start::Named(Named::Now)).await;
+    let mut reader = deployment
+        .follow(&[0], "bob", "chat.after", Start::Named(Named::Now))
+        .await;
     let mut writer = deployment.writer(&[0], "ann").await;
     for n in 0..20 {
         writer.start("chat.after", format!("[{n}]")).await.unwrap();
@@ -236,6 +313,10 @@ async fn a_flood_of_broken_frames_breaks_nothing() {
     assert_eq!(writer.settle_all().await, 20);
     reader.received(20).await;
     reader.leave().await;
-    assert_eq!(panics.load(Ordering::SeqCst), 0, "something panicked; seed {seed}");
+    assert_eq!(
+        panics.load(Ordering::SeqCst),
+        0,
+        "something panicked; seed {seed}"
+    );
     deployment.stop().await;
 }

@@ -28,13 +28,19 @@ pub fn piece(rng: &mut StdRng) -> Vec<u8> {
         4 => frame(TEXT, b"\xff\xfe\x80{}", mask),
         5 => frame(FINAL | CONTINUATION, text, mask),
         6 => fragments(rng, text),
-        7 => [frame(TEXT & !FINAL, b"{\"id\"", mask), frame(TEXT, text, mask)].concat(),
+        7 => [
+            frame(TEXT & !FINAL, b"{\"id\"", mask),
+            frame(TEXT, text, mask),
+        ]
+        .concat(),
         8 => frame(PING, &[7; 126], mask),
         9 => frame(PING & !FINAL, b"half a ping", mask),
         10 => lying_length(rng),
         11 => close(rng, mask),
         12 => frame(PING, &rng.random::<[u8; 32]>(), mask).repeat(rng.random_range(1..200)),
-        _ => (0..rng.random_range(1..300)).map(|_| rng.random()).collect(),
+        _ => (0..rng.random_range(1..300))
+            .map(|_| rng.random())
+            .collect(),
     }
 }
 
@@ -54,7 +60,9 @@ fn fragments(rng: &mut StdRng, text: &[u8]) -> Vec<u8> {
 }
 
 fn lying_length(rng: &mut StdRng) -> Vec<u8> {
-    let length: u64 = *[1 << 20, 1 << 31, 1 << 32, i64::MAX as u64, u64::MAX, 5].choose(rng).expect("not empty");
+    let length: u64 = *[1 << 20, 1 << 31, 1 << 32, i64::MAX as u64, u64::MAX, 5]
+        .choose(rng)
+        .expect("not empty");
     let mut bytes = vec![BINARY, 0xff];
     bytes.extend(length.to_be_bytes());
     bytes.extend([0; 64]);
@@ -62,11 +70,17 @@ fn lying_length(rng: &mut StdRng) -> Vec<u8> {
 }
 
 fn close(rng: &mut StdRng, mask: Option<[u8; 4]>) -> Vec<u8> {
-    let code: u16 = *[0, 999, 1000, 1001, 1004, 1005, 1006, 1015, 3000, 65_535].choose(rng).expect("not empty");
+    let code: u16 = *[0, 999, 1000, 1001, 1004, 1005, 1006, 1015, 3000, 65_535]
+        .choose(rng)
+        .expect("not empty");
     match rng.random_range(0..4) {
         0 => frame(CLOSE, &[3], mask),
         1 => frame(CLOSE, &[], mask),
-        2 => frame(CLOSE, &[&code.to_be_bytes()[..], b"\xff\xfe"].concat(), mask),
+        2 => frame(
+            CLOSE,
+            &[&code.to_be_bytes()[..], b"\xff\xfe"].concat(),
+            mask,
+        ),
         _ => frame(CLOSE, &[&code.to_be_bytes()[..], b"bye"].concat(), mask),
     }
 }

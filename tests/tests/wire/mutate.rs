@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::frame::{
-    Action, Command, Connect, Encoding, Named, Payload, Ping, Publish, Start, Subscribe, Unsubscribe, encode,
+    Action, Command, Connect, Encoding, Named, Payload, Ping, Publish, Start, Subscribe,
+    Unsubscribe, encode,
 };
 use protocol::position::{Epoch, Position};
 use rand::rngs::StdRng;
@@ -51,9 +52,23 @@ pub fn publish(encoding: Encoding, channel: &str, n: u64, data: &[u8]) -> Publis
 }
 
 fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
-    let position = Position { epoch: Epoch::from_random(7), seq: 3, time: Some(9) };
-    let from = [None, Some(Start::Named(Named::Earliest)), Some(Start::Named(Named::Now)), Some(Start::After(position))];
-    let subscribes = from.into_iter().map(|from| Action::Subscribe(Subscribe { channel: "chat.flood".into(), from }));
+    let position = Position {
+        epoch: Epoch::from_random(7),
+        seq: 3,
+        time: Some(9),
+    };
+    let from = [
+        None,
+        Some(Start::Named(Named::Earliest)),
+        Some(Start::Named(Named::Now)),
+        Some(Start::After(position)),
+    ];
+    let subscribes = from.into_iter().map(|from| {
+        Action::Subscribe(Subscribe {
+            channel: "chat.flood".into(),
+            from,
+        })
+    });
     let typed = Publish {
         data: payload(encoding, b"\x00\xffnoise", false),
         content_type: Some("application/octet-stream".into()),
@@ -61,21 +76,39 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
         first_sent: Some(1_700_000_000_000_000),
         ..publish(encoding, "chat.flood", 1, b"")
     };
-    let connect = Connect { token: token.into(), client: "flood".into() };
+    let connect = Connect {
+        token: token.into(),
+        client: "flood".into(),
+    };
     let others = [
         Action::Connect(connect),
-        Action::Unsubscribe(Unsubscribe { channel: "chat.flood".into() }),
-        Action::Publish(publish(encoding, "chat.flood", 1, br#"{"text":"hello","list":[1,2,3]}"#)),
+        Action::Unsubscribe(Unsubscribe {
+            channel: "chat.flood".into(),
+        }),
+        Action::Publish(publish(
+            encoding,
+            "chat.flood",
+            1,
+            br#"{"text":"hello","list":[1,2,3]}"#,
+        )),
         Action::Publish(typed),
         Action::Ping(Ping {}),
     ];
-    subscribes.chain(others).zip(1..).map(|(action, id)| Command::new(id, action)).collect()
+    subscribes
+        .chain(others)
+        .zip(1..)
+        .map(|(action, id)| Command::new(id, action))
+        .collect()
 }
 
 impl Generator {
     /// A generator of frames in one encoding; `token` is a valid one.
     pub fn new(seed: u64, encoding: Encoding, token: &str) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), encoding, commands: commands(encoding, token) }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            encoding,
+            commands: commands(encoding, token),
+        }
     }
 
     /// The next message.
@@ -93,7 +126,9 @@ impl Generator {
         };
         match self.encoding {
             // Mostly valid UTF-8: otherwise the session ends before the parser of frames.
-            Encoding::Json if self.rng.random_ratio(19, 20) => String::from_utf8_lossy(&bytes).into_owned().into_bytes(),
+            Encoding::Json if self.rng.random_ratio(19, 20) => {
+                String::from_utf8_lossy(&bytes).into_owned().into_bytes()
+            }
             _ => bytes,
         }
     }
@@ -143,9 +178,14 @@ impl Generator {
     }
 
     fn nested(&mut self) -> Vec<u8> {
-        let depth = *[60, 64, 65, 127, 128, 129, 1_000, DEPTH_MAX].choose(&mut self.rng).unwrap();
+        let depth = *[60, 64, 65, 127, 128, 129, 1_000, DEPTH_MAX]
+            .choose(&mut self.rng)
+            .unwrap();
         let (head, open): (&[u8], &[u8]) = match (self.encoding, self.rng.random_bool(0.5)) {
-            (Encoding::Json, true) => (br#"{"id":1,"publish":{"channel":"chat.flood","n":1,"data":"#, b"["),
+            (Encoding::Json, true) => (
+                br#"{"id":1,"publish":{"channel":"chat.flood","n":1,"data":"#,
+                b"[",
+            ),
             (Encoding::Json, false) => (b"", br#"{"a":"#),
             (Encoding::Msgpack, true) => (b"\x82\xa2id\x01\xa4ping", b"\x91"),
             (Encoding::Msgpack, false) => (b"", b"\x81\xa1a"),
@@ -178,7 +218,9 @@ impl Generator {
     fn wrong_types(&mut self) -> Vec<u8> {
         let command = self.commands.choose(&mut self.rng).unwrap();
         // Data of MessagePack is no JSON; any text stands for it.
-        let mut value = serde_json::to_value(command).unwrap_or_else(|_| json!({"id": 1, "publish": {"channel": "chat.flood", "n": 1, "data": "x"}}));
+        let mut value = serde_json::to_value(command).unwrap_or_else(
+            |_| json!({"id": 1, "publish": {"channel": "chat.flood", "n": 1, "data": "x"}}),
+        );
         let odd = self.odd();
         let whole = value.as_object_mut().unwrap();
         let keys: Vec<String> = whole.keys().cloned().collect();
@@ -230,7 +272,11 @@ impl Generator {
             b"\xc1",
             b"\x82\x01\x02\xc7\xff\x05",
         ];
-        let list = if self.encoding == Encoding::Json { json } else { msgpack };
+        let list = if self.encoding == Encoding::Json {
+            json
+        } else {
+            msgpack
+        };
         list.choose(&mut self.rng).unwrap().to_vec()
     }
 

@@ -31,11 +31,17 @@ const HURRIED_MS: u64 = 1_000;
 /// Error codes that cannot be provoked here, and where they are.
 const ERRORS_ELSEWHERE: [(ErrorCode, &str); 0] = [];
 /// Close codes that cannot be provoked here, and where they are.
-const CLOSES_ELSEWHERE: [(CloseCode, &str); 1] =
-    [(CloseCode::SlowConsumer, "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile")];
+const CLOSES_ELSEWHERE: [(CloseCode, &str); 1] = [(
+    CloseCode::SlowConsumer,
+    "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile",
+)];
 
 fn builder() -> harness::Builder {
-    let builder = Deployment::builder().without_mirror().functions(&[]).workers(0).edges(2);
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[])
+        .workers(0)
+        .edges(2);
     let builder = builder.store(|store| store.max_bytes = STREAM_BYTES_MAX);
     builder.edge_config(|index, config| {
         let limits = &mut config.limits;
@@ -53,7 +59,9 @@ fn builder() -> harness::Builder {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_documented_code_is_provoked() {
-    let Some(mut deployment) = builder().start().await else { return };
+    let Some(mut deployment) = builder().start().await else {
+        return;
+    };
     let mut seen = Seen::default();
     for encoding in [Encoding::Json, Encoding::Msgpack] {
         tokens::provoke(&deployment, encoding, &mut seen).await;
@@ -69,10 +77,18 @@ async fn every_documented_code_is_provoked() {
 
     for code in ErrorCode::ALL {
         let elsewhere = ERRORS_ELSEWHERE.iter().any(|(listed, _)| *listed == code);
-        assert_ne!(seen.errors.contains(&code), elsewhere, "{code:?} is provoked here, or listed with the reason");
+        assert_ne!(
+            seen.errors.contains(&code),
+            elsewhere,
+            "{code:?} is provoked here, or listed with the reason"
+        );
     }
     for code in CloseCode::ALL {
         let elsewhere = CLOSES_ELSEWHERE.iter().any(|(listed, _)| *listed == code);
-        assert_ne!(seen.closes.contains(&code), elsewhere, "{code:?} is provoked here, or listed with the reason");
+        assert_ne!(
+            seen.closes.contains(&code),
+            elsewhere,
+            "{code:?} is provoked here, or listed with the reason"
+        );
     }
 }

@@ -49,10 +49,22 @@ pub struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     /// Connects.
-    pub async fn connect(address: SocketAddr, encoding: Encoding, token: &str, client: &str, seen: &'a mut Seen) -> Self {
-        let mut session = RawSession::open(address, encoding, None).await.expect("the node takes connections");
+    pub async fn connect(
+        address: SocketAddr,
+        encoding: Encoding,
+        token: &str,
+        client: &str,
+        seen: &'a mut Seen,
+    ) -> Self {
+        let mut session = RawSession::open(address, encoding, None)
+            .await
+            .expect("the node takes connections");
         session.connect(token, client).await.expect("a valid token");
-        Self { session, encoding, seen }
+        Self {
+            session,
+            encoding,
+            seen,
+        }
     }
 
     /// The reply to a command.
@@ -76,11 +88,16 @@ impl<'a> Probe<'a> {
 
     /// Any bytes that must be refused as `bad_frame`, while the session goes on.
     pub async fn unreadable(&mut self, what: &str, bytes: &[u8]) {
-        self.session.send_bytes(bytes).await.expect("the session is open");
+        self.session
+            .send_bytes(bytes)
+            .await
+            .expect("the session is open");
         loop {
             match self.session.next().await {
                 Received::Frame(frame) if frame.error.is_some() => {
-                    return self.seen.refusal(what, frame.error.as_ref(), ErrorCode::BadFrame);
+                    return self
+                        .seen
+                        .refusal(what, frame.error.as_ref(), ErrorCode::BadFrame);
                 }
                 Received::Frame(_) => {}
                 ended => panic!("{what}: {ended:?}"),

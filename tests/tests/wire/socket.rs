@@ -41,17 +41,25 @@ pub struct Reader {
 }
 
 /// Opens a connection and upgrades it.
-pub async fn open(address: SocketAddr, protocol: Option<&str>) -> io::Result<(Reader, OwnedWriteHalf)> {
+pub async fn open(
+    address: SocketAddr,
+    protocol: Option<&str>,
+) -> io::Result<(Reader, OwnedWriteHalf)> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (half, mut write) = stream.into_split();
-    let protocol = protocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+    let protocol = protocol
+        .map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"))
+        .unwrap_or_default();
     let request = format!(
         "GET /v1/ws HTTP/1.1\r\nHost: {address}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{protocol}\r\n"
     );
     write.write_all(request.as_bytes()).await?;
-    let mut reader = Reader { half, buffer: BytesMut::new() };
+    let mut reader = Reader {
+        half,
+        buffer: BytesMut::new(),
+    };
     reader.skip_head().await?;
     Ok((reader, write))
 }
@@ -61,10 +69,16 @@ impl Reader {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|part| part == b"\r\n\r\n") {
                 let head = self.buffer.split_to(end + 4);
-                assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+                assert!(
+                    head.starts_with(b"HTTP/1.1 101"),
+                    "{}",
+                    String::from_utf8_lossy(&head)
+                );
                 return Ok(());
             }
-            if self.buffer.len() > HEAD_BYTES_MAX || self.half.read_buf(&mut self.buffer).await? == 0 {
+            if self.buffer.len() > HEAD_BYTES_MAX
+                || self.half.read_buf(&mut self.buffer).await? == 0
+            {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -86,8 +100,14 @@ impl Reader {
     fn parse(&mut self) -> Option<Got> {
         let (first, second) = (*self.buffer.first()?, *self.buffer.get(1)?);
         let (head, length) = match second {
-            126 => (4, u64::from(u16::from_be_bytes(self.buffer.get(2..4)?.try_into().ok()?))),
-            127 => (10, u64::from_be_bytes(self.buffer.get(2..10)?.try_into().ok()?)),
+            126 => (
+                4,
+                u64::from(u16::from_be_bytes(self.buffer.get(2..4)?.try_into().ok()?)),
+            ),
+            127 => (
+                10,
+                u64::from_be_bytes(self.buffer.get(2..10)?.try_into().ok()?),
+            ),
             length => (2, u64::from(length)),
         };
         let length = usize::try_from(length).expect("the node does not send such lengths");
@@ -99,7 +119,10 @@ impl Reader {
         Some(match first {
             TEXT | BINARY => Got::Message(payload.to_vec()),
             CLOSE if length < 2 => Got::Close(0, String::new()),
-            CLOSE => Got::Close(payload.get_u16(), String::from_utf8_lossy(&payload).into_owned()),
+            CLOSE => Got::Close(
+                payload.get_u16(),
+                String::from_utf8_lossy(&payload).into_owned(),
+            ),
             _ => Got::Control,
         })
     }
@@ -123,7 +146,12 @@ pub fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     match mask {
         Some(mask) => {
             bytes.extend(mask);
-            bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+            bytes.extend(
+                payload
+                    .iter()
+                    .zip(mask.iter().cycle())
+                    .map(|(byte, mask)| byte ^ mask),
+            );
         }
         None => bytes.extend(payload),
     }

@@ -21,16 +21,25 @@ const HEADER_NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 
 /// Signs any claims with any key.
 fn sign(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
-    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).expect("JSON can be signed")
+    encode(
+        &Header::new(algorithm),
+        claims,
+        &EncodingKey::from_secret(secret.as_bytes()),
+    )
+    .expect("JSON can be signed")
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is after 1970")
+        .as_secs()
 }
 
 /// Valid claims with one of them replaced, or left out.
 fn claims(name: &str, value: Option<Value>) -> Value {
-    let mut claims = json!({ "sub": "ann", "tenant": "acme", "exp": now() + 600, "scopes": ["publish:>"] });
+    let mut claims =
+        json!({ "sub": "ann", "tenant": "acme", "exp": now() + 600, "scopes": ["publish:>"] });
     let map = claims.as_object_mut().expect("an object");
     match value {
         Some(value) => drop(map.insert(name.to_owned(), value)),
@@ -54,22 +63,58 @@ fn bad_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
         ("too long", "x".repeat(TOKEN_BYTES_MAX + 1)),
         ("no signature", format!("{}.{}.", parts[0], parts[1])),
         ("alg none", format!("{HEADER_NONE}.{}.", parts[1])),
-        ("alg none with a signature", format!("{HEADER_NONE}.{}.{}", parts[1], parts[2])),
-        ("the claims of another token", format!("{}.{body}.{}", parts[0], parts[2])),
-        ("another key", sign(Algorithm::HS256, &"k".repeat(32), &claims("iat", None))),
-        ("another algorithm", sign(Algorithm::HS384, secret, &claims("iat", None))),
+        (
+            "alg none with a signature",
+            format!("{HEADER_NONE}.{}.{}", parts[1], parts[2]),
+        ),
+        (
+            "the claims of another token",
+            format!("{}.{body}.{}", parts[0], parts[2]),
+        ),
+        (
+            "another key",
+            sign(Algorithm::HS256, &"k".repeat(32), &claims("iat", None)),
+        ),
+        (
+            "another algorithm",
+            sign(Algorithm::HS384, secret, &claims("iat", None)),
+        ),
         ("no tenant", signed(&claims("tenant", None))),
         ("no user", signed(&claims("sub", None))),
         ("no end", signed(&claims("exp", None))),
-        ("a reserved tenant", signed(&claims("tenant", Some(json!("_system"))))),
-        ("a tenant of two tokens", signed(&claims("tenant", Some(json!("a.b"))))),
+        (
+            "a reserved tenant",
+            signed(&claims("tenant", Some(json!("_system")))),
+        ),
+        (
+            "a tenant of two tokens",
+            signed(&claims("tenant", Some(json!("a.b")))),
+        ),
         ("an empty user", signed(&claims("sub", Some(json!(""))))),
-        ("a user with control characters", signed(&claims("sub", Some(json!("a\r\nb"))))),
-        ("an end of another type", signed(&claims("exp", Some(json!("never"))))),
-        ("a scope without action", signed(&claims("scopes", Some(json!(["chat.>"]))))),
-        ("a scope without a valid pattern", signed(&claims("scopes", Some(json!(["publish:a b"]))))),
-        ("scopes of another type", signed(&claims("scopes", Some(json!("publish:>"))))),
-        ("too many scopes", signed(&claims("scopes", Some(json!(many))))),
+        (
+            "a user with control characters",
+            signed(&claims("sub", Some(json!("a\r\nb")))),
+        ),
+        (
+            "an end of another type",
+            signed(&claims("exp", Some(json!("never")))),
+        ),
+        (
+            "a scope without action",
+            signed(&claims("scopes", Some(json!(["chat.>"])))),
+        ),
+        (
+            "a scope without a valid pattern",
+            signed(&claims("scopes", Some(json!(["publish:a b"])))),
+        ),
+        (
+            "scopes of another type",
+            signed(&claims("scopes", Some(json!("publish:>")))),
+        ),
+        (
+            "too many scopes",
+            signed(&claims("scopes", Some(json!(many)))),
+        ),
     ]
 }
 
@@ -82,7 +127,9 @@ async fn refused_and_closed(
     codes: (ErrorCode, CloseCode),
     seen: &mut Seen,
 ) {
-    let mut session = RawSession::open(address, encoding, None).await.expect("the node takes connections");
+    let mut session = RawSession::open(address, encoding, None)
+        .await
+        .expect("the node takes connections");
     session.send(action).await.expect("the session is open");
     match session.next().await {
         Received::Frame(frame) => seen.refusal(what, frame.error.as_ref(), codes.0),
@@ -94,19 +141,50 @@ async fn refused_and_closed(
 /// Provokes everything that ends a session at its start.
 pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut Seen) {
     let address = deployment.edges[0].address();
-    let connect = |token: &str, client: &str| Action::Connect(Connect { token: token.into(), client: client.into() });
+    let connect = |token: &str, client: &str| {
+        Action::Connect(Connect {
+            token: token.into(),
+            client: client.into(),
+        })
+    };
     for (what, token) in bad_tokens(deployment) {
         let codes = (ErrorCode::BadToken, CloseCode::Unauthorized);
         refused_and_closed(address, encoding, what, connect(&token, "c1"), codes, seen).await;
     }
-    let expired = sign(Algorithm::HS256, deployment.secret.expose(), &claims("exp", Some(json!(now() - 120))));
+    let expired = sign(
+        Algorithm::HS256,
+        deployment.secret.expose(),
+        &claims("exp", Some(json!(now() - 120))),
+    );
     let codes = (ErrorCode::TokenExpired, CloseCode::TokenExpired);
-    refused_and_closed(address, encoding, "an expired token", connect(&expired, "c1"), codes, seen).await;
+    refused_and_closed(
+        address,
+        encoding,
+        "an expired token",
+        connect(&expired, "c1"),
+        codes,
+        seen,
+    )
+    .await;
     for client in ["", "two words", "a.b", "c\u{0}", &"c".repeat(65)] {
-        let (what, codes) = (format!("client {client:?}"), (ErrorCode::BadClient, CloseCode::Unauthorized));
-        refused_and_closed(address, encoding, &what, connect(&deployment.token("ann"), client), codes, seen).await;
+        let (what, codes) = (
+            format!("client {client:?}"),
+            (ErrorCode::BadClient, CloseCode::Unauthorized),
+        );
+        refused_and_closed(
+            address,
+            encoding,
+            &what,
+            connect(&deployment.token("ann"), client),
+            codes,
+            seen,
+        )
+        .await;
     }
-    let subscribe = Subscribe { channel: "chat.a".into(), from: Some(Start::Named(Named::Earliest)) };
+    let subscribe = Subscribe {
+        channel: "chat.a".into(),
+        from: Some(Start::Named(Named::Earliest)),
+    };
     for action in [Action::Ping(Ping {}), Action::Subscribe(subscribe)] {
         let codes = (ErrorCode::NotConnected, CloseCode::Unauthorized);
         refused_and_closed(address, encoding, "before connect", action, codes, seen).await;

@@ -25,7 +25,9 @@ pub async fn provoke_full(deployment: &Deployment, seen: &mut Seen) {
         let action = Action::Publish(publish(Encoding::Msgpack, "chat.full", n, data.as_bytes()));
         let reply = probe.ask("an event into a stream that fills", action).await;
         if reply.error.is_some() {
-            return probe.seen.refusal("a full stream", reply.error.as_ref(), ErrorCode::StoreFull);
+            return probe
+                .seen
+                .refusal("a full stream", reply.error.as_ref(), ErrorCode::StoreFull);
         }
     }
     panic!("the stream takes more than its limit");
@@ -34,25 +36,59 @@ pub async fn provoke_full(deployment: &Deployment, seen: &mut Seen) {
 /// A store that keeps events for a second: a resend from before can no longer be
 /// judged. Then the store goes away for good.
 pub async fn provoke_forgotten_and_gone(seen: &mut Seen) {
-    let builder = Deployment::builder().without_mirror().functions(&[]).workers(0).edges(1);
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[])
+        .workers(0)
+        .edges(1);
     let builder = builder.store(|store| {
         (store.ingress_max_age, store.events_max_age) = (AGE, AGE);
-        (store.duplicate_window_ingress, store.duplicate_window_events) = (AGE / 2, AGE / 2);
+        (
+            store.duplicate_window_ingress,
+            store.duplicate_window_events,
+        ) = (AGE / 2, AGE / 2);
     });
-    let Some(deployment) = builder.start().await else { return };
+    let Some(deployment) = builder.start().await else {
+        return;
+    };
     let (address, token) = (deployment.edges[0].address(), deployment.token("ann"));
     let mut probe = Probe::connect(address, Encoding::Json, &token, "old", seen).await;
-    let action = |n, first_sent| Action::Publish(Publish { first_sent, ..publish(Encoding::Json, "chat.old", n, b"1") });
+    let action = |n, first_sent| {
+        Action::Publish(Publish {
+            first_sent,
+            ..publish(Encoding::Json, "chat.old", n, b"1")
+        })
+    };
     probe.accepted("an event", action(1, None)).await;
     let stream = StreamName::events(&deployment.store.name);
     until("the event is forgotten", async || {
-        let state = deployment.bus.stream_state(&stream).await.map_err(|error| error.to_string())?;
-        if state.first_seq > 1 { Ok(()) } else { Err(format!("{state:?}")) }
+        let state = deployment
+            .bus
+            .stream_state(&stream)
+            .await
+            .map_err(|error| error.to_string())?;
+        if state.first_seq > 1 {
+            Ok(())
+        } else {
+            Err(format!("{state:?}"))
+        }
     })
     .await;
-    probe.refused("a resend from before", action(1, Some(1)), ErrorCode::OutcomeUnknown).await;
+    probe
+        .refused(
+            "a resend from before",
+            action(1, Some(1)),
+            ErrorCode::OutcomeUnknown,
+        )
+        .await;
 
     deployment.servers.nats(|nats| nats.kill()).await;
-    probe.refused("an event without a store", action(2, None), ErrorCode::Unavailable).await;
+    probe
+        .refused(
+            "an event without a store",
+            action(2, None),
+            ErrorCode::Unavailable,
+        )
+        .await;
     probe.lives().await;
 }

@@ -115,8 +115,8 @@ fn verdicts_come_through_one_for_each_event() {
         r#"{"do":"drop"}"#,
         r#"{"do":"reject"}"#,
         r#"{"do":"retry","delay_ms":70}"#,
-        r#"{"do":"halt"}"#,
         "no",
+        r#"{"do":"halt"}"#,
     ];
     let handled = handle(wide(), &orders).unwrap();
     assert_eq!(emitted(&handled[0])[0].data, orders[0].as_bytes());
@@ -130,8 +130,8 @@ fn verdicts_come_through_one_for_each_event() {
             reason: "retried as told".into()
         }
     );
-    assert_eq!(handled[4], Handled::Halt("halted as told".into()));
-    assert!(matches!(&handled[5], Handled::Reject(reason) if reason.starts_with("not an order")));
+    assert_eq!(handled[5], Handled::Halt("halted as told".into()));
+    assert!(matches!(&handled[4], Handled::Reject(reason) if reason.starts_with("not an order")));
 }
 
 #[test]

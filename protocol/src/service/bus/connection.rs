@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -87,9 +88,15 @@ impl std::fmt::Debug for Bus {
 struct Signals {
     connected: watch::Sender<bool>,
     connects: watch::Sender<u64>,
+    /// Whether we are closing it ourselves.
+    draining: AtomicBool,
 }
 
 impl Signals {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     fn set(&self, up: bool) {
         let changed = self
             .connected
@@ -113,6 +120,7 @@ impl Bus {
         let signals = Arc::new(Signals {
             connected: watch::channel(true).0,
             connects: watch::channel(1).0,
+            draining: AtomicBool::new(false),
         });
         let (connected, connects) = (signals.connected.subscribe(), signals.connects.subscribe());
         let servers: Vec<_> = settings
@@ -295,14 +303,24 @@ fn on_event(signals: &Signals, event: &Event) {
             signals.set(true);
             tracing::info!("connected to nats");
         }
-        Event::Disconnected | Event::Closed => {
+        Event::Disconnected => {
             signals.set(false);
-            tracing::warn!("disconnected from nats");
+            if signals.is_draining() {
+                tracing::debug!("disconnected from nats");
+            } else {
+                tracing::warn!("disconnected from nats");
+            }
+        }
+        Event::Closed => {
+            // Only our own drain closes for good: reconnecting never gives up.
+            signals.set(false);
+            tracing::debug!("nats connection closed");
         }
         Event::SlowConsumer(_) => metrics::counter!("nats_slow_consumer_total").increment(1),
         Event::ServerError(error) => tracing::warn!(%error, "nats server"),
         Event::ClientError(error) => tracing::debug!(%error, "nats client"),
-        Event::LameDuckMode | Event::Draining => tracing::info!(%event, "nats"),
+        Event::Draining => signals.draining.store(true, Ordering::Relaxed),
+        Event::LameDuckMode => tracing::info!(%event, "nats"),
     }
 }
 

@@ -177,3 +177,73 @@ fn progress(payload: &[u8]) -> anyhow::Result<Kind> {
         parked: parked.collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn stored(subject: &str, headers: &[(&'static str, &str)], payload: &str) -> Stored {
+        let mut list = Headers::new();
+        headers
+            .iter()
+            .for_each(|(name, value)| list.push(name, *value));
+        let stored = bus::Stored {
+            seq: 7,
+            time_us: 1,
+            subject: subject.into(),
+            headers: list,
+            payload: Bytes::from(payload.to_owned()),
+        };
+        record(&StreamName::parse("EVENTS-main").unwrap(), &stored).unwrap()
+    }
+
+    #[test]
+    fn an_output_names_its_input_and_its_place_among_outputs() {
+        let id = "gate/INGRESS-main@0a:5/2";
+        let headers = [
+            (header::ID, id),
+            (header::FUNCTION, "gate"),
+            (header::SOURCE, "INGRESS-main@0a:5"),
+        ];
+        let output = stored("ev.main.3.acme.doc.a", &headers, "{}");
+        assert_eq!(
+            (output.kind, output.lane, output.channel.as_str()),
+            (Kind::Ev, 3, "acme/doc.a")
+        );
+        assert_eq!(
+            (output.source, output.ordinal),
+            (Some(Place::new("INGRESS-main", 5)), Some(2))
+        );
+        assert!(!output.outcome && output.function.as_deref() == Some("gate"));
+        assert!(stored("ev.main.3.acme._outcome.ann.c", &headers, "{}").outcome);
+    }
+
+    #[test]
+    fn a_dead_letter_has_the_channel_of_its_input() {
+        let headers = [
+            (header::ID, "acme/ann/c/1"),
+            (dead_letter::SUBJECT, "in.main.3.acme.doc.a"),
+            (DEAD_SOURCE, "INGRESS-main@0a:5"),
+        ];
+        let letter = stored("rej.main.3.gate", &headers, "{}");
+        assert_eq!(
+            (letter.kind, letter.channel.as_str()),
+            (Kind::DeadLetter, "acme/doc.a")
+        );
+        assert_eq!(letter.source, Some(Place::new("INGRESS-main", 5)));
+    }
+
+    #[test]
+    fn what_is_none_of_ours_is_an_error() {
+        let foreign = bus::Stored {
+            seq: 1,
+            time_us: 1,
+            subject: "other.subject".into(),
+            headers: Headers::new(),
+            payload: Bytes::new(),
+        };
+        assert!(record(&StreamName::parse("EVENTS-main").unwrap(), &foreign).is_err());
+    }
+}

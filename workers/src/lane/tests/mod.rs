@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use protocol::checkpoint::{Checkpoint, Digest, PARKED_MAX};
+use protocol::checkpoint::{Checkpoint, Digest};
 use protocol::lane::Lane;
 use protocol::name::StoreName;
 use protocol::position::Epoch;
