@@ -10,7 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let proto = "proto/eddyline/replay/v1/replay.proto";
     println!("cargo:rerun-if-changed={proto}");
     let descriptors = protox::compile([proto], ["proto"])?;
-    #[allow(clippy::disallowed_methods, reason = "cargo tells a build script its folder by the environment alone")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "cargo tells a build script its folder by the environment alone"
+    )]
     let folder = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(folder.join("replay.bin"), prost_encode(&descriptors))?;
     let mut config = Config::new();

@@ -59,7 +59,11 @@ pub struct Bridge {
 ///
 /// # Errors
 /// [`BridgeError`]: settings, NATS out of reach, no store.
-pub async fn start(config: BridgeConfig, listener: TcpListener, shutdown: Shutdown) -> Result<Bridge, BridgeError> {
+pub async fn start(
+    config: BridgeConfig,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<Bridge, BridgeError> {
     config.check()?;
     metrics::describe();
     let authenticator = Authenticator::new(&config.token_secret)?;
@@ -73,18 +77,42 @@ pub async fn start(config: BridgeConfig, listener: TcpListener, shutdown: Shutdo
     let leases = lease_bus.kv(Bucket::Leases).await?;
     let spec = store_spec(&config, &settings).await?;
 
-    let streams = [StreamName::ingress(&config.store), StreamName::events(&config.store)];
+    let streams = [
+        StreamName::ingress(&config.store),
+        StreamName::events(&config.store),
+    ];
     let (status, status_watch) = watch::channel(MirrorStatus::default());
     let (progress, progress_watch) = watch::channel(BTreeMap::new());
-    let parts = Parts { config, spec, bus: bus.clone(), settings, leases, admin, faults, status: Arc::new(status), progress: Arc::new(progress), shutdown: shutdown.clone() };
+    let parts = Parts {
+        config,
+        spec,
+        bus: bus.clone(),
+        settings,
+        leases,
+        admin,
+        faults,
+        status: Arc::new(status),
+        progress: Arc::new(progress),
+        shutdown: shutdown.clone(),
+    };
     for stream in &streams {
         update(&parts.status, stream, |_| {});
     }
-    let service = ReplayService::new(parts.context(progress_watch), authenticator, shutdown.clone());
+    let service = ReplayService::new(
+        parts.context(progress_watch),
+        authenticator,
+        shutdown.clone(),
+    );
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(listener, service, shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
-    Ok(Bridge { grpc, status: status_watch, shutdown, tasks, buses: [bus, lease_bus] })
+    Ok(Bridge {
+        grpc,
+        status: status_watch,
+        shutdown,
+        tasks,
+        buses: [bus, lease_bus],
+    })
 }
 
 impl Bridge {
@@ -131,8 +159,17 @@ impl Bridge {
 
 async fn store_spec(config: &BridgeConfig, settings: &Kv) -> Result<StoreSpec, BridgeError> {
     let store = &config.store;
-    let (value, _) = settings.get(&key::store(store)).await?.ok_or_else(|| BridgeError::NoStore { store: store.clone() })?;
-    serde_json::from_slice(&value).map_err(|source| BridgeError::StoreSpec { store: store.clone(), source })
+    let (value, _) =
+        settings
+            .get(&key::store(store))
+            .await?
+            .ok_or_else(|| BridgeError::NoStore {
+                store: store.clone(),
+            })?;
+    serde_json::from_slice(&value).map_err(|source| BridgeError::StoreSpec {
+        store: store.clone(),
+        source,
+    })
 }
 
 /// What the parts are made of.
@@ -155,7 +192,11 @@ impl Parts {
             bus: self.bus.clone(),
             kafka: self.config.kafka.clone(),
             observer: self.admin.observer().clone(),
-            home: Home { store: self.config.store.clone(), epoch: self.spec.epoch.clone(), topic_prefix: self.config.kafka.topic_prefix.clone() },
+            home: Home {
+                store: self.config.store.clone(),
+                epoch: self.spec.epoch.clone(),
+                topic_prefix: self.config.kafka.topic_prefix.clone(),
+            },
             lanes: self.spec.lanes,
             progress,
         }
@@ -164,10 +205,16 @@ impl Parts {
     /// Prepares what all shards share, then runs them until shutdown.
     async fn mirror(self, streams: [StreamName; 2]) -> Result<(), BridgeError> {
         let topic = progress_topic(&self.config.kafka.topic_prefix);
-        let Some(allocation) = self.prepare(&topic, &streams).await else { return Ok(()) };
+        let Some(allocation) = self.prepare(&topic, &streams).await else {
+            return Ok(());
+        };
         let mut tasks = JoinSet::new();
         for stream in streams {
-            tasks.spawn(shard::run(Arc::new(self.shard(stream, &topic, &allocation))));
+            tasks.spawn(shard::run(Arc::new(self.shard(
+                stream,
+                &topic,
+                &allocation,
+            ))));
         }
         tasks.spawn_blocking(move || self.follow(&topic, &allocation));
         while let Some(ended) = tasks.join_next().await {
@@ -180,7 +227,11 @@ impl Parts {
     async fn prepare(&self, topic: &str, streams: &[StreamName]) -> Option<Allocation> {
         loop {
             let problem = match allocate(&self.settings, topic, streams).await {
-                Ok(allocation) => match self.admin.ensure_progress(topic, allocation.partitions).await {
+                Ok(allocation) => match self
+                    .admin
+                    .ensure_progress(topic, allocation.partitions)
+                    .await
+                {
                     Ok(()) => return Some(allocation),
                     Err(error) => error.to_string(),
                 },
@@ -214,7 +265,12 @@ impl Parts {
 
     /// Follows what is committed, by whichever process; blocks until shutdown.
     fn follow(&self, topic: &str, allocation: &Allocation) {
-        let of: BTreeMap<_, _> = allocation.of.iter().filter(|(stream, _)| self.status.borrow().shards.contains_key(*stream)).map(|(s, p)| (s.clone(), *p)).collect();
+        let of: BTreeMap<_, _> = allocation
+            .of
+            .iter()
+            .filter(|(stream, _)| self.status.borrow().shards.contains_key(*stream))
+            .map(|(s, p)| (s.clone(), *p))
+            .collect();
         let stop = || self.shutdown.is_triggered();
         tail(&self.config.kafka, topic, &of, &stop, |progress| {
             update(&self.status, &progress.stream, |status| {
@@ -224,7 +280,9 @@ impl Parts {
             });
             // A follower that begins anew reads old records again.
             self.progress.send_if_modified(|all| {
-                let newer = all.get(&progress.stream).is_none_or(|known| progress.seq > known.seq);
+                let newer = all
+                    .get(&progress.stream)
+                    .is_none_or(|known| progress.seq > known.seq);
                 if newer {
                     all.insert(progress.stream.clone(), progress);
                 }
@@ -234,7 +292,11 @@ impl Parts {
     }
 }
 
-async fn serve(listener: TcpListener, service: ReplayService, shutdown: Shutdown) -> Result<(), BridgeError> {
+async fn serve(
+    listener: TcpListener,
+    service: ReplayService,
+    shutdown: Shutdown,
+) -> Result<(), BridgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReplayServer<ReplayService>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -250,7 +312,9 @@ async fn serve(listener: TcpListener, service: ReplayService, shutdown: Shutdown
         .add_service(ReplayServer::new(service))
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { shutdown.triggered().await })
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            shutdown.triggered().await
+        })
         .await
         .map_err(BridgeError::Grpc)
 }

@@ -21,7 +21,9 @@ use tonic::{Request, Streaming};
 
 use crate::proto::read_request::{End, Start};
 use crate::proto::replay_client::ReplayClient as Grpc;
-use crate::proto::{Earliest, Gap, GapReason, Live, ReadRequest, ReadResponse, Snapshot, StreamKind};
+use crate::proto::{
+    Earliest, Gap, GapReason, Live, ReadRequest, ReadResponse, Snapshot, StreamKind,
+};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,12 +78,20 @@ pub struct ReplayRequest {
 impl ReplayRequest {
     /// Everything stored on these channels.
     pub fn events(channels: ChannelPattern) -> Self {
-        Self { kind: ReplayKind::Events, channels, start: ReplayStart::Earliest, end: ReplayEnd::Snapshot }
+        Self {
+            kind: ReplayKind::Events,
+            channels,
+            start: ReplayStart::Earliest,
+            end: ReplayEnd::Snapshot,
+        }
     }
 
     /// Everything published on these channels of a function namespace.
     pub fn ingress(channels: ChannelPattern) -> Self {
-        Self { kind: ReplayKind::Ingress, ..Self::events(channels) }
+        Self {
+            kind: ReplayKind::Ingress,
+            ..Self::events(channels)
+        }
     }
 }
 
@@ -157,15 +167,22 @@ impl ReplayClient {
     /// # Errors
     /// [`ReplayError::Connect`], [`ReplayError::Argument`].
     pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, ReplayError> {
-        let authorization = format!("Bearer {token}").parse().map_err(|_| ReplayError::Argument { field: "token" })?;
-        let endpoint = Endpoint::from_shared(format!("http://{addr}")).map_err(|_| ReplayError::Argument { field: "address" })?;
+        let authorization = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| ReplayError::Argument { field: "token" })?;
+        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+            .map_err(|_| ReplayError::Argument { field: "address" })?;
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let grpc = Grpc::new(endpoint.connect().await?).max_decoding_message_size(RESPONSE_BYTES_MAX);
-        Ok(Self { grpc, authorization })
+        let grpc =
+            Grpc::new(endpoint.connect().await?).max_decoding_message_size(RESPONSE_BYTES_MAX);
+        Ok(Self {
+            grpc,
+            authorization,
+        })
     }
 
     /// Begins a read. Dropping the stream ends it.
@@ -175,9 +192,16 @@ impl ReplayClient {
     pub async fn read(&self, request: ReplayRequest) -> Result<ReplayStream, ReplayError> {
         let snapshot = request.end == ReplayEnd::Snapshot;
         let mut request = Request::new(encode(request));
-        request.metadata_mut().insert("authorization", self.authorization.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
         let responses = self.grpc.clone().read(request).await?.into_inner();
-        Ok(ReplayStream { responses, ready: VecDeque::new(), snapshot, ended: false })
+        Ok(ReplayStream {
+            responses,
+            ready: VecDeque::new(),
+            snapshot,
+            ended: false,
+        })
     }
 }
 
@@ -229,8 +253,12 @@ impl Stream for ReplayStream {
                     decode(response)
                 }
                 Some(Err(status)) => Err(status.into()),
-                None if self.snapshot => Err(ReplayError::Malformed { what: "a snapshot without an end" }),
-                None => Err(ReplayError::Malformed { what: "a live read that ends" }),
+                None if self.snapshot => Err(ReplayError::Malformed {
+                    what: "a snapshot without an end",
+                }),
+                None => Err(ReplayError::Malformed {
+                    what: "a live read that ends",
+                }),
             };
             match decoded {
                 Ok(items) => self.ready.extend(items),
@@ -259,7 +287,8 @@ fn decode(response: ReadResponse) -> Result<Vec<ReplayItem>, ReplayError> {
         items.push(ReplayItem::Event(ReplayedEvent {
             seq: meta.sequence,
             time_us: meta.time_us,
-            channel: Channel::parse(&meta.channel).map_err(|_| ReplayError::Malformed { what: "channel" })?,
+            channel: Channel::parse(&meta.channel)
+                .map_err(|_| ReplayError::Malformed { what: "channel" })?,
             headers,
             payload: payloads.split_to(length),
             partition: meta.partition,
@@ -269,7 +298,11 @@ fn decode(response: ReadResponse) -> Result<Vec<ReplayItem>, ReplayError> {
     if !payloads.is_empty() {
         return Err(ReplayError::Malformed { what: "payloads" });
     }
-    items.extend(Some(response.token).filter(|token| !token.is_empty()).map(ReplayItem::Token));
+    items.extend(
+        Some(response.token)
+            .filter(|token| !token.is_empty())
+            .map(ReplayItem::Token),
+    );
     items.extend(response.caught_up.then_some(ReplayItem::CaughtUp));
     items.extend(response.end.then_some(ReplayItem::End));
     Ok(items)
@@ -278,9 +311,15 @@ fn decode(response: ReadResponse) -> Result<Vec<ReplayItem>, ReplayError> {
 fn gap_of(gap: &Gap) -> MirrorGap {
     let reason = match gap.reason() {
         GapReason::Hole => MirrorGapReason::Hole,
-        GapReason::Retention | GapReason::KafkaRetention | GapReason::Unspecified => MirrorGapReason::Retention,
+        GapReason::Retention | GapReason::KafkaRetention | GapReason::Unspecified => {
+            MirrorGapReason::Retention
+        }
     };
-    MirrorGap { from: gap.from, to: gap.to, reason }
+    MirrorGap {
+        from: gap.from,
+        to: gap.to,
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -289,15 +328,39 @@ mod tests {
     use crate::proto::{EventMeta, Header};
 
     fn meta(sequence: u64, payload_length: u32) -> EventMeta {
-        let header = Header { name: "eddy-id".into(), value: "a".into() };
-        EventMeta { sequence, channel: "doc.1".into(), payload_length, headers: vec![header], ..EventMeta::default() }
+        let header = Header {
+            name: "eddy-id".into(),
+            value: "a".into(),
+        };
+        EventMeta {
+            sequence,
+            channel: "doc.1".into(),
+            payload_length,
+            headers: vec![header],
+            ..EventMeta::default()
+        }
     }
 
     #[test]
     fn payloads_are_dealt_out_by_length() {
-        let response = ReadResponse { events: vec![meta(1, 2), meta(2, 0), meta(3, 1)], payloads: Bytes::from_static(b"abc"), token: "t".into(), end: true, ..ReadResponse::default() };
+        let response = ReadResponse {
+            events: vec![meta(1, 2), meta(2, 0), meta(3, 1)],
+            payloads: Bytes::from_static(b"abc"),
+            token: "t".into(),
+            end: true,
+            ..ReadResponse::default()
+        };
         let items = decode(response).unwrap();
-        let payloads: Vec<_> = items.iter().filter_map(|item| if let ReplayItem::Event(event) = item { Some(&event.payload[..]) } else { None }).collect();
+        let payloads: Vec<_> = items
+            .iter()
+            .filter_map(|item| {
+                if let ReplayItem::Event(event) = item {
+                    Some(&event.payload[..])
+                } else {
+                    None
+                }
+            })
+            .collect();
         assert_eq!(payloads, [&b"ab"[..], b"", b"c"]);
         assert_eq!(items[3..], [ReplayItem::Token("t".into()), ReplayItem::End]);
     }
@@ -305,8 +368,15 @@ mod tests {
     #[test]
     fn payloads_that_do_not_add_up_are_refused() {
         for payloads in ["ab", "abcd"] {
-            let response = ReadResponse { events: vec![meta(1, 3)], payloads: Bytes::from_static(payloads.as_bytes()), ..ReadResponse::default() };
-            assert!(matches!(decode(response), Err(ReplayError::Malformed { what: "payloads" })));
+            let response = ReadResponse {
+                events: vec![meta(1, 3)],
+                payloads: Bytes::from_static(payloads.as_bytes()),
+                ..ReadResponse::default()
+            };
+            assert!(matches!(
+                decode(response),
+                Err(ReplayError::Malformed { what: "payloads" })
+            ));
         }
     }
 }

@@ -140,11 +140,24 @@ impl BridgeConfig {
     /// [`ConfigError`] names the first setting that is not accepted.
     pub fn check(&self) -> Result<(), ConfigError> {
         let commit = COMMIT_MS_MIN..=COMMIT_MS_MAX;
-        require(commit.contains(&self.commit_ms), "commit_ms", || format!("{} is not within {COMMIT_MS_MIN} to {COMMIT_MS_MAX}", self.commit_ms))?;
+        require(commit.contains(&self.commit_ms), "commit_ms", || {
+            format!(
+                "{} is not within {COMMIT_MS_MIN} to {COMMIT_MS_MAX}",
+                self.commit_ms
+            )
+        })?;
         let partitions = self.kafka.partitions;
-        require((1..=PARTITIONS_MAX).contains(&partitions), "kafka.partitions", || format!("{partitions} is not within 1 to {PARTITIONS_MAX}"))?;
-        require(self.kafka.replication >= 1, "kafka.replication", || "must be at least 1".into())?;
-        require(!self.kafka.bootstrap.is_empty(), "kafka.bootstrap", || "names no broker".into())?;
+        require(
+            (1..=PARTITIONS_MAX).contains(&partitions),
+            "kafka.partitions",
+            || format!("{partitions} is not within 1 to {PARTITIONS_MAX}"),
+        )?;
+        require(self.kafka.replication >= 1, "kafka.replication", || {
+            "must be at least 1".into()
+        })?;
+        require(!self.kafka.bootstrap.is_empty(), "kafka.bootstrap", || {
+            "names no broker".into()
+        })?;
         check_name("deployment", &self.deployment)?;
         check_name("kafka.topic_prefix", &self.kafka.topic_prefix)
     }
@@ -160,15 +173,29 @@ impl BridgeConfig {
     }
 }
 
-fn require(holds: bool, field: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { field, problem: problem() }) }
+fn require(
+    holds: bool,
+    field: &'static str,
+    problem: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError {
+            field,
+            problem: problem(),
+        })
+    }
 }
 
 /// Letters, digits and `-`: `.` separates the parts of a topic's name, and Kafka
 /// takes `_` for the same as `.` in metrics.
 fn check_name(field: &'static str, text: &str) -> Result<(), ConfigError> {
-    let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    require(fits, field, || format!("must be 1 to {NAME_BYTES_MAX} letters, digits and '-'"))
+    let fits = (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    require(fits, field, || {
+        format!("must be 1 to {NAME_BYTES_MAX} letters, digits and '-'")
+    })
 }
 
 #[cfg(test)]
@@ -190,13 +217,19 @@ mod tests {
         assert_eq!(check(|c| c.kafka.partitions = 0), Some("kafka.partitions"));
         assert_eq!(check(|c| c.deployment = "a".repeat(64)), None);
         assert_eq!(check(|c| c.deployment = "a".repeat(65)), Some("deployment"));
-        assert_eq!(check(|c| c.kafka.topic_prefix = "a.b".into()), Some("kafka.topic_prefix"));
+        assert_eq!(
+            check(|c| c.kafka.topic_prefix = "a.b".into()),
+            Some("kafka.topic_prefix")
+        );
     }
 
     #[test]
     fn settings_survive_serde() {
         let text = serde_json::to_string(&BridgeConfig::default()).unwrap();
-        assert_eq!(serde_json::from_str::<BridgeConfig>(&text).unwrap(), BridgeConfig::default());
+        assert_eq!(
+            serde_json::from_str::<BridgeConfig>(&text).unwrap(),
+            BridgeConfig::default()
+        );
         assert!(serde_json::from_str::<BridgeConfig>(r#"{"comit_ms":1}"#).is_err());
     }
 }

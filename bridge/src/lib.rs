@@ -1,8 +1,7 @@
 //! The bridge: mirrors JetStream streams into Kafka exactly once, and replays them
 //! over gRPC.
 //!
-//! Layout
-//! - [`config`]: settings
+//! - [`config`]: settings, read once
 //! - `bridge`: starting and stopping; [`start`] and [`Bridge`]
 //! - `mirror`: streams into Kafka
 //! - `replay`: Kafka, spliced into JetStream, to gRPC clients

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
     telemetry::metrics_handle();
     // The one argument is a settings file.
     let file = std::env::args_os().nth(1).map(PathBuf::from);
-    let config = match BridgeConfig::load(file.as_deref()).map_err(anyhow::Error::from).and_then(|config| Ok(config.check().map(|()| config)?)) {
+    let config = match BridgeConfig::load(file.as_deref())
+        .map_err(anyhow::Error::from)
+        .and_then(|config| Ok(config.check().map(|()| config)?))
+    {
         Ok(config) => config,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -37,7 +40,9 @@ fn main() -> ExitCode {
 async fn serve(config: BridgeConfig) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().context("signal handlers")?;
-    let listener = TcpListener::bind(config.grpc).await.with_context(|| format!("cannot listen on {}", config.grpc))?;
+    let listener = TcpListener::bind(config.grpc)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.grpc))?;
     let bridge = bridge::start(config, listener, shutdown).await?;
     tracing::info!(grpc = %bridge.grpc_addr(), "bridge runs");
     Ok(bridge.run().await?)

@@ -7,27 +7,59 @@ use protocol::stream::StreamName;
 
 /// Describes every metric; calling it again is harmless.
 pub(crate) fn describe() {
-    metrics::describe_counter!("mirror_records_total", "records written into transactions, by stream");
-    metrics::describe_counter!("mirror_bytes_total", metrics::Unit::Bytes, "payload bytes written into transactions, by stream");
-    metrics::describe_histogram!("mirror_commit_seconds", metrics::Unit::Seconds, "time of a commit, by stream");
-    metrics::describe_gauge!("mirror_sequence", "last sequence that is committed, by stream");
-    metrics::describe_gauge!("mirror_lag_events", "events of the stream that wait for the mirror, by stream");
-    metrics::describe_counter!("mirror_gaps_total", "events that the stream had lost before the mirror came, by stream and reason");
-    metrics::describe_counter!("mirror_fenced_total", "times a writer was ended by its successor, by stream");
-    metrics::describe_counter!("mirror_restarts_total", "times a writer was replaced after an error, by stream");
-    metrics::describe_gauge!("mirror_halted", "1 while a shard waits for somebody to look, by stream");
+    metrics::describe_counter!(
+        "mirror_records_total",
+        "records written into transactions, by stream"
+    );
+    metrics::describe_counter!(
+        "mirror_bytes_total",
+        metrics::Unit::Bytes,
+        "payload bytes written into transactions, by stream"
+    );
+    metrics::describe_histogram!(
+        "mirror_commit_seconds",
+        metrics::Unit::Seconds,
+        "time of a commit, by stream"
+    );
+    metrics::describe_gauge!(
+        "mirror_sequence",
+        "last sequence that is committed, by stream"
+    );
+    metrics::describe_gauge!(
+        "mirror_lag_events",
+        "events of the stream that wait for the mirror, by stream"
+    );
+    metrics::describe_counter!(
+        "mirror_gaps_total",
+        "events that the stream had lost before the mirror came, by stream and reason"
+    );
+    metrics::describe_counter!(
+        "mirror_fenced_total",
+        "times a writer was ended by its successor, by stream"
+    );
+    metrics::describe_counter!(
+        "mirror_restarts_total",
+        "times a writer was replaced after an error, by stream"
+    );
+    metrics::describe_gauge!(
+        "mirror_halted",
+        "1 while a shard waits for somebody to look, by stream"
+    );
     metrics::describe_gauge!("replay_reads", "replays under way");
     metrics::describe_counter!("replay_events_total", "events given by replays");
     metrics::describe_counter!("replay_ended_total", "replays that ended, by gRPC status");
 }
 
 pub(crate) fn written(stream: &StreamName, records: usize, bytes: usize) {
-    metrics::counter!("mirror_records_total", "stream" => stream.as_str().to_owned()).increment(records as u64);
-    metrics::counter!("mirror_bytes_total", "stream" => stream.as_str().to_owned()).increment(bytes as u64);
+    metrics::counter!("mirror_records_total", "stream" => stream.as_str().to_owned())
+        .increment(records as u64);
+    metrics::counter!("mirror_bytes_total", "stream" => stream.as_str().to_owned())
+        .increment(bytes as u64);
 }
 
 pub(crate) fn committed(stream: &StreamName, took: Duration) {
-    metrics::histogram!("mirror_commit_seconds", "stream" => stream.as_str().to_owned()).record(took.as_secs_f64());
+    metrics::histogram!("mirror_commit_seconds", "stream" => stream.as_str().to_owned())
+        .record(took.as_secs_f64());
 }
 
 pub(crate) fn progress(stream: &StreamName, seq: u64, lag: u64) {
@@ -52,7 +84,11 @@ pub(crate) fn restarted(stream: &StreamName) {
 }
 
 pub(crate) fn halted(stream: &StreamName, halted: bool) {
-    metrics::gauge!("mirror_halted", "stream" => stream.as_str().to_owned()).set(if halted { 1.0 } else { 0.0 });
+    metrics::gauge!("mirror_halted", "stream" => stream.as_str().to_owned()).set(if halted {
+        1.0
+    } else {
+        0.0
+    });
 }
 
 pub(crate) fn reads(delta: f64) {

@@ -41,7 +41,11 @@ pub enum ShardState {
 }
 
 /// Changes one shard's status.
-pub(crate) fn update(status: &watch::Sender<MirrorStatus>, stream: &StreamName, change: impl FnOnce(&mut ShardStatus)) {
+pub(crate) fn update(
+    status: &watch::Sender<MirrorStatus>,
+    stream: &StreamName,
+    change: impl FnOnce(&mut ShardStatus),
+) {
     status.send_if_modified(|status| {
         let shard = status.shards.entry(stream.clone()).or_default();
         let before = shard.clone();

@@ -95,9 +95,15 @@ impl Envelope {
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| bad(name)),
             None => Ok(None),
         };
-        let publisher = headers.get(header::PUBLISHER).map(|text| Publisher::parse(text).map_err(|_| bad(header::PUBLISHER)));
-        let source = headers.get(header::SOURCE).map(|text| Source::parse(text).ok_or(bad(header::SOURCE)));
-        let function = headers.get(header::FUNCTION).map(|text| FunctionName::parse(text).map_err(|_| bad(header::FUNCTION)));
+        let publisher = headers
+            .get(header::PUBLISHER)
+            .map(|text| Publisher::parse(text).map_err(|_| bad(header::PUBLISHER)));
+        let source = headers
+            .get(header::SOURCE)
+            .map(|text| Source::parse(text).ok_or(bad(header::SOURCE)));
+        let function = headers
+            .get(header::FUNCTION)
+            .map(|text| FunctionName::parse(text).map_err(|_| bad(header::FUNCTION)));
         Ok(Self {
             id: headers.get(header::ID).ok_or(bad(header::ID))?.to_owned(),
             publisher: publisher.transpose()?,
@@ -105,9 +111,15 @@ impl Envelope {
             content_type: headers.get(header::TYPE).map(str::to_owned),
             source: source.transpose()?,
             function: function.transpose()?,
-            hops: number(header::HOPS)?.unwrap_or(0).try_into().map_err(|_| bad(header::HOPS))?,
+            hops: number(header::HOPS)?
+                .unwrap_or(0)
+                .try_into()
+                .map_err(|_| bad(header::HOPS))?,
             traceparent: headers.get(header::TRACEPARENT).map(str::to_owned),
-            user: headers.user().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            user: headers
+                .user()
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .collect(),
         })
     }
 }
@@ -119,7 +131,10 @@ impl Envelope {
 pub fn stored_content_type(text: Option<&str>) -> Result<Option<Cow<'_, str>>, String> {
     match text {
         None | Some(JSON) => Ok(None),
-        Some(t) if (1..=CONTENT_TYPE_BYTES_MAX).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => {
+        Some(t)
+            if (1..=CONTENT_TYPE_BYTES_MAX).contains(&t.len())
+                && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ') =>
+        {
             Ok(Some(Cow::Borrowed(t)))
         }
         Some(t) => Err(t.chars().take(CONTENT_TYPE_BYTES_MAX).collect()),
@@ -148,6 +163,9 @@ mod tests {
 
     #[test]
     fn a_message_without_an_id_is_not_ours() {
-        assert_eq!(Envelope::from_headers(&Headers::new()), Err(EnvelopeError { header: header::ID }));
+        assert_eq!(
+            Envelope::from_headers(&Headers::new()),
+            Err(EnvelopeError { header: header::ID })
+        );
     }
 }

@@ -87,8 +87,14 @@ impl Headers {
     /// [`HeaderError`] names the header and the limit.
     pub fn push_user(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
         let fits = (1..=USER_HEADER_NAME_BYTES_MAX).contains(&name.len());
-        if !fits || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(HeaderError::Name { name: name.chars().take(USER_HEADER_NAME_BYTES_MAX).collect() });
+        if !fits
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            return Err(HeaderError::Name {
+                name: name.chars().take(USER_HEADER_NAME_BYTES_MAX).collect(),
+            });
         }
         if value.len() > USER_HEADER_VALUE_BYTES_MAX || value.chars().any(char::is_control) {
             return Err(HeaderError::Value { name: name.into() });
@@ -96,13 +102,17 @@ impl Headers {
         if self.user().count() >= USER_HEADERS_MAX {
             return Err(HeaderError::TooMany);
         }
-        self.0.push((Cow::Owned(format!("{USER_PREFIX}{name}")), value.into()));
+        self.0
+            .push((Cow::Owned(format!("{USER_PREFIX}{name}")), value.into()));
         Ok(())
     }
 
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every header in order.
@@ -112,7 +122,8 @@ impl Headers {
 
     /// The user's headers, names without the prefix.
     pub fn user(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.iter().filter_map(|(name, value)| Some((name.strip_prefix(USER_PREFIX)?, value)))
+        self.iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(USER_PREFIX)?, value)))
     }
 
     /// How many headers there are.
@@ -127,7 +138,8 @@ impl Headers {
 }
 
 fn is_nats(name: &str) -> bool {
-    name.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case("nats-"))
+    name.get(..5)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("nats-"))
 }
 
 #[cfg(test)]
@@ -139,9 +151,19 @@ mod tests {
     #[test]
     fn user_headers_within_and_beyond_each_limit() {
         let mut headers = Headers::new();
-        assert!(headers.push_user(&"n".repeat(64), &"v".repeat(1024)).is_ok());
-        assert!(matches!(headers.push_user(&"n".repeat(65), ""), Err(HeaderError::Name { .. })));
-        assert!(matches!(headers.push_user("n", &"v".repeat(1025)), Err(HeaderError::Value { .. })));
+        assert!(
+            headers
+                .push_user(&"n".repeat(64), &"v".repeat(1024))
+                .is_ok()
+        );
+        assert!(matches!(
+            headers.push_user(&"n".repeat(65), ""),
+            Err(HeaderError::Name { .. })
+        ));
+        assert!(matches!(
+            headers.push_user("n", &"v".repeat(1025)),
+            Err(HeaderError::Value { .. })
+        ));
         for n in 1..16 {
             assert_eq!(headers.push_user(&format!("n{n}"), "v"), Ok(()));
         }

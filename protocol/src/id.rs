@@ -12,7 +12,11 @@ use crate::position::Source;
 
 /// What stays as it is inside a component of an id: everything else is encoded,
 /// `/` and `%` above all, so that components never run into one another.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Who published an event: a user and one of its writers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,7 +29,12 @@ pub struct Publisher {
 
 impl fmt::Display for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", utf8_percent_encode(self.user.as_str(), COMPONENT), self.client)
+        write!(
+            f,
+            "{}/{}",
+            utf8_percent_encode(self.user.as_str(), COMPONENT),
+            self.client
+        )
     }
 }
 
@@ -36,7 +45,10 @@ impl Publisher {
     /// [`IdError`] when a component is missing or invalid.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let (user, client) = text.split_once('/').ok_or(IdError::Shape)?;
-        Ok(Self { user: User::parse(&decode(user)?)?, client: ClientId::parse(client)? })
+        Ok(Self {
+            user: User::parse(&decode(user)?)?,
+            client: ClientId::parse(client)?,
+        })
     }
 }
 
@@ -70,7 +82,11 @@ impl EventId {
         if number.to_string() != n {
             return Err(IdError::Shape);
         }
-        Ok(Self { tenant: Tenant::parse(tenant)?, publisher: Publisher::parse(publisher)?, n: number })
+        Ok(Self {
+            tenant: Tenant::parse(tenant)?,
+            publisher: Publisher::parse(publisher)?,
+            n: number,
+        })
     }
 }
 
@@ -98,7 +114,9 @@ impl OutputId {
     /// [`IdError`] when a component is missing or invalid.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let mut parts = text.split('/');
-        let (Some(function), Some(source), Some(ordinal), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(function), Some(source), Some(ordinal), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(IdError::Shape);
         };
         Ok(Self {
@@ -121,7 +139,10 @@ pub enum IdError {
 }
 
 fn decode(component: &str) -> Result<String, IdError> {
-    percent_decode_str(component).decode_utf8().map(Into::into).map_err(|_| IdError::Shape)
+    percent_decode_str(component)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| IdError::Shape)
 }
 
 #[cfg(test)]
@@ -148,7 +169,14 @@ mod tests {
 
     #[test]
     fn two_users_never_share_an_id() {
-        let id = |user: &str| EventId { tenant: Tenant::parse("t").unwrap(), publisher: Publisher { user: User::parse(user).unwrap(), client: ClientId::parse("c").unwrap() }, n: 1 };
+        let id = |user: &str| EventId {
+            tenant: Tenant::parse("t").unwrap(),
+            publisher: Publisher {
+                user: User::parse(user).unwrap(),
+                client: ClientId::parse("c").unwrap(),
+            },
+            n: 1,
+        };
         assert_ne!(id("a/c").to_string(), id("a").to_string());
         assert_eq!(id("a/c").to_string(), "t/a%2Fc/c/1");
     }

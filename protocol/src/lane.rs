@@ -45,7 +45,14 @@ mod tests {
         let tenant = Tenant::parse("acme").unwrap();
         let lane = |n: u32| Lane::of(&tenant, &Channel::parse(&format!("doc.{n}")).unwrap(), 16);
         // Fixed values: a change here would move channels between owners.
-        assert_eq!([lane(1), lane(2), lane(3)], [Lane::of(&tenant, &Channel::parse("doc.1").unwrap(), 16), lane(2), lane(3)]);
+        assert_eq!(
+            [lane(1), lane(2), lane(3)],
+            [
+                Lane::of(&tenant, &Channel::parse("doc.1").unwrap(), 16),
+                lane(2),
+                lane(3)
+            ]
+        );
         let mut used = [0; 16];
         (0..1600).for_each(|n| used[usize::from(lane(n).0)] += 1);
         assert!(used.iter().all(|count| *count > 50), "{used:?}");

@@ -68,7 +68,11 @@ fn check_token(field: &'static str, text: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { field });
     }
     if text.len() > TOKEN_BYTES_MAX {
-        return Err(NameError::TooLong { field, bytes: text.len(), max: TOKEN_BYTES_MAX });
+        return Err(NameError::TooLong {
+            field,
+            bytes: text.len(),
+            max: TOKEN_BYTES_MAX,
+        });
     }
     match text.chars().find(|c| !is_token_char(*c)) {
         Some(found) => Err(NameError::Character { field, found }),
@@ -186,7 +190,11 @@ fn check_user(field: &'static str, text: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { field });
     }
     if text.len() > USER_BYTES_MAX {
-        return Err(NameError::TooLong { field, bytes: text.len(), max: USER_BYTES_MAX });
+        return Err(NameError::TooLong {
+            field,
+            bytes: text.len(),
+            max: USER_BYTES_MAX,
+        });
     }
     match text.chars().find(|c| c.is_control()) {
         Some(found) => Err(NameError::Character { field, found }),
@@ -199,7 +207,11 @@ fn check_shape(field: &'static str, text: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { field });
     }
     if text.len() > CHANNEL_BYTES_MAX {
-        return Err(NameError::TooLong { field, bytes: text.len(), max: CHANNEL_BYTES_MAX });
+        return Err(NameError::TooLong {
+            field,
+            bytes: text.len(),
+            max: CHANNEL_BYTES_MAX,
+        });
     }
     let tokens = text.split('.').count();
     if tokens > CHANNEL_TOKENS_MAX {
@@ -210,17 +222,20 @@ fn check_shape(field: &'static str, text: &str) -> Result<(), NameError> {
 
 fn check_channel(field: &'static str, text: &str) -> Result<(), NameError> {
     check_shape(field, text)?;
-    text.split('.').try_for_each(|token| check_token(field, token))
+    text.split('.')
+        .try_for_each(|token| check_token(field, token))
 }
 
 fn check_pattern(field: &'static str, text: &str) -> Result<(), NameError> {
     check_shape(field, text)?;
     let last = text.split('.').count() - 1;
-    text.split('.').enumerate().try_for_each(|(at, token)| match token {
-        "*" => Ok(()),
-        ">" if at == last => Ok(()),
-        _ => check_token(field, token),
-    })
+    text.split('.')
+        .enumerate()
+        .try_for_each(|(at, token)| match token {
+            "*" => Ok(()),
+            ">" if at == last => Ok(()),
+            _ => check_token(field, token),
+        })
 }
 
 impl Channel {

@@ -17,7 +17,10 @@ pub struct Epoch(Box<str>);
 impl Epoch {
     /// Reads an epoch: 1 to 32 of `[a-z0-9]`.
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = (1..=EPOCH_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let valid = (1..=EPOCH_BYTES_MAX).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         valid.then(|| Self(text.into()))
     }
 
@@ -41,7 +44,9 @@ impl fmt::Display for Epoch {
 impl<'de> Deserialize<'de> for Epoch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("epoch must be 1 to 32 lower-case letters and digits"))
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom("epoch must be 1 to 32 lower-case letters and digits")
+        })
     }
 }
 

@@ -19,9 +19,33 @@ pub const TOPIC_PREFIX_DEFAULT: &str = "eddyline";
 /// `_` for the same in metric names).
 pub fn topic(prefix: &str, parsed: &Parsed) -> Option<String> {
     match parsed {
-        Parsed::Event { kind: Kind::In, tenant, channel, .. } => Some(format!("{prefix}.in.{}.{}", escape(tenant.as_str()), escape(channel.namespace()))),
-        Parsed::Event { kind: Kind::Ev, tenant, channel, .. } => Some(format!("{prefix}.ev.{}.{}", escape(tenant.as_str()), escape(channel.namespace()))),
-        Parsed::DeadLetter { store, function, .. } => Some(format!("{prefix}.rej.{}.{}", escape(store.as_str()), escape(function.as_str()))),
+        Parsed::Event {
+            kind: Kind::In,
+            tenant,
+            channel,
+            ..
+        } => Some(format!(
+            "{prefix}.in.{}.{}",
+            escape(tenant.as_str()),
+            escape(channel.namespace())
+        )),
+        Parsed::Event {
+            kind: Kind::Ev,
+            tenant,
+            channel,
+            ..
+        } => Some(format!(
+            "{prefix}.ev.{}.{}",
+            escape(tenant.as_str()),
+            escape(channel.namespace())
+        )),
+        Parsed::DeadLetter {
+            store, function, ..
+        } => Some(format!(
+            "{prefix}.rej.{}.{}",
+            escape(store.as_str()),
+            escape(function.as_str())
+        )),
         Parsed::Checkpoint { .. } | Parsed::Event { .. } => None,
     }
 }

@@ -129,7 +129,9 @@ impl StoreSpec {
     /// # Errors
     /// [`SpecError`] names the field.
     pub fn check(&self) -> Result<(), SpecError> {
-        check(1 <= self.lanes && self.lanes <= LANES_MAX, "lanes", || format!("{} is not within 1 to {LANES_MAX}", self.lanes))
+        check(1 <= self.lanes && self.lanes <= LANES_MAX, "lanes", || {
+            format!("{} is not within 1 to {LANES_MAX}", self.lanes)
+        })
     }
 }
 
@@ -140,21 +142,52 @@ impl FunctionSpec {
     /// [`SpecError`] names the field.
     pub fn check(&self) -> Result<(), SpecError> {
         let limits = &self.limits;
-        check((1..=10_000).contains(&limits.deadline_ms), "limits.deadline_ms", || "must be 1 to 10,000".into())?;
-        check((1 << 16..=64 << 20).contains(&limits.memory_bytes), "limits.memory_bytes", || "must be 64 KiB to 64 MiB".into())?;
-        check((1..=900).contains(&limits.emits_per_event), "limits.emits_per_event", || "must be 1 to 900: one input's outputs fit one atomic batch".into())?;
-        check((1 << 10..=32 << 20).contains(&limits.output_bytes), "limits.output_bytes", || "must be 1 KiB to 32 MiB".into())?;
-        check(limits.attempts >= 1, "limits.attempts", || "must be at least 1".into())?;
+        check(
+            (1..=10_000).contains(&limits.deadline_ms),
+            "limits.deadline_ms",
+            || "must be 1 to 10,000".into(),
+        )?;
+        check(
+            (1 << 16..=64 << 20).contains(&limits.memory_bytes),
+            "limits.memory_bytes",
+            || "must be 64 KiB to 64 MiB".into(),
+        )?;
+        check(
+            (1..=900).contains(&limits.emits_per_event),
+            "limits.emits_per_event",
+            || "must be 1 to 900: one input's outputs fit one atomic batch".into(),
+        )?;
+        check(
+            (1 << 10..=32 << 20).contains(&limits.output_bytes),
+            "limits.output_bytes",
+            || "must be 1 KiB to 32 MiB".into(),
+        )?;
+        check(limits.attempts >= 1, "limits.attempts", || {
+            "must be at least 1".into()
+        })?;
         let triggers = match &self.trigger {
             Trigger::Gate(namespaces) => namespaces.len(),
             Trigger::Reactive(patterns) => patterns.len(),
         };
-        check(triggers >= 1, "trigger", || "names nothing to handle".into())
+        check(triggers >= 1, "trigger", || {
+            "names nothing to handle".into()
+        })
     }
 }
 
-fn check(holds: bool, field: &'static str, problem: impl FnOnce() -> String) -> Result<(), SpecError> {
-    if holds { Ok(()) } else { Err(SpecError { field, problem: problem() }) }
+fn check(
+    holds: bool,
+    field: &'static str,
+    problem: impl FnOnce() -> String,
+) -> Result<(), SpecError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(SpecError {
+            field,
+            problem: problem(),
+        })
+    }
 }
 
 /// Keys in `CONFIG`.

@@ -39,7 +39,9 @@ impl Kind {
     }
 
     fn parse(token: &str) -> Option<Self> {
-        [Self::In, Self::Ev, Self::Fan, Self::Eph, Self::Req].into_iter().find(|kind| kind.as_str() == token)
+        [Self::In, Self::Ev, Self::Fan, Self::Eph, Self::Req]
+            .into_iter()
+            .find(|kind| kind.as_str() == token)
     }
 }
 
@@ -49,7 +51,13 @@ pub struct Subject(Box<str>);
 
 impl Subject {
     /// The subject of an event.
-    pub fn event(kind: Kind, store: &StoreName, lane: Lane, tenant: &Tenant, channel: &Channel) -> Self {
+    pub fn event(
+        kind: Kind,
+        store: &StoreName,
+        lane: Lane,
+        tenant: &Tenant,
+        channel: &Channel,
+    ) -> Self {
         Self(format!("{}.{store}.{lane}.{tenant}.{channel}", kind.as_str()).into())
     }
 
@@ -156,21 +164,44 @@ impl Parsed {
     /// # Errors
     /// [`SubjectError`] for anything that no constructor of [`Subject`] builds.
     pub fn parse(text: &str) -> Result<Self, SubjectError> {
-        let foreign = || SubjectError::Foreign { subject: text.into() };
-        let name = |source| SubjectError::Name { subject: text.into(), source };
+        let foreign = || SubjectError::Foreign {
+            subject: text.into(),
+        };
+        let name = |source| SubjectError::Name {
+            subject: text.into(),
+            source,
+        };
         let mut parts = text.splitn(4, '.');
-        let (kind, store, lane, rest) =
-            (parts.next().ok_or_else(foreign)?, parts.next().ok_or_else(foreign)?, parts.next().ok_or_else(foreign)?, parts.next().ok_or_else(foreign)?);
+        let (kind, store, lane, rest) = (
+            parts.next().ok_or_else(foreign)?,
+            parts.next().ok_or_else(foreign)?,
+            parts.next().ok_or_else(foreign)?,
+            parts.next().ok_or_else(foreign)?,
+        );
         let store = StoreName::parse(store).map_err(name)?;
         let lane = parse_lane(lane).ok_or_else(foreign)?;
         match kind {
-            "ck" => Ok(Self::Checkpoint { store, lane, function: FunctionName::parse(rest).map_err(name)? }),
-            "rej" => Ok(Self::DeadLetter { store, lane, function: FunctionName::parse(rest).map_err(name)? }),
+            "ck" => Ok(Self::Checkpoint {
+                store,
+                lane,
+                function: FunctionName::parse(rest).map_err(name)?,
+            }),
+            "rej" => Ok(Self::DeadLetter {
+                store,
+                lane,
+                function: FunctionName::parse(rest).map_err(name)?,
+            }),
             _ => {
                 let kind = Kind::parse(kind).ok_or_else(foreign)?;
                 let (tenant, channel) = rest.split_once('.').ok_or_else(foreign)?;
                 let tenant = Tenant::parse(tenant).map_err(name)?;
-                Ok(Self::Event { kind, store, lane, tenant, channel: Channel::parse(channel).map_err(name)? })
+                Ok(Self::Event {
+                    kind,
+                    store,
+                    lane,
+                    tenant,
+                    channel: Channel::parse(channel).map_err(name)?,
+                })
             }
         }
     }

@@ -21,10 +21,13 @@ const FILL_BATCH: usize = 500;
 const STREAM_BYTES_MAX: u64 = 2 << 30;
 /// Unit of processor times in `/proc`: ticks per second, fixed by Linux's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// Between two pings of an edge node, milliseconds: subscribers that do nothing but
+/// read answer none, and must not be closed for it.
+const PING_INTERVAL_MS: u64 = 600_000;
 /// How long anything that is measured may take.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// A deployment with room for large streams.
+/// A deployment with room for large streams, and patience with clients that only read.
 pub fn builder() -> Builder {
     Deployment::builder()
         .functions(&[])
@@ -32,6 +35,7 @@ pub fn builder() -> Builder {
         .without_mirror()
         .edges(1)
         .store(|store| store.max_bytes = STREAM_BYTES_MAX)
+        .edge_config(|_, config| config.limits.ping_interval_ms = PING_INTERVAL_MS)
 }
 
 /// Starts what is to be measured.

@@ -57,7 +57,11 @@ impl Admin {
     /// A setting that librdkafka refuses.
     pub(crate) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         let observer = Arc::new(Observer::new(kafka)?);
-        Ok(Self { client: settings::admin(kafka).create_with_context(Quiet)?, observer, kafka: kafka.clone() })
+        Ok(Self {
+            client: settings::admin(kafka).create_with_context(Quiet)?,
+            observer,
+            kafka: kafka.clone(),
+        })
     }
 
     /// Looks at topics.
@@ -78,9 +82,13 @@ impl Admin {
             return Ok(found);
         }
         let bytes_max = settings::RECORD_BYTES_MAX.to_string();
-        let mut new = NewTopic::new(topic, self.kafka.partitions, TopicReplication::Fixed(self.kafka.replication))
-            .set("message.timestamp.type", "CreateTime")
-            .set("max.message.bytes", &bytes_max);
+        let mut new = NewTopic::new(
+            topic,
+            self.kafka.partitions,
+            TopicReplication::Fixed(self.kafka.replication),
+        )
+        .set("message.timestamp.type", "CreateTime")
+        .set("max.message.bytes", &bytes_max);
         // CreateTime is the store's time: with a broker's own retention, a mirror that
         // starts late would lose what it writes at once.
         if !self.kafka.topic_settings.contains_key("retention.ms") {
@@ -95,7 +103,11 @@ impl Admin {
 
     /// Makes the progress topic unless it exists, and widens it to at least
     /// `partitions`.
-    pub(crate) async fn ensure_progress(&self, topic: &str, partitions: i32) -> Result<(), TopicError> {
+    pub(crate) async fn ensure_progress(
+        &self,
+        topic: &str,
+        partitions: i32,
+    ) -> Result<(), TopicError> {
         match self.partitions(topic).await? {
             Some(found) if found >= partitions => return Ok(()),
             Some(_) => {
@@ -105,10 +117,14 @@ impl Admin {
                 accept(topic, done, RDKafkaErrorCode::InvalidPartitions)?;
             }
             None => {
-                let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(self.kafka.replication))
-                    .set("cleanup.policy", "compact")
-                    .set("segment.bytes", PROGRESS_SEGMENT_BYTES)
-                    .set("min.cleanable.dirty.ratio", "0.1");
+                let new = NewTopic::new(
+                    topic,
+                    partitions,
+                    TopicReplication::Fixed(self.kafka.replication),
+                )
+                .set("cleanup.policy", "compact")
+                .set("segment.bytes", PROGRESS_SEGMENT_BYTES)
+                .set("min.cleanable.dirty.ratio", "0.1");
                 self.create(topic, &new).await?;
             }
         }
@@ -123,11 +139,17 @@ impl Admin {
     async fn visible(&self, topic: &str, least: i32) -> Result<i32, TopicError> {
         let deadline = tokio::time::Instant::now() + VISIBLE_DEADLINE;
         loop {
-            if let Some(found) = self.partitions(topic).await?.filter(|found| *found >= least) {
+            if let Some(found) = self
+                .partitions(topic)
+                .await?
+                .filter(|found| *found >= least)
+            {
                 return Ok(found);
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(TopicError::Invisible { topic: topic.into() });
+                return Err(TopicError::Invisible {
+                    topic: topic.into(),
+                });
             }
             tokio::time::sleep(VISIBLE_INTERVAL).await;
         }
@@ -135,7 +157,9 @@ impl Admin {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(OPERATION_TIMEOUT)).operation_timeout(Some(OPERATION_TIMEOUT))
+    AdminOptions::new()
+        .request_timeout(Some(OPERATION_TIMEOUT))
+        .operation_timeout(Some(OPERATION_TIMEOUT))
 }
 
 type Done = Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>;
@@ -143,8 +167,16 @@ type Done = Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>;
 /// An answer in which one error is as good as success.
 fn accept(topic: &str, done: Done, harmless: RDKafkaErrorCode) -> Result<(), TopicError> {
     let problem = match done {
-        Ok(results) => results.into_iter().find_map(|result| result.err().filter(|(_, code)| *code != harmless)).map(|(_, code)| code.to_string()),
+        Ok(results) => results
+            .into_iter()
+            .find_map(|result| result.err().filter(|(_, code)| *code != harmless))
+            .map(|(_, code)| code.to_string()),
         Err(error) => Some(error.to_string()),
     };
-    problem.map_or(Ok(()), |problem| Err(TopicError::Change { topic: topic.into(), problem }))
+    problem.map_or(Ok(()), |problem| {
+        Err(TopicError::Change {
+            topic: topic.into(),
+            problem,
+        })
+    })
 }

@@ -13,7 +13,9 @@ pub(crate) struct Quiet;
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug | RDKafkaLogLevel::Notice => tracing::debug!(target: "rdkafka::librdkafka", facility, "{text}"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug | RDKafkaLogLevel::Notice => {
+                tracing::debug!(target: "rdkafka::librdkafka", facility, "{text}")
+            }
             // A broker that is away is news to whoever waits for it; they say so.
             _ => tracing::info!(target: "rdkafka::librdkafka", facility, "{text}"),
         }

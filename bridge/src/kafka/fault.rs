@@ -4,8 +4,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// Whether a reader's error is an outage that librdkafka itself gets over.
 pub(crate) fn is_outage(error: &KafkaError) -> bool {
-    let codes = [Code::AllBrokersDown, Code::BrokerTransportFailure, Code::Resolve, Code::OperationTimedOut, Code::RequestTimedOut, Code::NotLeaderForPartition, Code::LeaderNotAvailable];
-    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
+    let codes = [
+        Code::AllBrokersDown,
+        Code::BrokerTransportFailure,
+        Code::Resolve,
+        Code::OperationTimedOut,
+        Code::RequestTimedOut,
+        Code::NotLeaderForPartition,
+        Code::LeaderNotAvailable,
+    ];
+    error
+        .rdkafka_error_code()
+        .is_some_and(|code| codes.contains(&code))
 }
 
 /// An error of a producer call.

@@ -53,7 +53,10 @@ mod tests {
             ("foobar", -790_332_482),
             ("a-little-bit-long-string", -985_981_536),
             ("a-little-bit-longer-string", -1_486_304_829),
-            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
             ("abc", 479_470_107),
         ];
         for (key, expected) in vectors {
@@ -65,7 +68,16 @@ mod tests {
     fn one_key_has_one_partition_and_no_key_goes_round() {
         let of = |key: &str| partition(Some(key.as_bytes()), 7, 6);
         assert_eq!(of("doc.1"), partition(Some(b"doc.1"), 8, 6));
-        assert!((0..1000).map(|n| of(&format!("doc.{n}"))).all(|p| (0..6).contains(&p)));
-        assert_eq!((0..4).map(|seq| partition(None, seq, 3)).collect::<Vec<_>>(), [0, 1, 2, 0]);
+        assert!(
+            (0..1000)
+                .map(|n| of(&format!("doc.{n}")))
+                .all(|p| (0..6).contains(&p))
+        );
+        assert_eq!(
+            (0..4)
+                .map(|seq| partition(None, seq, 3))
+                .collect::<Vec<_>>(),
+            [0, 1, 2, 0]
+        );
     }
 }

@@ -6,7 +6,10 @@
 //! Owns the native handles. A [`Producer`] belongs to one thread at a time; every
 //! call may block. It knows nothing of what the records mean.
 
-#![allow(unsafe_code, reason = "librdkafka is a C library; rdkafka has no safe call without delivery reports")]
+#![allow(
+    unsafe_code,
+    reason = "librdkafka is a C library; rdkafka has no safe call without delivery reports"
+)]
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -51,7 +54,13 @@ impl RecordHeaders {
         // length always fits isize.
         unsafe {
             let (name_size, value_size) = (name.len().cast_signed(), value.len().cast_signed());
-            sys::rd_kafka_header_add(self.0, name.as_ptr().cast(), name_size, value.as_ptr().cast(), value_size);
+            sys::rd_kafka_header_add(
+                self.0,
+                name.as_ptr().cast(),
+                name_size,
+                value.as_ptr().cast(),
+                value_size,
+            );
         }
     }
 }
@@ -80,7 +89,9 @@ impl Producer {
     ///
     /// # Errors
     /// The first setting that librdkafka refuses, or its reason not to start.
-    pub(crate) fn new<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, KafkaFault> {
+    pub(crate) fn new<'a>(
+        settings: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, KafkaFault> {
         let mut text = [0; TEXT_BYTES];
         // SAFETY: `conf` is ours until rd_kafka_new has taken it; on any failure
         // before that it is destroyed here. `text` outlives every call.
@@ -94,12 +105,20 @@ impl Producer {
                     return Err(local(name, &text));
                 }
             }
-            let client = sys::rd_kafka_new(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, conf, text.as_mut_ptr(), TEXT_BYTES);
+            let client = sys::rd_kafka_new(
+                sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+                conf,
+                text.as_mut_ptr(),
+                TEXT_BYTES,
+            );
             if client.is_null() {
                 sys::rd_kafka_conf_destroy(conf);
                 return Err(local("client", &text));
             }
-            Ok(Self { client, topics: HashMap::new() })
+            Ok(Self {
+                client,
+                topics: HashMap::new(),
+            })
         }
     }
 
@@ -109,7 +128,9 @@ impl Producer {
     /// Kafka is out of reach for that long, or the settings are not accepted.
     pub(crate) fn init_transactions(&mut self, limit: Duration) -> Result<(), KafkaFault> {
         // SAFETY: the client lives as long as self.
-        self.check("init_transactions", unsafe { sys::rd_kafka_init_transactions(self.client, millis(limit)) })
+        self.check("init_transactions", unsafe {
+            sys::rd_kafka_init_transactions(self.client, millis(limit))
+        })
     }
 
     /// Begins a transaction.
@@ -118,7 +139,9 @@ impl Producer {
     /// The producer is in no state to; it must be given up.
     pub(crate) fn begin(&mut self) -> Result<(), KafkaFault> {
         // SAFETY: the client lives as long as self.
-        self.check("begin_transaction", unsafe { sys::rd_kafka_begin_transaction(self.client) })
+        self.check("begin_transaction", unsafe {
+            sys::rd_kafka_begin_transaction(self.client)
+        })
     }
 
     /// Writes what is queued and commits. Waits as long as the transaction may live.
@@ -128,7 +151,9 @@ impl Producer {
     pub(crate) fn commit(&mut self) -> Result<(), KafkaFault> {
         // SAFETY: the client lives as long as self; -1 is librdkafka's "until the
         // transaction's own time-out".
-        self.check("commit_transaction", unsafe { sys::rd_kafka_commit_transaction(self.client, -1) })
+        self.check("commit_transaction", unsafe {
+            sys::rd_kafka_commit_transaction(self.client, -1)
+        })
     }
 
     /// Drops what is queued and aborts.
@@ -137,7 +162,9 @@ impl Producer {
     /// Any; the producer must be given up.
     pub(crate) fn abort(&mut self, limit: Duration) -> Result<(), KafkaFault> {
         // SAFETY: the client lives as long as self.
-        self.check("abort_transaction", unsafe { sys::rd_kafka_abort_transaction(self.client, millis(limit)) })
+        self.check("abort_transaction", unsafe {
+            sys::rd_kafka_abort_transaction(self.client, millis(limit))
+        })
     }
 
     /// Waits until everything queued is written; for a producer without transactions.
@@ -147,21 +174,35 @@ impl Producer {
     pub(crate) fn flush(&mut self, limit: Duration) -> Result<(), KafkaFault> {
         // SAFETY: the client lives as long as self.
         let code = unsafe { sys::rd_kafka_flush(self.client, millis(limit)) };
-        if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(named("flush", code)) }
+        if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            Ok(())
+        } else {
+            Err(named("flush", code))
+        }
     }
 
     /// Queues a record.
     ///
     /// # Errors
     /// [`Verdict::Record`] when it is too large or its partition does not exist.
-    pub(crate) fn produce(&mut self, record: &Record<'_>, mut headers: RecordHeaders) -> Result<(), KafkaFault> {
+    pub(crate) fn produce(
+        &mut self,
+        record: &Record<'_>,
+        mut headers: RecordHeaders,
+    ) -> Result<(), KafkaFault> {
         let topic = self.topic(record.topic)?;
         let mut fields: [sys::rd_kafka_vu_t; FIELDS] = [
             field(Field::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic),
-            field(Field::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = record.partition),
-            field(Field::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = sys::RD_KAFKA_MSG_F_COPY),
+            field(Field::RD_KAFKA_VTYPE_PARTITION, |u| {
+                u.i32_ = record.partition
+            }),
+            field(Field::RD_KAFKA_VTYPE_MSGFLAGS, |u| {
+                u.i = sys::RD_KAFKA_MSG_F_COPY
+            }),
             field(Field::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = record.time_ms),
-            field(Field::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(Some(record.value))),
+            field(Field::RD_KAFKA_VTYPE_VALUE, |u| {
+                u.mem = memory(Some(record.value))
+            }),
             field(Field::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(record.key)),
             field(Field::RD_KAFKA_VTYPE_HEADERS, |u| u.headers = headers.0),
         ];
@@ -197,14 +238,20 @@ impl Producer {
     }
 
     /// Takes an error object apart and frees it; null is success.
-    fn check(&self, operation: &'static str, error: *mut sys::rd_kafka_error_t) -> Result<(), KafkaFault> {
+    fn check(
+        &self,
+        operation: &'static str,
+        error: *mut sys::rd_kafka_error_t,
+    ) -> Result<(), KafkaFault> {
         if error.is_null() {
             return Ok(());
         }
         // SAFETY: the error is ours until it is destroyed, its texts as long as it.
         let (mut code, text) = unsafe {
             let code = sys::rd_kafka_error_code(error);
-            let text = CStr::from_ptr(sys::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+            let text = CStr::from_ptr(sys::rd_kafka_error_string(error))
+                .to_string_lossy()
+                .into_owned();
             sys::rd_kafka_error_destroy(error);
             (code, text)
         };
@@ -214,7 +261,10 @@ impl Producer {
         if fatal != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
             code = fatal;
         }
-        Err(KafkaFault { text, ..named(operation, code) })
+        Err(KafkaFault {
+            text,
+            ..named(operation, code)
+        })
     }
 }
 
@@ -222,7 +272,10 @@ impl Drop for Producer {
     fn drop(&mut self) {
         // SAFETY: the topics are destroyed before their client; nothing uses either after.
         unsafe {
-            sys::rd_kafka_purge(self.client, sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT);
+            sys::rd_kafka_purge(
+                self.client,
+                sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT,
+            );
             for topic in self.topics.values() {
                 sys::rd_kafka_topic_destroy(*topic);
             }
@@ -233,14 +286,32 @@ impl Drop for Producer {
 
 /// # Safety
 /// `conf` is a live configuration.
-unsafe fn set(conf: *mut sys::rd_kafka_conf_t, name: &str, value: &str, text: &mut [c_char; TEXT_BYTES]) -> bool {
-    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return false };
+unsafe fn set(
+    conf: *mut sys::rd_kafka_conf_t,
+    name: &str,
+    value: &str,
+    text: &mut [c_char; TEXT_BYTES],
+) -> bool {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+        return false;
+    };
     // SAFETY: the texts outlive the call, which copies them.
-    let result = unsafe { sys::rd_kafka_conf_set(conf, name.as_ptr(), value.as_ptr(), text.as_mut_ptr(), TEXT_BYTES) };
+    let result = unsafe {
+        sys::rd_kafka_conf_set(
+            conf,
+            name.as_ptr(),
+            value.as_ptr(),
+            text.as_mut_ptr(),
+            TEXT_BYTES,
+        )
+    };
     result == sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK
 }
 
-fn field(vtype: Field, fill: impl FnOnce(&mut sys::rd_kafka_vu_s__bindgen_ty_1)) -> sys::rd_kafka_vu_t {
+fn field(
+    vtype: Field,
+    fill: impl FnOnce(&mut sys::rd_kafka_vu_s__bindgen_ty_1),
+) -> sys::rd_kafka_vu_t {
     let mut u = sys::rd_kafka_vu_s__bindgen_ty_1 { _pad: [0; 64] };
     fill(&mut u);
     sys::rd_kafka_vu_t { vtype, u }
@@ -248,7 +319,10 @@ fn field(vtype: Field, fill: impl FnOnce(&mut sys::rd_kafka_vu_s__bindgen_ty_1))
 
 fn memory(bytes: Option<&[u8]>) -> sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
     let (ptr, size) = bytes.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr(), bytes.len()));
-    sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: ptr.cast_mut().cast::<c_void>(), size }
+    sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+        ptr: ptr.cast_mut().cast::<c_void>(),
+        size,
+    }
 }
 
 fn millis(limit: Duration) -> c_int {
@@ -257,27 +331,58 @@ fn millis(limit: Duration) -> c_int {
 
 fn named(operation: &'static str, code: Code) -> KafkaFault {
     // SAFETY: both return static texts for every code.
-    let (name, text) = unsafe { (CStr::from_ptr(sys::rd_kafka_err2name(code)), CStr::from_ptr(sys::rd_kafka_err2str(code))) };
+    let (name, text) = unsafe {
+        (
+            CStr::from_ptr(sys::rd_kafka_err2name(code)),
+            CStr::from_ptr(sys::rd_kafka_err2str(code)),
+        )
+    };
     let verdict = match code {
-        Code::RD_KAFKA_RESP_ERR__FENCED | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Verdict::Fenced,
-        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION | Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP => Verdict::Record,
+        Code::RD_KAFKA_RESP_ERR__FENCED
+        | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
+        | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Verdict::Fenced,
+        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+        | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
+        | Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP => Verdict::Record,
         _ => Verdict::Restart,
     };
-    KafkaFault { operation, name: name.to_string_lossy().into_owned(), text: text.to_string_lossy().into_owned(), verdict }
+    KafkaFault {
+        operation,
+        name: name.to_string_lossy().into_owned(),
+        text: text.to_string_lossy().into_owned(),
+        verdict,
+    }
 }
 
 /// An error that librdkafka has only a text for: a setting.
 fn local(name: &str, text: &[c_char; TEXT_BYTES]) -> KafkaFault {
     // SAFETY: librdkafka ends its texts with a zero; untouched, the buffer is all zero.
-    let text = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
-    KafkaFault { operation: "settings", name: name.to_owned(), text, verdict: Verdict::Restart }
+    let text = unsafe { CStr::from_ptr(text.as_ptr()) }
+        .to_string_lossy()
+        .into_owned();
+    KafkaFault {
+        operation: "settings",
+        name: name.to_owned(),
+        text,
+        verdict: Verdict::Restart,
+    }
 }
 
 /// librdkafka's own log lines; levels are those of syslog. Whatever matters comes
 /// back as an error of a call too and is told there, so none of them is a warning.
-unsafe extern "C" fn log(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
+unsafe extern "C" fn log(
+    _: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    text: *const c_char,
+) {
     // SAFETY: librdkafka passes two texts that live for the call.
-    let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    let (facility, text) = unsafe {
+        (
+            CStr::from_ptr(facility).to_string_lossy(),
+            CStr::from_ptr(text).to_string_lossy(),
+        )
+    };
     match level {
         0..=4 => tracing::info!(target: "rdkafka::librdkafka", %facility, "{text}"),
         _ => tracing::debug!(target: "rdkafka::librdkafka", %facility, "{text}"),

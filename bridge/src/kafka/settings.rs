@@ -33,9 +33,10 @@ pub(crate) enum Isolation {
 /// Settings of the one writer of a shard.
 pub(crate) fn transactional(kafka: &KafkaConfig, id: &str) -> ClientConfig {
     let mut config = producer(kafka);
-    config
-        .set("transactional.id", id)
-        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
+    config.set("transactional.id", id).set(
+        "transaction.timeout.ms",
+        TRANSACTION_TIMEOUT.as_millis().to_string(),
+    );
     config
 }
 
@@ -51,7 +52,10 @@ pub(crate) fn producer(kafka: &KafkaConfig) -> ClientConfig {
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string());
+        .set(
+            "message.timeout.ms",
+            MESSAGE_TIMEOUT.as_millis().to_string(),
+        );
     config
 }
 
@@ -74,7 +78,14 @@ pub(crate) fn reader(kafka: &KafkaConfig, group: &str, isolation: Isolation) -> 
         .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
         .set("auto.offset.reset", "error")
-        .set("isolation.level", if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" });
+        .set(
+            "isolation.level",
+            if isolation == Isolation::Committed {
+                "read_committed"
+            } else {
+                "read_uncommitted"
+            },
+        );
     config
 }
 

@@ -64,19 +64,31 @@ impl Observer {
     pub(crate) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         Ok(Self {
             all: settings::observer(kafka, Isolation::Uncommitted).create_with_context(Quiet)?,
-            committed: settings::observer(kafka, Isolation::Committed).create_with_context(Quiet)?,
+            committed: settings::observer(kafka, Isolation::Committed)
+                .create_with_context(Quiet)?,
         })
     }
 
     /// A topic's partitions; `None` if there is no such topic.
     pub(crate) fn partitions(&self, topic: &str) -> Result<Option<i32>, ObserveError> {
         self.drain();
-        let failed = |source| ObserveError::Request { topic: topic.into(), source };
-        let metadata = self.all.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(failed)?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        let failed = |source| ObserveError::Request {
+            topic: topic.into(),
+            source,
+        };
+        let metadata = self
+            .all
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
+            .map_err(failed)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
         match found.error() {
             None => Ok(Some(found.partitions().len() as i32).filter(|count| *count > 0)),
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) => Ok(None),
+            Some(
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            ) => Ok(None),
             Some(code) => Err(failed(KafkaError::MetadataFetch(code.into()))),
         }
     }
@@ -87,13 +99,27 @@ impl Observer {
     ///
     /// # Errors
     /// [`ObserveError::Unsettled`] after 30 s; [`ObserveError::Stopped`].
-    pub(crate) fn settled(&self, topic: &str, partition: i32, stop: &dyn Fn() -> bool) -> Result<Watermarks, ObserveError> {
+    pub(crate) fn settled(
+        &self,
+        topic: &str,
+        partition: i32,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Watermarks, ObserveError> {
         self.drain();
-        let failed = |source| ObserveError::Request { topic: topic.into(), source };
+        let failed = |source| ObserveError::Request {
+            topic: topic.into(),
+            source,
+        };
         let deadline = Instant::now() + SETTLE_DEADLINE;
-        let (low, high) = self.all.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(failed)?;
+        let (low, high) = self
+            .all
+            .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+            .map_err(failed)?;
         loop {
-            let (_, stable) = self.committed.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(failed)?;
+            let (_, stable) = self
+                .committed
+                .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
+                .map_err(failed)?;
             if stable >= high {
                 return Ok(Watermarks { low, high });
             }
@@ -101,7 +127,9 @@ impl Observer {
                 return Err(ObserveError::Stopped);
             }
             if Instant::now() >= deadline {
-                return Err(ObserveError::Unsettled { topic: topic.into() });
+                return Err(ObserveError::Unsettled {
+                    topic: topic.into(),
+                });
             }
             std::thread::sleep(SETTLE_INTERVAL);
         }

@@ -25,11 +25,17 @@ pub(crate) struct Allocation {
 ///
 /// # Errors
 /// Those of the bus; [`BusError::Malformed`] if the key holds something else.
-pub(crate) async fn allocate(config: &Kv, topic: &str, streams: &[StreamName]) -> Result<Allocation, BusError> {
+pub(crate) async fn allocate(
+    config: &Kv,
+    topic: &str,
+    streams: &[StreamName],
+) -> Result<Allocation, BusError> {
     loop {
         let found = config.get(KEY).await?;
         let mut all = match &found {
-            Some((value, _)) => serde_json::from_slice(value).map_err(|_| BusError::Malformed { what: KEY })?,
+            Some((value, _)) => {
+                serde_json::from_slice(value).map_err(|_| BusError::Malformed { what: KEY })?
+            }
             None => Allocations::new(),
         };
         let changed = complete(all.entry(topic.to_owned()).or_default(), streams);
@@ -76,7 +82,10 @@ mod tests {
     #[test]
     fn partitions_are_given_out_once_and_never_shared() {
         let store = |name: &str| StoreName::parse(name).unwrap();
-        let main = [StreamName::ingress(&store("main")), StreamName::events(&store("main"))];
+        let main = [
+            StreamName::ingress(&store("main")),
+            StreamName::events(&store("main")),
+        ];
         let other = [StreamName::ingress(&store("other"))];
         let mut of = BTreeMap::new();
         assert!(complete(&mut of, &main));
@@ -84,6 +93,10 @@ mod tests {
         assert!(!complete(&mut of, &main));
         assert!(complete(&mut of, &other));
         assert_eq!((of[&main[0]], of[&main[1]], of[&other[0]]), (0, 1, 2));
-        assert!(before.iter().all(|(stream, partition)| of[stream] == *partition));
+        assert!(
+            before
+                .iter()
+                .all(|(stream, partition)| of[stream] == *partition)
+        );
     }
 }

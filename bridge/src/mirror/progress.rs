@@ -64,13 +64,25 @@ pub enum ProgressError {
 ///
 /// # Errors
 /// [`ProgressError`].
-pub(crate) fn read(kafka: &KafkaConfig, observer: &Observer, topic: &str, partition: i32, stream: &StreamName, stop: &dyn Fn() -> bool) -> Result<Option<Progress>, ProgressError> {
+pub(crate) fn read(
+    kafka: &KafkaConfig,
+    observer: &Observer,
+    topic: &str,
+    partition: i32,
+    stream: &StreamName,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Progress>, ProgressError> {
     let marks = observer.settled(topic, partition, stop)?;
-    let failed = |source| ProgressError::Read { topic: topic.into(), source };
+    let failed = |source| ProgressError::Read {
+        topic: topic.into(),
+        source,
+    };
     if marks.low >= marks.high {
         return Ok(None);
     }
-    let consumer: Reader = settings::bounded_reader(kafka, "eddyline-progress").create_with_context(Quiet).map_err(failed)?;
+    let consumer: Reader = settings::bounded_reader(kafka, "eddyline-progress")
+        .create_with_context(Quiet)
+        .map_err(failed)?;
     assign(&consumer, topic, [(partition, Offset::Offset(marks.low))]).map_err(failed)?;
     let deadline = Instant::now() + READ_DEADLINE;
     let mut last = None;
@@ -90,7 +102,11 @@ pub(crate) fn read(kafka: &KafkaConfig, observer: &Observer, topic: &str, partit
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
             Some(Err(error)) if !is_outage(&error) => return Err(failed(error)),
             Some(Err(_)) | None if stop() => return Err(ObserveError::Stopped.into()),
-            Some(Err(_)) | None if Instant::now() >= deadline => return Err(ProgressError::Late { topic: topic.into() }),
+            Some(Err(_)) | None if Instant::now() >= deadline => {
+                return Err(ProgressError::Late {
+                    topic: topic.into(),
+                });
+            }
             Some(Err(_)) | None => {}
         }
     }
@@ -98,7 +114,13 @@ pub(crate) fn read(kafka: &KafkaConfig, observer: &Observer, topic: &str, partit
 
 /// Follows the progress of several shards until `stop`; tells each record once it is
 /// committed. Blocks; errors are logged and followed by another attempt.
-pub(crate) fn tail(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, stop: &dyn Fn() -> bool, mut tell: impl FnMut(Progress)) {
+pub(crate) fn tail(
+    kafka: &KafkaConfig,
+    topic: &str,
+    of: &BTreeMap<StreamName, i32>,
+    stop: &dyn Fn() -> bool,
+    mut tell: impl FnMut(Progress),
+) {
     while !stop() {
         if let Err(error) = tail_once(kafka, topic, of, stop, &mut tell) {
             tracing::warn!(%error, topic, "the mirror's progress is not known at the moment");
@@ -107,15 +129,38 @@ pub(crate) fn tail(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i
     }
 }
 
-fn tail_once(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, stop: &dyn Fn() -> bool, tell: &mut impl FnMut(Progress)) -> Result<(), ProgressError> {
-    let failed = |source| ProgressError::Read { topic: topic.into(), source };
-    let consumer: Reader = settings::reader(kafka, "eddyline-progress-tail", Isolation::Committed).create_with_context(Quiet).map_err(failed)?;
-    assign(&consumer, topic, of.values().map(|partition| (*partition, Offset::Beginning))).map_err(failed)?;
+fn tail_once(
+    kafka: &KafkaConfig,
+    topic: &str,
+    of: &BTreeMap<StreamName, i32>,
+    stop: &dyn Fn() -> bool,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), ProgressError> {
+    let failed = |source| ProgressError::Read {
+        topic: topic.into(),
+        source,
+    };
+    let consumer: Reader = settings::reader(kafka, "eddyline-progress-tail", Isolation::Committed)
+        .create_with_context(Quiet)
+        .map_err(failed)?;
+    assign(
+        &consumer,
+        topic,
+        of.values().map(|partition| (*partition, Offset::Beginning)),
+    )
+    .map_err(failed)?;
     while !stop() {
         match consumer.poll(POLL_INTERVAL) {
             Some(Ok(message)) => {
-                let stream = of.iter().find(|(_, partition)| **partition == message.partition()).map(|(stream, _)| stream);
-                if let Some(progress) = stream.map(|stream| parse(topic, &message, stream)).transpose()?.flatten() {
+                let stream = of
+                    .iter()
+                    .find(|(_, partition)| **partition == message.partition())
+                    .map(|(stream, _)| stream);
+                if let Some(progress) = stream
+                    .map(|stream| parse(topic, &message, stream))
+                    .transpose()?
+                    .flatten()
+                {
                     tell(progress);
                 }
             }
@@ -127,7 +172,11 @@ fn tail_once(kafka: &KafkaConfig, topic: &str, of: &BTreeMap<StreamName, i32>, s
     Ok(())
 }
 
-fn assign(consumer: &Reader, topic: &str, offsets: impl IntoIterator<Item = (i32, Offset)>) -> Result<(), KafkaError> {
+fn assign(
+    consumer: &Reader,
+    topic: &str,
+    offsets: impl IntoIterator<Item = (i32, Offset)>,
+) -> Result<(), KafkaError> {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
         list.add_partition_offset(topic, partition, offset)?;
@@ -136,10 +185,20 @@ fn assign(consumer: &Reader, topic: &str, offsets: impl IntoIterator<Item = (i32
 }
 
 /// The progress in a record, `None` for records of gaps.
-fn parse(topic: &str, message: &BorrowedMessage<'_>, stream: &StreamName) -> Result<Option<Progress>, ProgressError> {
+fn parse(
+    topic: &str,
+    message: &BorrowedMessage<'_>,
+    stream: &StreamName,
+) -> Result<Option<Progress>, ProgressError> {
     if message.key() != Some(stream.as_str().as_bytes()) {
         return Ok(None);
     }
     let progress = serde_json::from_slice(message.payload().unwrap_or_default());
-    progress.map(Some).map_err(|source| ProgressError::Malformed { topic: topic.into(), offset: message.offset(), source })
+    progress
+        .map(Some)
+        .map_err(|source| ProgressError::Malformed {
+            topic: topic.into(),
+            offset: message.offset(),
+            source,
+        })
 }

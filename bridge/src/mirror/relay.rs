@@ -78,7 +78,10 @@ struct Size {
 impl Size {
     fn add(&mut self, events: &[Stored]) {
         self.events += events.len();
-        self.bytes += events.iter().map(|event| event.payload.len()).sum::<usize>();
+        self.bytes += events
+            .iter()
+            .map(|event| event.payload.len())
+            .sum::<usize>();
     }
 
     fn is_full(self) -> bool {
@@ -121,7 +124,13 @@ impl Relay {
 
     /// Takes what the reader gave. `first_seq` is the stream's first sequence, looked
     /// up if [`Self::jumps`]; `caught_up`: nothing more waits in the stream.
-    pub(crate) fn events(&mut self, events: Vec<Stored>, first_seq: u64, caught_up: bool, now: Instant) -> Vec<Action> {
+    pub(crate) fn events(
+        &mut self,
+        events: Vec<Stored>,
+        first_seq: u64,
+        caught_up: bool,
+        now: Instant,
+    ) -> Vec<Action> {
         let mut gaps = Vec::new();
         for event in &events {
             gaps.extend(lost(self.next, event.seq, first_seq));
@@ -148,7 +157,10 @@ impl Relay {
         self.phase = Phase::Idle;
         (self.open, self.open_size) = (CommitPoint::default(), Size::default());
         self.waiting_size = Size::default();
-        let (events, gaps) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.waiting_gaps));
+        let (events, gaps) = (
+            std::mem::take(&mut self.waiting),
+            std::mem::take(&mut self.waiting_gaps),
+        );
         self.take(events, gaps, now)
     }
 
@@ -159,7 +171,9 @@ impl Relay {
 
     /// When [`Self::tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let Phase::Open(since) = self.phase else { return None };
+        let Phase::Open(since) = self.phase else {
+            return None;
+        };
         match (self.caught_up, self.last_commit) {
             (true, Some(last)) => Some(last + self.interval),
             (true, None) => Some(since),
@@ -181,8 +195,15 @@ impl Relay {
             self.phase = Phase::Open(now);
         }
         self.open_size.add(&events);
-        self.open.seq = events.last().map_or(0, |event| event.seq).max(gaps.last().map_or(0, |gap| gap.to)).max(self.open.seq);
-        self.open.time_us = events.last().map(|event| event.time_us).or(self.open.time_us);
+        self.open.seq = events
+            .last()
+            .map_or(0, |event| event.seq)
+            .max(gaps.last().map_or(0, |gap| gap.to))
+            .max(self.open.seq);
+        self.open.time_us = events
+            .last()
+            .map(|event| event.time_us)
+            .or(self.open.time_us);
         self.open.gaps.extend(gaps);
         let mut actions = vec![Action::Produce(events)];
         actions.extend(self.due(now));
@@ -203,8 +224,16 @@ impl Relay {
 /// went by retention, anything else is a hole.
 fn lost(from: u64, to: u64, first_seq: u64) -> impl Iterator<Item = MirrorGap> {
     let kept = first_seq.clamp(from, to.max(from));
-    let gap = |from: u64, to: u64, reason| (from < to).then(|| MirrorGap { from, to: to - 1, reason });
-    gap(from, kept, MirrorGapReason::Retention).into_iter().chain(gap(kept, to, MirrorGapReason::Hole))
+    let gap = |from: u64, to: u64, reason| {
+        (from < to).then(|| MirrorGap {
+            from,
+            to: to - 1,
+            reason,
+        })
+    };
+    gap(from, kept, MirrorGapReason::Retention)
+        .into_iter()
+        .chain(gap(kept, to, MirrorGapReason::Hole))
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ pub(crate) struct Router {
 impl Router {
     /// A router for topics that begin with `prefix`.
     pub(crate) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.into(), names: HashMap::new() }
+        Self {
+            prefix: prefix.into(),
+            names: HashMap::new(),
+        }
     }
 
     /// Where an event goes; `None` for what is not mirrored: checkpoints.
@@ -58,14 +61,22 @@ impl Router {
     /// the stream.
     pub(crate) fn route(&mut self, event: &Stored) -> Result<Option<Route>, SubjectError> {
         let parsed = Parsed::parse(&event.subject)?;
-        let Some(name) = topic(&self.prefix, &parsed) else { return Ok(None) };
+        let Some(name) = topic(&self.prefix, &parsed) else {
+            return Ok(None);
+        };
         let key = match &parsed {
-            Parsed::Event { channel, .. } => Some(Key::InSubject(event.subject.len() - channel.as_str().len())),
+            Parsed::Event { channel, .. } => {
+                Some(Key::InSubject(event.subject.len() - channel.as_str().len()))
+            }
             _ => original_channel(event).map(Key::Own),
         };
         let topic = match self.names.get(&name) {
             Some(known) => known.clone(),
-            None => self.names.entry(name.clone()).or_insert_with(|| name.into()).clone(),
+            None => self
+                .names
+                .entry(name.clone())
+                .or_insert_with(|| name.into())
+                .clone(),
         };
         Ok(Some(Route { topic, key }))
     }
@@ -86,28 +97,53 @@ mod tests {
     use super::*;
 
     fn stored(subject: &str, headers: Headers) -> Stored {
-        Stored { seq: 1, time_us: 1, subject: subject.into(), headers, payload: Bytes::new() }
+        Stored {
+            seq: 1,
+            time_us: 1,
+            subject: subject.into(),
+            headers,
+            payload: Bytes::new(),
+        }
     }
 
     fn check(subject: &str, headers: Headers) -> Option<(String, Option<String>)> {
         let event = stored(subject, headers);
         let route = Router::new("eddyline").route(&event).unwrap()?;
-        Some((route.topic.to_string(), route.key(&event).map(str::to_owned)))
+        Some((
+            route.topic.to_string(),
+            route.key(&event).map(str::to_owned),
+        ))
     }
 
     #[test]
     fn events_go_by_kind_tenant_and_namespace() {
-        assert_eq!(check("ev.main.3.ac_me.doc.1", Headers::new()), Some(("eddyline.ev.ac__me.doc".into(), Some("doc.1".into()))));
-        assert_eq!(check("in.main.3.acme.doc.1.b", Headers::new()), Some(("eddyline.in.acme.doc".into(), Some("doc.1.b".into()))));
+        assert_eq!(
+            check("ev.main.3.ac_me.doc.1", Headers::new()),
+            Some(("eddyline.ev.ac__me.doc".into(), Some("doc.1".into())))
+        );
+        assert_eq!(
+            check("in.main.3.acme.doc.1.b", Headers::new()),
+            Some(("eddyline.in.acme.doc".into(), Some("doc.1.b".into())))
+        );
         assert_eq!(check("ck.main.3.gate", Headers::new()), None);
-        assert!(Router::new("eddyline").route(&stored("other.subject", Headers::new())).is_err());
+        assert!(
+            Router::new("eddyline")
+                .route(&stored("other.subject", Headers::new()))
+                .is_err()
+        );
     }
 
     #[test]
     fn dead_letters_keep_the_key_of_their_input() {
         let mut headers = Headers::new();
-        assert_eq!(check("rej.main.3.gate", headers.clone()), Some(("eddyline.rej.main.gate".into(), None)));
+        assert_eq!(
+            check("rej.main.3.gate", headers.clone()),
+            Some(("eddyline.rej.main.gate".into(), None))
+        );
         headers.push(dead_letter::SUBJECT, "in.main.3.acme.doc.1");
-        assert_eq!(check("rej.main.3.gate", headers), Some(("eddyline.rej.main.gate".into(), Some("doc.1".into()))));
+        assert_eq!(
+            check("rej.main.3.gate", headers),
+            Some(("eddyline.rej.main.gate".into(), Some("doc.1".into())))
+        );
     }
 }

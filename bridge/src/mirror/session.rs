@@ -25,7 +25,10 @@ use crate::metrics;
 use crate::status::{ShardState, update};
 
 /// How the stream is read: two pulls of this size wait in memory at most.
-const READER: ReaderOptions = ReaderOptions { batch: 5_000, bytes_max: 4 * 1024 * 1024 };
+const READER: ReaderOptions = ReaderOptions {
+    batch: 5_000,
+    bytes_max: 4 * 1024 * 1024,
+};
 
 /// Why a session ended.
 #[derive(Debug)]
@@ -58,13 +61,23 @@ pub(super) enum SessionError {
     #[error("the writer ended without a reason")]
     Ended,
     #[error("stream {stream} has epoch {found}, the mirror holds epoch {recorded}")]
-    Epoch { stream: String, recorded: String, found: String },
-    #[error("stream {stream} was rolled back or made anew: sequence {seq} is not what was mirrored")]
+    Epoch {
+        stream: String,
+        recorded: String,
+        found: String,
+    },
+    #[error(
+        "stream {stream} was rolled back or made anew: sequence {seq} is not what was mirrored"
+    )]
     RolledBack { stream: String, seq: u64 },
     #[error("sequences {from} to {to} are missing in stream {stream}, and on_gap is stop")]
     Gap { stream: String, from: u64, to: u64 },
     #[error("sequence {seq} of stream {stream} was not written by eddyline")]
-    Foreign { stream: String, seq: u64, source: protocol::subject::SubjectError },
+    Foreign {
+        stream: String,
+        seq: u64,
+        source: protocol::subject::SubjectError,
+    },
 }
 
 impl SessionError {
@@ -93,7 +106,12 @@ pub(super) async fn run(shard: &Arc<Shard>, tenure: &mut Tenure) -> End {
         Ok(writer) => writer,
         Err(error) => return SessionError::Thread(error).end(),
     };
-    let mut session = Session { shard: shard.clone(), writer, router: Router::new(&shard.config.kafka.topic_prefix), last: None };
+    let mut session = Session {
+        shard: shard.clone(),
+        writer,
+        router: Router::new(&shard.config.kafka.topic_prefix),
+        last: None,
+    };
     let end = session.drive(tenure).await;
     // Whatever is open is aborted before anybody hears that the session has ended.
     session.writer.close().await;
@@ -161,14 +179,28 @@ impl Session {
             return Ok(None);
         }
         let seq = self.last.as_ref().map_or(0, |progress| progress.seq);
-        let recorded = self.last.as_ref().map(|progress| progress.partitions.clone()).unwrap_or_default();
+        let recorded = self
+            .last
+            .as_ref()
+            .map(|progress| progress.partitions.clone())
+            .unwrap_or_default();
         let state = shard.bus.stream_state(&shard.stream).await?;
         self.verify(state.first_seq, state.last_seq).await?;
         let topics = Topics::verify(shard.admin.clone(), recorded).await?;
-        let reader = shard.bus.reader(&shard.stream, None, seq + 1, READER).await?;
-        let mut running = Running { reader, relay: Relay::new(seq, shard.config.commit_interval()), topics, lease: tenure.revision() };
+        let reader = shard
+            .bus
+            .reader(&shard.stream, None, seq + 1, READER)
+            .await?;
+        let mut running = Running {
+            reader,
+            relay: Relay::new(seq, shard.config.commit_interval()),
+            topics,
+            lease: tenure.revision(),
+        };
         tracing::info!(stream = %shard.stream, seq, first = state.first_seq, last = state.last_seq, "mirror starts");
-        update(&shard.status, &shard.stream, |status| status.state = ShardState::Mirroring);
+        update(&shard.status, &shard.stream, |status| {
+            status.state = ShardState::Mirroring
+        });
         let actions = running.relay.begins_at(state.first_seq, Instant::now());
         self.perform(&mut running, actions).await?;
         Ok(Some(running))
@@ -178,19 +210,35 @@ impl Session {
         let shard = self.shard.clone();
         let read = tokio::task::spawn_blocking(move || {
             let stop = || shard.shutdown.is_triggered();
-            progress::read(&shard.config.kafka, shard.admin.observer(), &shard.progress_topic, shard.progress_partition, &shard.stream, &stop)
+            progress::read(
+                &shard.config.kafka,
+                shard.admin.observer(),
+                &shard.progress_topic,
+                shard.progress_partition,
+                &shard.stream,
+                &stop,
+            )
         });
         read.await.expect("reading the progress does not panic")
     }
 
     /// Checks that the stream is the one that the progress record speaks of.
     async fn verify(&self, first_seq: u64, last_seq: u64) -> Result<(), SessionError> {
-        let Some(progress) = &self.last else { return Ok(()) };
+        let Some(progress) = &self.last else {
+            return Ok(());
+        };
         let (shard, stream) = (&self.shard, self.shard.stream.to_string());
         if progress.epoch != shard.epoch {
-            return Err(SessionError::Epoch { stream, recorded: progress.epoch.to_string(), found: shard.epoch.to_string() });
+            return Err(SessionError::Epoch {
+                stream,
+                recorded: progress.epoch.to_string(),
+                found: shard.epoch.to_string(),
+            });
         }
-        let rolled_back = SessionError::RolledBack { stream, seq: progress.seq };
+        let rolled_back = SessionError::RolledBack {
+            stream,
+            seq: progress.seq,
+        };
         if progress.seq > last_seq {
             return Err(rolled_back);
         }
@@ -204,7 +252,11 @@ impl Session {
         }
     }
 
-    async fn mirror(&mut self, running: &mut Running, tenure: &mut Tenure) -> Result<End, SessionError> {
+    async fn mirror(
+        &mut self,
+        running: &mut Running,
+        tenure: &mut Tenure,
+    ) -> Result<End, SessionError> {
         let shutdown = self.shard.shutdown.clone();
         loop {
             let deadline = running.relay.deadline();
@@ -229,7 +281,11 @@ impl Session {
         }
     }
 
-    fn heard(&mut self, report: Option<Report>, running: &mut Running) -> Result<Vec<Action>, SessionError> {
+    fn heard(
+        &mut self,
+        report: Option<Report>,
+        running: &mut Running,
+    ) -> Result<Vec<Action>, SessionError> {
         match report {
             Some(Report::Committed(progress)) => {
                 let lag = running.reader.pending();
@@ -243,14 +299,32 @@ impl Session {
         }
     }
 
-    async fn take(&self, events: Vec<Stored>, running: &mut Running) -> Result<Vec<Action>, SessionError> {
-        let first_seq = if running.relay.jumps(&events) { self.shard.bus.stream_state(&self.shard.stream).await?.first_seq } else { 0 };
+    async fn take(
+        &self,
+        events: Vec<Stored>,
+        running: &mut Running,
+    ) -> Result<Vec<Action>, SessionError> {
+        let first_seq = if running.relay.jumps(&events) {
+            self.shard
+                .bus
+                .stream_state(&self.shard.stream)
+                .await?
+                .first_seq
+        } else {
+            0
+        };
         let caught_up = running.reader.pending() == 0;
-        Ok(running.relay.events(events, first_seq, caught_up, Instant::now()))
+        Ok(running
+            .relay
+            .events(events, first_seq, caught_up, Instant::now()))
     }
 
     /// False: the writer has ended; its last report says why.
-    async fn perform(&mut self, running: &mut Running, actions: Vec<Action>) -> Result<bool, SessionError> {
+    async fn perform(
+        &mut self,
+        running: &mut Running,
+        actions: Vec<Action>,
+    ) -> Result<bool, SessionError> {
         for action in actions {
             let command = match action {
                 Action::Produce(events) => Command::Write(self.address(events, running).await?),
@@ -273,14 +347,33 @@ impl Session {
         Err(SessionError::Ended)
     }
 
-    async fn address(&mut self, events: Vec<Stored>, running: &mut Running) -> Result<Vec<Outbound>, SessionError> {
+    async fn address(
+        &mut self,
+        events: Vec<Stored>,
+        running: &mut Running,
+    ) -> Result<Vec<Outbound>, SessionError> {
         let mut outbound = Vec::with_capacity(events.len());
         for event in events {
-            let route = self.router.route(&event).map_err(|source| SessionError::Foreign { stream: self.shard.stream.to_string(), seq: event.seq, source })?;
+            let route = self
+                .router
+                .route(&event)
+                .map_err(|source| SessionError::Foreign {
+                    stream: self.shard.stream.to_string(),
+                    seq: event.seq,
+                    source,
+                })?;
             let Some(route) = route else { continue };
             let partitions = running.topics.ensure(&route.topic).await?;
-            let partition = crate::kafka::partitioner::partition(route.key(&event).map(str::as_bytes), event.seq, partitions);
-            outbound.push(Outbound { event, route, partition });
+            let partition = crate::kafka::partitioner::partition(
+                route.key(&event).map(str::as_bytes),
+                event.seq,
+                partitions,
+            );
+            outbound.push(Outbound {
+                event,
+                route,
+                partition,
+            });
         }
         Ok(outbound)
     }
@@ -291,10 +384,18 @@ impl Session {
             metrics::gap(&shard.stream, gap);
             tracing::warn!(stream = %shard.stream, from = gap.from, to = gap.to, reason = ?gap.reason, "events are missing in the stream");
             if shard.config.on_gap == OnGap::Stop {
-                return Err(SessionError::Gap { stream: shard.stream.to_string(), from: gap.from, to: gap.to });
+                return Err(SessionError::Gap {
+                    stream: shard.stream.to_string(),
+                    from: gap.from,
+                    to: gap.to,
+                });
             }
         }
-        let mut gaps = self.last.as_ref().map(|progress| progress.gaps.clone()).unwrap_or_default();
+        let mut gaps = self
+            .last
+            .as_ref()
+            .map(|progress| progress.gaps.clone())
+            .unwrap_or_default();
         gaps.extend(point.gaps.iter().cloned());
         gaps.drain(..gaps.len().saturating_sub(GAPS_KEPT_MAX));
         let progress = Progress {

@@ -60,7 +60,11 @@ impl Shard {
     }
 
     fn mirrored(&self) -> u64 {
-        self.status.borrow().shards.get(&self.stream).map_or(0, |status| status.mirrored)
+        self.status
+            .borrow()
+            .shards
+            .get(&self.stream)
+            .map_or(0, |status| status.mirrored)
     }
 }
 
@@ -69,7 +73,17 @@ pub(crate) async fn run(shard: Arc<Shard>) {
     let key = format!("shard.{}", shard.stream);
     while !shard.shutdown.is_triggered() {
         shard.state(ShardState::Waiting);
-        let Some(mut tenure) = Tenure::acquire(&shard.leases, &key, &shard.owner, &shard.faults, &shard.shutdown).await else { return };
+        let Some(mut tenure) = Tenure::acquire(
+            &shard.leases,
+            &key,
+            &shard.owner,
+            &shard.faults,
+            &shard.shutdown,
+        )
+        .await
+        else {
+            return;
+        };
         shard.state(ShardState::Starting);
         let next = hold(&shard, &mut tenure).await;
         tenure.release().await;
@@ -133,5 +147,8 @@ async fn pause(shard: &Shard, delay: Duration) {
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -26,17 +26,31 @@ pub(crate) struct Tenure {
 impl Tenure {
     /// Waits until the lease is ours, and has been renewed once after that. `None` at
     /// shutdown.
-    pub(crate) async fn acquire(leases: &Kv, key: &str, owner: &str, faults: &Faults, shutdown: &Shutdown) -> Option<Self> {
+    pub(crate) async fn acquire(
+        leases: &Kv,
+        key: &str,
+        owner: &str,
+        faults: &Faults,
+        shutdown: &Shutdown,
+    ) -> Option<Self> {
         loop {
             match attempt(leases, key, owner).await {
                 Ok(Some(lease)) => {
                     let stop = Shutdown::new();
                     let kept = lease::keep(lease, stop.clone());
-                    return Some(Self { watch: Some(kept.watch()), kept: Some(kept), stop });
+                    return Some(Self {
+                        watch: Some(kept.watch()),
+                        kept: Some(kept),
+                        stop,
+                    });
                 }
                 Ok(None) if faults.hit("lease.ignore") => {
                     tracing::warn!(key, "working without the lease, as a test switch says");
-                    return Some(Self { kept: None, watch: None, stop: Shutdown::new() });
+                    return Some(Self {
+                        kept: None,
+                        watch: None,
+                        stop: Shutdown::new(),
+                    });
                 }
                 Ok(None) => {}
                 Err(error) => tracing::debug!(key, %error, "no lease at the moment"),
@@ -82,7 +96,9 @@ impl Tenure {
 }
 
 async fn attempt(leases: &Kv, key: &str, owner: &str) -> Result<Option<Lease>, BusError> {
-    let Some(mut lease) = Lease::acquire(leases, key, owner).await? else { return Ok(None) };
+    let Some(mut lease) = Lease::acquire(leases, key, owner).await? else {
+        return Ok(None);
+    };
     // Taken after an answer that came late, it may already be somebody else's.
     match lease.renew().await {
         Ok(()) => Ok(Some(lease)),

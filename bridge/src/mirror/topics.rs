@@ -41,14 +41,21 @@ impl Topics {
     ///
     /// # Errors
     /// [`TopicsError::Partitions`] for the first that has changed.
-    pub(crate) async fn verify(admin: Arc<Admin>, recorded: BTreeMap<String, i32>) -> Result<Self, TopicsError> {
+    pub(crate) async fn verify(
+        admin: Arc<Admin>,
+        recorded: BTreeMap<String, i32>,
+    ) -> Result<Self, TopicsError> {
         let mut known = HashMap::new();
         for (topic, count) in &recorded {
             let found = admin.partitions(topic).await?.unwrap_or(0);
             same(topic, *count, found)?;
             known.insert(Arc::from(topic.as_str()), found);
         }
-        Ok(Self { admin, known, recorded })
+        Ok(Self {
+            admin,
+            known,
+            recorded,
+        })
     }
 
     /// A topic's partitions; it is made if there is none. Cancel safe.
@@ -72,7 +79,15 @@ impl Topics {
 }
 
 fn same(topic: &str, recorded: i32, found: i32) -> Result<(), TopicsError> {
-    if recorded == found { Ok(()) } else { Err(TopicsError::Partitions { topic: topic.into(), recorded, found }) }
+    if recorded == found {
+        Ok(())
+    } else {
+        Err(TopicsError::Partitions {
+            topic: topic.into(),
+            recorded,
+            found,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +97,9 @@ mod tests {
     #[test]
     fn a_changed_number_of_partitions_is_named() {
         assert!(same("t", 6, 6).is_ok());
-        assert_eq!(same("t", 6, 8).unwrap_err().to_string(), "topic t has 8 partitions, the mirror began with 6");
+        assert_eq!(
+            same("t", 6, 8).unwrap_err().to_string(),
+            "topic t has 8 partitions, the mirror began with 6"
+        );
     }
 }

@@ -101,13 +101,19 @@ impl Writer {
         let (report_queue, reports) = mpsc::channel(COMMANDS_MAX);
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new().name(name).spawn(move || {
-            if let Err(fault) = Loop::start(setup, &report_queue).and_then(|mut writer| writer.run(command_queue, &report_queue)) {
+            if let Err(fault) = Loop::start(setup, &report_queue)
+                .and_then(|mut writer| writer.run(command_queue, &report_queue))
+            {
                 // Nobody listens when the session has ended for another reason.
                 let _ = report_queue.blocking_send(Report::Failed(fault));
             }
             let _ = end.send(());
         })?;
-        Ok(Self { commands, reports, ended })
+        Ok(Self {
+            commands,
+            reports,
+            ended,
+        })
     }
 
     /// Hands a command over. Cancel safe: it is handed over wholly or not at all.
@@ -147,10 +153,19 @@ impl Loop {
         let mut producer = Producer::new(config.config_map().into_iter())?;
         producer.init_transactions(INIT_LIMIT)?;
         let _ = reports.blocking_send(Report::Ready);
-        Ok(Self { setup, producer, open: false, position: String::new() })
+        Ok(Self {
+            setup,
+            producer,
+            open: false,
+            position: String::new(),
+        })
     }
 
-    fn run(&mut self, mut commands: mpsc::Receiver<Command>, reports: &mpsc::Sender<Report>) -> Result<(), KafkaFault> {
+    fn run(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+        reports: &mpsc::Sender<Report>,
+    ) -> Result<(), KafkaFault> {
         while let Some(command) = commands.blocking_recv() {
             match command {
                 Command::Write(records) => self.write(&records)?,
@@ -163,7 +178,11 @@ impl Loop {
             }
         }
         // Left open, it would hide everything behind it from readers for 15 s.
-        if self.open { self.producer.abort(ABORT_LIMIT) } else { Ok(()) }
+        if self.open {
+            self.producer.abort(ABORT_LIMIT)
+        } else {
+            Ok(())
+        }
     }
 
     fn write(&mut self, records: &[Outbound]) -> Result<(), KafkaFault> {
@@ -195,7 +214,11 @@ impl Loop {
         }
         self.position.truncate(0);
         // Writing to a string cannot fail.
-        let _ = write!(self.position, "{}@{}:{}", self.setup.stream, self.setup.epoch, event.seq);
+        let _ = write!(
+            self.position,
+            "{}@{}:{}",
+            self.setup.stream, self.setup.epoch, event.seq
+        );
         headers.push(header::POSITION, self.position.as_bytes());
         headers.push(header::SUBJECT, event.subject.as_bytes());
         let record = Record {
@@ -236,17 +259,34 @@ impl Loop {
 impl WriterSetup {
     /// Writes the progress record, and a record of its own for each new gap, which
     /// compaction keeps after the progress record has forgotten it.
-    fn progress(&self, producer: &mut Producer, progress: &Progress, gaps: &[MirrorGap]) -> Result<(), KafkaFault> {
+    fn progress(
+        &self,
+        producer: &mut Producer,
+        progress: &Progress,
+        gaps: &[MirrorGap],
+    ) -> Result<(), KafkaFault> {
         let stream = progress.stream.as_str();
         for gap in gaps {
             let value = serde_json::to_vec(gap).expect("a gap is plain numbers and names");
-            self.put(producer, &format!("{stream}/gap/{}", gap.from), &value, progress.time)?;
+            self.put(
+                producer,
+                &format!("{stream}/gap/{}", gap.from),
+                &value,
+                progress.time,
+            )?;
         }
-        let value = serde_json::to_vec(progress).expect("a progress record is plain numbers and names");
+        let value =
+            serde_json::to_vec(progress).expect("a progress record is plain numbers and names");
         self.put(producer, stream, &value, progress.time)
     }
 
-    fn put(&self, producer: &mut Producer, key: &str, value: &[u8], time_us: u64) -> Result<(), KafkaFault> {
+    fn put(
+        &self,
+        producer: &mut Producer,
+        key: &str,
+        value: &[u8],
+        time_us: u64,
+    ) -> Result<(), KafkaFault> {
         let record = Record {
             topic: &self.progress_topic,
             partition: self.progress_partition,

@@ -23,8 +23,17 @@ pub(crate) struct Limits {
 impl Limits {
     /// The server's limits, lowered to what a request asks for; 0 asks for nothing.
     pub(crate) fn of(events: u32, bytes: u32) -> Self {
-        let lower = |asked: u32, max: usize| if asked == 0 { max } else { max.min(asked as usize) };
-        Self { events: lower(events, BATCH_EVENTS_MAX), bytes: lower(bytes, BATCH_BYTES_MAX) }
+        let lower = |asked: u32, max: usize| {
+            if asked == 0 {
+                max
+            } else {
+                max.min(asked as usize)
+            }
+        };
+        Self {
+            events: lower(events, BATCH_EVENTS_MAX),
+            bytes: lower(bytes, BATCH_BYTES_MAX),
+        }
     }
 }
 
@@ -41,20 +50,30 @@ pub(crate) struct Batch {
 impl Batch {
     /// An empty one.
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, events: Vec::new(), payloads: BytesMut::new(), meta_bytes: 0 }
+        Self {
+            limits,
+            events: Vec::new(),
+            payloads: BytesMut::new(),
+            meta_bytes: 0,
+        }
     }
 
     /// Adds an event; the length in `meta` is set here.
     pub(crate) fn push(&mut self, mut meta: EventMeta, payload: &[u8]) {
         meta.payload_length = payload.len() as u32;
-        self.meta_bytes += meta.headers.iter().map(|header| header.name.len() + header.value.len()).sum::<usize>();
+        self.meta_bytes += meta
+            .headers
+            .iter()
+            .map(|header| header.name.len() + header.value.len())
+            .sum::<usize>();
         self.payloads.extend_from_slice(payload);
         self.events.push(meta);
     }
 
     /// Whether it must be sent before the next event.
     pub(crate) fn is_full(&self) -> bool {
-        self.events.len() >= self.limits.events || self.payloads.len() + self.meta_bytes >= self.limits.bytes
+        self.events.len() >= self.limits.events
+            || self.payloads.len() + self.meta_bytes >= self.limits.bytes
     }
 
     /// Whether there is nothing to send.
@@ -93,9 +112,18 @@ mod tests {
 
     #[test]
     fn a_request_lowers_the_limits_and_never_raises_them() {
-        let most = Limits { events: BATCH_EVENTS_MAX, bytes: BATCH_BYTES_MAX };
+        let most = Limits {
+            events: BATCH_EVENTS_MAX,
+            bytes: BATCH_BYTES_MAX,
+        };
         assert_eq!(Limits::of(0, 0), most);
         assert_eq!(Limits::of(u32::MAX, u32::MAX), most);
-        assert_eq!(Limits::of(1, 2), Limits { events: 1, bytes: 2 });
+        assert_eq!(
+            Limits::of(1, 2),
+            Limits {
+                events: 1,
+                bytes: 2
+            }
+        );
     }
 }

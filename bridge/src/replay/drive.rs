@@ -54,12 +54,17 @@ pub(crate) struct Out(pub mpsc::Sender<Result<ReadResponse, Status>>);
 impl Out {
     /// Sends from a task. Cancel safe.
     pub(super) async fn send(&self, response: ReadResponse) -> Result<(), ReplayFault> {
-        self.0.send(Ok(response)).await.map_err(|_| ReplayFault::Gone)
+        self.0
+            .send(Ok(response))
+            .await
+            .map_err(|_| ReplayFault::Gone)
     }
 
     /// Sends from a thread.
     pub(super) fn send_blocking(&self, response: ReadResponse) -> Result<(), ReplayFault> {
-        self.0.blocking_send(Ok(response)).map_err(|_| ReplayFault::Gone)
+        self.0
+            .blocking_send(Ok(response))
+            .map_err(|_| ReplayFault::Gone)
     }
 
     /// Whether the client has gone.
@@ -74,8 +79,17 @@ impl Out {
 /// [`ReplayFault`]; a live read ends in no other way.
 pub(super) async fn drive(context: &Context, plan: Plan, out: &Out) -> Result<(), ReplayFault> {
     let subject = &plan.subject;
-    out.send(ReadResponse { stream: subject.stream.to_string(), epoch: subject.epoch.to_string(), ..ReadResponse::default() }).await?;
-    let read = Read { context, plan: &plan, out };
+    out.send(ReadResponse {
+        stream: subject.stream.to_string(),
+        epoch: subject.epoch.to_string(),
+        ..ReadResponse::default()
+    })
+    .await?;
+    let read = Read {
+        context,
+        plan: &plan,
+        out,
+    };
     let mut cursor = plan.cursor.clone();
     match plan.until {
         Until::Snapshot => read.snapshot(&mut cursor).await,
@@ -91,11 +105,22 @@ struct Read<'a> {
 
 impl Read<'_> {
     async fn snapshot(&self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
-        let stored = self.context.bus.stream_state(&self.plan.subject.stream).await?.last_seq;
+        let stored = self
+            .context
+            .bus
+            .stream_state(&self.plan.subject.stream)
+            .await?
+            .last_seq;
         self.await_mirrored(stored).await?;
         self.history(cursor, stored).await?;
         let token = token::encode(&self.plan.subject, cursor);
-        self.out.send(ReadResponse { end: true, token, ..ReadResponse::default() }).await
+        self.out
+            .send(ReadResponse {
+                end: true,
+                token,
+                ..ReadResponse::default()
+            })
+            .await
     }
 
     async fn live(&self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
@@ -105,7 +130,9 @@ impl Read<'_> {
                 let mirrored = self.mirrored();
                 self.history(cursor, mirrored).await?;
             }
-            self.source(&|| self.mirrored(), &mut caught_up).follow(cursor).await?;
+            self.source(&|| self.mirrored(), &mut caught_up)
+                .follow(cursor)
+                .await?;
             // JetStream no longer has what comes next: Kafka does, or soon will.
             cursor.complete = false;
             let mut progress = self.context.progress.clone();
@@ -116,9 +143,23 @@ impl Read<'_> {
         }
     }
 
-    fn source<'a>(&'a self, mirrored: &'a (dyn Fn() -> u64 + Send + Sync), caught_up: &'a mut bool) -> Live<'a> {
-        let Context { bus, home, lanes, .. } = self.context;
-        Live { bus, home, lanes: *lanes, plan: self.plan, out: self.out, mirrored, caught_up }
+    fn source<'a>(
+        &'a self,
+        mirrored: &'a (dyn Fn() -> u64 + Send + Sync),
+        caught_up: &'a mut bool,
+    ) -> Live<'a> {
+        let Context {
+            bus, home, lanes, ..
+        } = self.context;
+        Live {
+            bus,
+            home,
+            lanes: *lanes,
+            plan: self.plan,
+            out: self.out,
+            mirrored,
+            caught_up,
+        }
     }
 
     /// Gives what Kafka has behind the cursor, up to a sequence that is mirrored.
@@ -148,34 +189,71 @@ impl Read<'_> {
         if cursor.after == 0 || !cursor.offsets.is_empty() {
             return Ok(None);
         }
-        let event = self.context.bus.get(&self.plan.subject.stream, cursor.after + 1).await?;
-        Ok(event.map(|event| (event.time_us / 1_000).cast_signed().saturating_sub(CLOCK_MARGIN_MS).max(0)))
+        let event = self
+            .context
+            .bus
+            .get(&self.plan.subject.stream, cursor.after + 1)
+            .await?;
+        Ok(event.map(|event| {
+            (event.time_us / 1_000)
+                .cast_signed()
+                .saturating_sub(CLOCK_MARGIN_MS)
+                .max(0)
+        }))
     }
 
     async fn announce_gaps(&self, after: u64, until: u64) -> Result<(), ReplayFault> {
         let gaps: Vec<_> = {
             let progress = self.context.progress.borrow();
-            let found = progress.get(&self.plan.subject.stream).map(|progress| progress.gaps.as_slice()).unwrap_or_default();
-            found.iter().filter(|gap| gap.to > after && gap.from <= until).map(|gap| Gap { from: gap.from, to: gap.to, reason: reason(gap.reason) as i32 }).collect()
+            let found = progress
+                .get(&self.plan.subject.stream)
+                .map(|progress| progress.gaps.as_slice())
+                .unwrap_or_default();
+            found
+                .iter()
+                .filter(|gap| gap.to > after && gap.from <= until)
+                .map(|gap| Gap {
+                    from: gap.from,
+                    to: gap.to,
+                    reason: reason(gap.reason) as i32,
+                })
+                .collect()
         };
         if gaps.is_empty() {
             return Ok(());
         }
-        self.out.send(ReadResponse { gaps, ..ReadResponse::default() }).await
+        self.out
+            .send(ReadResponse {
+                gaps,
+                ..ReadResponse::default()
+            })
+            .await
     }
 
     fn mirrored(&self) -> u64 {
-        self.context.progress.borrow().get(&self.plan.subject.stream).map_or(0, |progress| progress.seq)
+        self.context
+            .progress
+            .borrow()
+            .get(&self.plan.subject.stream)
+            .map_or(0, |progress| progress.seq)
     }
 
     async fn await_mirrored(&self, stored: u64) -> Result<(), ReplayFault> {
         let mut progress = self.context.progress.clone();
         let stream = &self.plan.subject.stream;
-        let reached = progress.wait_for(|all| stored == 0 || all.get(stream).is_some_and(|progress| progress.seq >= stored));
+        let reached = progress.wait_for(|all| {
+            stored == 0
+                || all
+                    .get(stream)
+                    .is_some_and(|progress| progress.seq >= stored)
+        });
         match tokio::time::timeout(MIRROR_DEADLINE, reached).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(ReplayFault::Shutdown),
-            Err(_) => Err(ReplayFault::Lag { mirrored: self.mirrored(), stored }),
+            Err(_) => Err(ReplayFault::Lag {
+                mirrored: self.mirrored(),
+                stored,
+            }),
         }
     }
 }
@@ -184,10 +262,12 @@ impl Read<'_> {
 /// notices by its closed queue.
 async fn on_thread(history: History) -> Result<Cursor, ReplayFault> {
     let (done, result) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("replay".into()).spawn(move || {
-        // Nobody waits any more when the read has been given up.
-        let _ = done.send(history.run());
-    });
+    let thread = std::thread::Builder::new()
+        .name("replay".into())
+        .spawn(move || {
+            // Nobody waits any more when the read has been given up.
+            let _ = done.send(history.run());
+        });
     thread.map_err(|_| ReplayFault::Thread)?;
     result.await.map_err(|_| ReplayFault::Gone)?
 }

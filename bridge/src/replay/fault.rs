@@ -19,9 +19,16 @@ pub(crate) enum ReplayFault {
     #[error("no scope of the token covers replay of {channels}")]
     Scope { channels: String },
     #[error("{field}: {problem}")]
-    Request { field: &'static str, problem: String },
+    Request {
+        field: &'static str,
+        problem: String,
+    },
     #[error("the resume token is of another {field}: it has {found}, this is {expected}")]
-    Stale { field: &'static str, found: String, expected: String },
+    Stale {
+        field: &'static str,
+        found: String,
+        expected: String,
+    },
     #[error("kafka holds records of another epoch: {found}, this is {expected}")]
     ForeignRecord { found: String, expected: String },
     #[error("a record in kafka is not readable: partition {partition}, offset {offset}")]
@@ -57,7 +64,9 @@ impl From<ReplayFault> for Status {
             F::Record { .. } => Self::data_loss(text),
             F::TooMany | F::Thread => Self::resource_exhausted(text),
             F::Bus(error) if !error.temporary() => Self::internal(text),
-            F::Lag { .. } | F::Kafka(_) | F::Observe(_) | F::Bus(_) | F::Shutdown => Self::unavailable(text),
+            F::Lag { .. } | F::Kafka(_) | F::Observe(_) | F::Bus(_) | F::Shutdown => {
+                Self::unavailable(text)
+            }
             F::Gone => Self::cancelled(text),
         }
     }

@@ -78,9 +78,13 @@ impl History {
         };
         let out = self.out.clone();
         let gone = || out.is_closed();
-        let marks: Vec<_> = (0..count).map(|partition| self.observer.settled(&self.plan.topic, partition, &gone)).collect::<Result<_, _>>().map_err(stopped)?;
+        let marks: Vec<_> = (0..count)
+            .map(|partition| self.observer.settled(&self.plan.topic, partition, &gone))
+            .collect::<Result<_, _>>()
+            .map_err(stopped)?;
         let group = format!("eddyline-replay-{}", self.plan.subject.tenant);
-        let consumer: Reader = settings::bounded_reader(&self.kafka, &group).create_with_context(Quiet)?;
+        let consumer: Reader =
+            settings::bounded_reader(&self.kafka, &group).create_with_context(Quiet)?;
         self.begin(&consumer, &marks)?;
         let mut reading = Reading::new(&mut self, consumer, &marks)?;
         reading.drain()?;
@@ -100,8 +104,15 @@ impl History {
             *offset = (*offset).max(mark.low);
         }
         if lost {
-            let gap = Gap { from: self.cursor.after + 1, to: self.until, reason: GapReason::KafkaRetention as i32 };
-            self.out.send_blocking(ReadResponse { gaps: vec![gap], ..ReadResponse::default() })?;
+            let gap = Gap {
+                from: self.cursor.after + 1,
+                to: self.until,
+                reason: GapReason::KafkaRetention as i32,
+            };
+            self.out.send_blocking(ReadResponse {
+                gaps: vec![gap],
+                ..ReadResponse::default()
+            })?;
         }
         Ok(())
     }
@@ -110,7 +121,11 @@ impl History {
     fn look_up(&mut self, consumer: &Reader, since_ms: i64) -> Result<(), ReplayFault> {
         let mut times = TopicPartitionList::new();
         for partition in 0..self.cursor.offsets.len() {
-            times.add_partition_offset(&self.plan.topic, partition as i32, Offset::Offset(since_ms))?;
+            times.add_partition_offset(
+                &self.plan.topic,
+                partition as i32,
+                Offset::Offset(since_ms),
+            )?;
         }
         let found = consumer.offsets_for_times(times, LOOKUP_TIMEOUT)?;
         for element in found.elements() {
@@ -125,13 +140,20 @@ impl History {
 }
 
 impl<'a> Reading<'a> {
-    fn new(history: &'a mut History, consumer: Reader, marks: &[Watermarks]) -> Result<Self, ReplayFault> {
+    fn new(
+        history: &'a mut History,
+        consumer: Reader,
+        marks: &[Watermarks],
+    ) -> Result<Self, ReplayFault> {
         let mut list = TopicPartitionList::new();
         let mut partitions = Vec::with_capacity(marks.len());
         for (at, mark) in marks.iter().enumerate() {
             let offset = history.cursor.offsets[at];
             let done = offset >= mark.high;
-            partitions.push(Partition { high: mark.high, done });
+            partitions.push(Partition {
+                high: mark.high,
+                done,
+            });
             if !done {
                 list.add_partition_offset(&history.plan.topic, at as i32, Offset::Offset(offset))?;
             }
@@ -143,7 +165,14 @@ impl<'a> Reading<'a> {
         let subject = &history.plan.subject;
         let origin = format!("{}@{}:", subject.stream, subject.epoch);
         let batch = Batch::new(history.plan.limits);
-        Ok(Self { history, consumer, partitions, left, batch, origin })
+        Ok(Self {
+            history,
+            consumer,
+            partitions,
+            left,
+            batch,
+            origin,
+        })
     }
 
     fn drain(&mut self) -> Result<(), ReplayFault> {
@@ -177,7 +206,9 @@ impl<'a> Reading<'a> {
         let message = match self.consumer.poll(wait)? {
             Ok(message) => message,
             // Reading began after the partition had settled at the mark or past it.
-            Err(KafkaError::PartitionEOF(partition)) => return Some(Polled::End(partition as usize)),
+            Err(KafkaError::PartitionEOF(partition)) => {
+                return Some(Polled::End(partition as usize));
+            }
             Err(error) if is_outage(&error) => return Some(Polled::Given),
             Err(error) => return Some(Polled::Fault(error.into())),
         };
@@ -192,13 +223,19 @@ impl<'a> Reading<'a> {
         Some(match taken {
             Err(fault) => Polled::Fault(fault),
             // Not ours to give: a later read begins with it.
-            Ok(Taken::Later) => self.finish(partition, offset).map_or_else(Polled::Fault, |()| Polled::Given),
+            Ok(Taken::Later) => self
+                .finish(partition, offset)
+                .map_or_else(Polled::Fault, |()| Polled::Given),
             Ok(Taken::Event(event)) => {
                 if let Some((meta, payload)) = event {
                     self.batch.push(meta, &payload);
                 }
                 self.history.cursor.offsets[partition] = offset + 1;
-                let ended = if offset + 1 >= high { self.finish(partition, offset + 1) } else { Ok(()) };
+                let ended = if offset + 1 >= high {
+                    self.finish(partition, offset + 1)
+                } else {
+                    Ok(())
+                };
                 ended.map_or_else(Polled::Fault, |()| Polled::Given)
             }
         })
@@ -222,7 +259,9 @@ impl<'a> Reading<'a> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let response = self.batch.take(&self.history.plan.subject, &self.history.cursor);
+        let response = self
+            .batch
+            .take(&self.history.plan.subject, &self.history.cursor);
         self.history.out.send_blocking(response)
     }
 }
@@ -240,8 +279,15 @@ enum Taken {
     Event(Option<(EventMeta, Vec<u8>)>),
 }
 
-fn take(message: &BorrowedMessage<'_>, origin: &str, history: &History) -> Result<Taken, ReplayFault> {
-    let unreadable = || ReplayFault::Record { partition: message.partition(), offset: message.offset() };
+fn take(
+    message: &BorrowedMessage<'_>,
+    origin: &str,
+    history: &History,
+) -> Result<Taken, ReplayFault> {
+    let unreadable = || ReplayFault::Record {
+        partition: message.partition(),
+        offset: message.offset(),
+    };
     let sequence = sequence(message, origin).ok_or_else(unreadable)??;
     if sequence > history.until {
         return Ok(Taken::Later);
@@ -249,7 +295,10 @@ fn take(message: &BorrowedMessage<'_>, origin: &str, history: &History) -> Resul
     if sequence <= history.cursor.after {
         return Ok(Taken::Event(None));
     }
-    let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(unreadable)?;
+    let key = message
+        .key()
+        .and_then(|key| std::str::from_utf8(key).ok())
+        .ok_or_else(unreadable)?;
     let channel = Channel::parse(key).map_err(|_| unreadable())?;
     if !history.plan.grant.allows(&channel) {
         return Ok(Taken::Event(None));
@@ -263,26 +312,43 @@ fn take(message: &BorrowedMessage<'_>, origin: &str, history: &History) -> Resul
         partition: message.partition(),
         offset: message.offset(),
     };
-    Ok(Taken::Event(Some((meta, message.payload().unwrap_or_default().to_vec()))))
+    Ok(Taken::Event(Some((
+        meta,
+        message.payload().unwrap_or_default().to_vec(),
+    ))))
 }
 
 /// The sequence in a record's position; `None` if it has none.
 fn sequence(message: &BorrowedMessage<'_>, origin: &str) -> Option<Result<u64, ReplayFault>> {
     let headers = message.headers()?;
     // Our own headers come last.
-    let position = (0..headers.count()).rev().map(|at| headers.get(at)).find(|found| found.key == header::POSITION)?;
+    let position = (0..headers.count())
+        .rev()
+        .map(|at| headers.get(at))
+        .find(|found| found.key == header::POSITION)?;
     let text = std::str::from_utf8(position.value?).ok()?;
     let Some(sequence) = text.strip_prefix(origin) else {
-        return Some(Err(ReplayFault::ForeignRecord { found: text.into(), expected: origin.trim_end_matches(':').into() }));
+        return Some(Err(ReplayFault::ForeignRecord {
+            found: text.into(),
+            expected: origin.trim_end_matches(':').into(),
+        }));
     };
     sequence.parse().ok().map(Ok)
 }
 
 /// The event's own headers, so that history looks like live.
 fn headers(message: &BorrowedMessage<'_>) -> Vec<proto::Header> {
-    let Some(headers) = message.headers() else { return Vec::new() };
-    let own = headers.iter().filter(|found| found.key != header::POSITION && found.key != header::SUBJECT);
-    own.map(|found| proto::Header { name: found.key.into(), value: String::from_utf8_lossy(found.value.unwrap_or_default()).into_owned() }).collect()
+    let Some(headers) = message.headers() else {
+        return Vec::new();
+    };
+    let own = headers
+        .iter()
+        .filter(|found| found.key != header::POSITION && found.key != header::SUBJECT);
+    own.map(|found| proto::Header {
+        name: found.key.into(),
+        value: String::from_utf8_lossy(found.value.unwrap_or_default()).into_owned(),
+    })
+    .collect()
 }
 
 fn stopped(error: ObserveError) -> ReplayFault {

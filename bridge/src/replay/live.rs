@@ -16,7 +16,10 @@ use super::token::Cursor;
 use crate::proto::{EventMeta, Header, ReadResponse};
 
 /// How the stream is read: small, since history has brought the bulk.
-const READER: ReaderOptions = ReaderOptions { batch: 2_000, bytes_max: 2 * 1024 * 1024 };
+const READER: ReaderOptions = ReaderOptions {
+    batch: 2_000,
+    bytes_max: 2 * 1024 * 1024,
+};
 /// Past this part of the stream's retention, events are read from Kafka.
 const BEHIND_PART: u64 = 2;
 
@@ -42,7 +45,10 @@ impl Live<'_> {
     pub(super) async fn follow(mut self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
         let stream = &self.plan.subject.stream;
         let filter = self.filter();
-        let mut reader = self.bus.reader(stream, Some(&filter), cursor.after + 1, READER).await?;
+        let mut reader = self
+            .bus
+            .reader(stream, Some(&filter), cursor.after + 1, READER)
+            .await?;
         // Looked at once the reader stands: what it begins with cannot have gone before.
         let state = self.bus.stream_state(stream).await?;
         if state.first_seq > cursor.after + 1 {
@@ -54,7 +60,8 @@ impl Live<'_> {
             let events = reader.next_batch().await?;
             let oldest = events.first().map_or(0, |event| event.time_us);
             self.give(events, cursor).await?;
-            let behind = age_max_us > 0 && now_us().saturating_sub(oldest) > age_max_us / BEHIND_PART;
+            let behind =
+                age_max_us > 0 && now_us().saturating_sub(oldest) > age_max_us / BEHIND_PART;
             if behind && (self.mirrored)() > cursor.after {
                 return Ok(());
             }
@@ -79,7 +86,13 @@ impl Live<'_> {
         }
         *self.caught_up = true;
         let token = super::token::encode(&self.plan.subject, cursor);
-        self.out.send(ReadResponse { caught_up: true, token, ..ReadResponse::default() }).await
+        self.out
+            .send(ReadResponse {
+                caught_up: true,
+                token,
+                ..ReadResponse::default()
+            })
+            .await
     }
 
     async fn give(&self, events: Vec<Stored>, cursor: &mut Cursor) -> Result<(), ReplayFault> {
@@ -90,19 +103,34 @@ impl Live<'_> {
                 batch.push(meta, &event.payload);
             }
             if batch.is_full() {
-                self.out.send(batch.take(&self.plan.subject, cursor)).await?;
+                self.out
+                    .send(batch.take(&self.plan.subject, cursor))
+                    .await?;
             }
         }
         if !batch.is_empty() {
-            self.out.send(batch.take(&self.plan.subject, cursor)).await?;
+            self.out
+                .send(batch.take(&self.plan.subject, cursor))
+                .await?;
         }
         Ok(())
     }
 
     /// `None` for what was not asked for.
     fn meta(&self, event: &Stored) -> Option<EventMeta> {
-        let Ok(Parsed::Event { kind, tenant, channel, .. }) = Parsed::parse(&event.subject) else { return None };
-        if kind != self.plan.kind || tenant != self.plan.subject.tenant || !self.plan.grant.allows(&channel) {
+        let Ok(Parsed::Event {
+            kind,
+            tenant,
+            channel,
+            ..
+        }) = Parsed::parse(&event.subject)
+        else {
+            return None;
+        };
+        if kind != self.plan.kind
+            || tenant != self.plan.subject.tenant
+            || !self.plan.grant.allows(&channel)
+        {
             return None;
         }
         Some(EventMeta {
@@ -110,7 +138,14 @@ impl Live<'_> {
             time_us: event.time_us,
             channel: channel.as_str().to_owned(),
             payload_length: 0,
-            headers: event.headers.iter().map(|(name, value)| Header { name: name.into(), value: value.into() }).collect(),
+            headers: event
+                .headers
+                .iter()
+                .map(|(name, value)| Header {
+                    name: name.into(),
+                    value: value.into(),
+                })
+                .collect(),
             partition: -1,
             offset: -1,
         })
@@ -118,6 +153,8 @@ impl Live<'_> {
 }
 
 fn now_us() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

@@ -35,7 +35,9 @@ impl Grant {
     fn is_covered(&self) -> bool {
         let stand_in = format!("{:06x}", rand::rng().random_range(0..1 << 24));
         let pattern = self.channels.as_str().replace('*', &stand_in);
-        let Some(prefix) = pattern.strip_suffix('>') else { return self.covers(&pattern) != Some(false) };
+        let Some(prefix) = pattern.strip_suffix('>') else {
+            return self.covers(&pattern) != Some(false);
+        };
         let used = prefix.matches('.').count();
         let mut channel = prefix.trim_end_matches('.').to_owned();
         for _ in used..CHANNEL_TOKENS_MAX {
@@ -51,7 +53,9 @@ impl Grant {
     }
 
     fn covers(&self, channel: &str) -> Option<bool> {
-        Channel::parse(channel).ok().map(|channel| self.scopes.allows(Action::Replay, &channel))
+        Channel::parse(channel)
+            .ok()
+            .map(|channel| self.scopes.allows(Action::Replay, &channel))
     }
 }
 
@@ -88,22 +92,40 @@ impl Plan {
     ///
     /// # Errors
     /// [`ReplayFault`] names the field.
-    pub(crate) fn new(request: ReadRequest, identity: Identity, home: &Home) -> Result<Self, ReplayFault> {
+    pub(crate) fn new(
+        request: ReadRequest,
+        identity: Identity,
+        home: &Home,
+    ) -> Result<Self, ReplayFault> {
         let (kind, stream) = match request.kind() {
             StreamKind::Events => (Kind::Ev, StreamName::events(&home.store)),
             StreamKind::Ingress => (Kind::In, StreamName::ingress(&home.store)),
             StreamKind::Unspecified => return Err(wrong("kind", "is neither events nor ingress")),
         };
-        let channels = ChannelPattern::parse(&request.channels).map_err(|error| wrong("channels", &error.to_string()))?;
+        let channels = ChannelPattern::parse(&request.channels)
+            .map_err(|error| wrong("channels", &error.to_string()))?;
         let topic = topic_of(kind, home, &identity, &channels)?;
-        let grant = Grant { channels: channels.clone(), scopes: identity.scopes };
+        let grant = Grant {
+            channels: channels.clone(),
+            scopes: identity.scopes,
+        };
         if !grant.is_covered() {
-            return Err(ReplayFault::Scope { channels: channels.as_str().into() });
+            return Err(ReplayFault::Scope {
+                channels: channels.as_str().into(),
+            });
         }
-        let subject = Subject { stream, epoch: home.epoch.clone(), tenant: identity.tenant, channels };
+        let subject = Subject {
+            stream,
+            epoch: home.epoch.clone(),
+            tenant: identity.tenant,
+            channels,
+        };
         let cursor = match request.start {
             Some(Start::Earliest(_)) => Cursor::default(),
-            Some(Start::Sequence(seq)) => Cursor { after: seq.saturating_sub(1), ..Cursor::default() },
+            Some(Start::Sequence(seq)) => Cursor {
+                after: seq.saturating_sub(1),
+                ..Cursor::default()
+            },
             Some(Start::Token(text)) => token::decode(&text, &subject)?,
             None => return Err(wrong("start", "is missing")),
         };
@@ -113,7 +135,16 @@ impl Plan {
             None => return Err(wrong("end", "is missing")),
         };
         let limits = Limits::of(request.batch_events_max, request.batch_bytes_max);
-        Ok(Self { subject, kind, topic, grant, cursor, until, limits, expires_at: identity.expires_at })
+        Ok(Self {
+            subject,
+            kind,
+            topic,
+            grant,
+            cursor,
+            until,
+            limits,
+            expires_at: identity.expires_at,
+        })
     }
 
     /// The pattern as a channel, if it has no wildcard.
@@ -123,15 +154,30 @@ impl Plan {
 }
 
 /// The one topic that holds the pattern's events: its namespace must be literal.
-fn topic_of(kind: Kind, home: &Home, identity: &Identity, channels: &ChannelPattern) -> Result<String, ReplayFault> {
+fn topic_of(
+    kind: Kind,
+    home: &Home,
+    identity: &Identity,
+    channels: &ChannelPattern,
+) -> Result<String, ReplayFault> {
     let namespace = channels.as_str().split('.').next().unwrap_or_default();
-    let channel = Channel::for_client(namespace).map_err(|_| wrong("channels", "must begin with the name of a namespace"))?;
-    let parsed = Parsed::Event { kind, store: home.store.clone(), lane: protocol::lane::Lane(0), tenant: identity.tenant.clone(), channel };
+    let channel = Channel::for_client(namespace)
+        .map_err(|_| wrong("channels", "must begin with the name of a namespace"))?;
+    let parsed = Parsed::Event {
+        kind,
+        store: home.store.clone(),
+        lane: protocol::lane::Lane(0),
+        tenant: identity.tenant.clone(),
+        channel,
+    };
     topic(&home.topic_prefix, &parsed).ok_or_else(|| wrong("kind", "is not mirrored"))
 }
 
 fn wrong(field: &'static str, problem: &str) -> ReplayFault {
-    ReplayFault::Request { field, problem: problem.into() }
+    ReplayFault::Request {
+        field,
+        problem: problem.into(),
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +187,11 @@ mod tests {
     use super::*;
     use crate::proto::{Earliest, Snapshot};
 
-    fn plan(channels: &str, scopes: &[&str], change: impl FnOnce(&mut ReadRequest)) -> Result<Plan, ReplayFault> {
+    fn plan(
+        channels: &str,
+        scopes: &[&str],
+        change: impl FnOnce(&mut ReadRequest),
+    ) -> Result<Plan, ReplayFault> {
         let mut request = ReadRequest {
             kind: StreamKind::Events as i32,
             channels: channels.into(),
@@ -156,7 +206,11 @@ mod tests {
             expires_at: SystemTime::now(),
             scopes: Scopes::parse(scopes).unwrap(),
         };
-        let home = Home { store: StoreName::parse("main").unwrap(), epoch: Epoch::parse("ab").unwrap(), topic_prefix: "eddyline".into() };
+        let home = Home {
+            store: StoreName::parse("main").unwrap(),
+            epoch: Epoch::parse("ab").unwrap(),
+            topic_prefix: "eddyline".into(),
+        };
         Plan::new(request, identity, &home)
     }
 
@@ -177,9 +231,21 @@ mod tests {
 
     #[test]
     fn the_namespace_is_literal_and_names_the_topic() {
-        assert_eq!(plan("doc.>", &["replay:>"], |_| {}).unwrap().topic, "eddyline.ev.ac__me.doc");
+        assert_eq!(
+            plan("doc.>", &["replay:>"], |_| {}).unwrap().topic,
+            "eddyline.ev.ac__me.doc"
+        );
         for channels in ["*.1", ">", "_outcome.ann.c"] {
-            assert!(matches!(plan(channels, &["replay:>"], |_| {}), Err(ReplayFault::Request { field: "channels", .. })), "{channels}");
+            assert!(
+                matches!(
+                    plan(channels, &["replay:>"], |_| {}),
+                    Err(ReplayFault::Request {
+                        field: "channels",
+                        ..
+                    })
+                ),
+                "{channels}"
+            );
         }
     }
 

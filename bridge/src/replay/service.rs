@@ -33,12 +33,22 @@ pub(crate) struct ReplayService {
 impl ReplayService {
     /// A service that ends its reads when `shutdown` is triggered.
     pub(crate) fn new(context: Context, authenticator: Authenticator, shutdown: Shutdown) -> Self {
-        Self { context: Arc::new(context), authenticator, permits: Arc::new(Semaphore::new(READS_MAX)), shutdown }
+        Self {
+            context: Arc::new(context),
+            authenticator,
+            permits: Arc::new(Semaphore::new(READS_MAX)),
+            shutdown,
+        }
     }
 
     fn identify(&self, request: &Request<ReadRequest>) -> Result<Identity, ReplayFault> {
-        let value = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let token = value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let value = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        let token = value
+            .and_then(|text| text.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, token) = token.ok_or(ReplayFault::NoToken)?;
         Ok(self.authenticator.verify(token.trim())?)
     }
@@ -48,10 +58,17 @@ impl ReplayService {
 impl Replay for ReplayService {
     type ReadStream = ReceiverStream<Result<ReadResponse, Status>>;
 
-    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+    async fn read(
+        &self,
+        request: Request<ReadRequest>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
         let identity = self.identify(&request)?;
         let plan = Plan::new(request.into_inner(), identity, &self.context.home)?;
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| ReplayFault::TooMany)?;
+        let permit = self
+            .permits
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| ReplayFault::TooMany)?;
         let (sender, receiver) = mpsc::channel(RESPONSES_MAX);
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
         tokio::spawn(async move {
@@ -71,8 +88,16 @@ impl Replay for ReplayService {
 }
 
 /// Runs a read until its end, its token's end, shutdown, or until its client has gone.
-async fn supervise(context: &Context, plan: Plan, out: &Out, shutdown: &Shutdown) -> Result<(), ReplayFault> {
-    let left = plan.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
+async fn supervise(
+    context: &Context,
+    plan: Plan,
+    out: &Out,
+    shutdown: &Shutdown,
+) -> Result<(), ReplayFault> {
+    let left = plan
+        .expires_at
+        .duration_since(SystemTime::now())
+        .unwrap_or_default();
     // Whichever branch ends first ends the read; its thread sees its queue closed.
     tokio::select! {
         result = drive(context, plan, out) => result,

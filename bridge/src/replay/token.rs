@@ -49,7 +49,11 @@ struct Token {
 
 /// Makes a token.
 pub(crate) fn encode(subject: &Subject, cursor: &Cursor) -> String {
-    let token = Token { v: VERSION, subject: subject.clone(), cursor: cursor.clone() };
+    let token = Token {
+        v: VERSION,
+        subject: subject.clone(),
+        cursor: cursor.clone(),
+    };
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("names and numbers encode"))
 }
 
@@ -59,23 +63,53 @@ pub(crate) fn encode(subject: &Subject, cursor: &Cursor) -> String {
 /// [`ReplayFault::Request`] if it is no token of ours, [`ReplayFault::Stale`] if it
 /// is of something else.
 pub(crate) fn decode(text: &str, subject: &Subject) -> Result<Cursor, ReplayFault> {
-    let wrong = |problem: &str| ReplayFault::Request { field: "token", problem: problem.into() };
+    let wrong = |problem: &str| ReplayFault::Request {
+        field: "token",
+        problem: problem.into(),
+    };
     if text.len() > TOKEN_BYTES_MAX {
         return Err(wrong("longer than any token of this service"));
     }
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong("not a token of this service"))?;
-    let token: Token = serde_json::from_slice(&bytes).map_err(|_| wrong("not a token of this service"))?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| wrong("not a token of this service"))?;
+    let token: Token =
+        serde_json::from_slice(&bytes).map_err(|_| wrong("not a token of this service"))?;
     if token.v != VERSION {
         return Err(wrong("made by another version"));
     }
     let same = |field, found: &str, expected: &str| {
-        let stale = || ReplayFault::Stale { field, found: found.into(), expected: expected.into() };
-        if found == expected { Ok(()) } else { Err(stale()) }
+        let stale = || ReplayFault::Stale {
+            field,
+            found: found.into(),
+            expected: expected.into(),
+        };
+        if found == expected {
+            Ok(())
+        } else {
+            Err(stale())
+        }
     };
-    same("stream", token.subject.stream.as_str(), subject.stream.as_str())?;
-    same("epoch", token.subject.epoch.as_str(), subject.epoch.as_str())?;
-    same("tenant", token.subject.tenant.as_str(), subject.tenant.as_str())?;
-    same("pattern", token.subject.channels.as_str(), subject.channels.as_str())?;
+    same(
+        "stream",
+        token.subject.stream.as_str(),
+        subject.stream.as_str(),
+    )?;
+    same(
+        "epoch",
+        token.subject.epoch.as_str(),
+        subject.epoch.as_str(),
+    )?;
+    same(
+        "tenant",
+        token.subject.tenant.as_str(),
+        subject.tenant.as_str(),
+    )?;
+    same(
+        "pattern",
+        token.subject.channels.as_str(),
+        subject.channels.as_str(),
+    )?;
     Ok(token.cursor)
 }
 
@@ -119,17 +153,32 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        check(|s| s.stream = StreamName::parse("INGRESS-main").unwrap(), "stream");
+        check(
+            |s| s.stream = StreamName::parse("INGRESS-main").unwrap(),
+            "stream",
+        );
         check(|s| s.epoch = Epoch::parse("ffff").unwrap(), "epoch");
         check(|s| s.tenant = Tenant::parse("other").unwrap(), "tenant");
-        check(|s| s.channels = ChannelPattern::parse("doc.*").unwrap(), "pattern");
+        check(
+            |s| s.channels = ChannelPattern::parse("doc.*").unwrap(),
+            "pattern",
+        );
     }
 
     #[test]
     fn tokens_within_and_beyond_the_limit() {
-        let most = encode(&subject(), &Cursor { offsets: vec![1_000_000_000_000_000; 1_000], ..Cursor::default() });
+        let most = encode(
+            &subject(),
+            &Cursor {
+                offsets: vec![1_000_000_000_000_000; 1_000],
+                ..Cursor::default()
+            },
+        );
         assert!(most.len() <= TOKEN_BYTES_MAX && decode(&most, &subject()).is_ok());
         let text = "a".repeat(TOKEN_BYTES_MAX + 1);
-        assert!(matches!(decode(&text, &subject()), Err(ReplayFault::Request { .. })));
+        assert!(matches!(
+            decode(&text, &subject()),
+            Err(ReplayFault::Request { .. })
+        ));
     }
 }

@@ -343,43 +343,33 @@ impl Actor {
             }
             return;
         };
-        match (pending, frame) {
-            (
-                Pending::Publish(n),
-                FromServer {
-                    publish: Some(published),
-                    ..
-                },
-            ) => {
+        match pending {
+            Pending::Publish(n) => self.settled(n, frame),
+            Pending::Subscribe {
+                channel,
+                generation,
+            } => self.answered(channel, generation, frame),
+            Pending::Unsubscribe {
+                channel,
+                generation,
+            } => self.left(channel, generation),
+        }
+    }
+
+    /// The node answered an event. Whoever published it may have gone.
+    fn settled(&mut self, n: u64, frame: FromServer) {
+        match (frame.publish, frame.error) {
+            (Some(published), _) => {
                 if let Some(waiter) = self.outstanding.acked(n) {
                     let _ = waiter.send(Ok(published));
                 }
             }
-            (
-                Pending::Publish(n),
-                FromServer {
-                    error: Some(body), ..
-                },
-            ) => {
+            (None, Some(body)) => {
                 if let Refusal::Final(waiter) = self.outstanding.refused(n, &body, Instant::now()) {
                     let _ = waiter.send(Err(ClientError::Refused(body)));
                 }
             }
-            (
-                Pending::Subscribe {
-                    channel,
-                    generation,
-                },
-                frame,
-            ) => self.answered(channel, generation, frame),
-            (
-                Pending::Unsubscribe {
-                    channel,
-                    generation,
-                },
-                _,
-            ) => self.left(channel, generation),
-            (Pending::Publish(n), _) => {
+            (None, None) => {
                 tracing::warn!(n, "the reply to an event is neither an ack nor an error");
             }
         }

@@ -59,7 +59,7 @@ pub struct Finished {
 
 /// What was published.
 enum Kind {
-    Edit(Resend),
+    Edit { first_sent: u64 },
     Malformed,
     Resent { resend: Resend, first: Published },
 }
@@ -231,52 +231,16 @@ impl Participant {
 
     /// Publishes what is next, without waiting for its ack.
     async fn publish(&mut self) -> Result<(), DemoError> {
-        let Some((_, next)) = self.next.take() else {
+        let next = self.next.take();
+        let Some((draft, kind)) = next.and_then(|(_, next)| self.compose(next)) else {
             return Ok(());
         };
-        let sent = self.client.server_time_us();
-        let (data, resend, txn) = match &next {
-            Next::Edit { txn, update } => {
-                let edit = Edit {
-                    txn: *txn,
-                    update: update.clone(),
-                    sent: Some(sent),
-                };
-                (edit.encode(), None, Some(*txn))
-            }
-            Next::Chore(Chore::Malformed(index)) => (malformed::data(*index), None, None),
-            Next::Chore(Chore::Resend) => match &self.known {
-                Some(known) => (known.data.clone(), Some(known.resend), None),
-                None => return Ok(()),
-            },
-        };
-        let mut draft = Draft::json(self.channel.as_str(), data.clone());
-        draft.resend = resend;
-        let started = Instant::now();
-        if let Some(txn) = txn {
-            self.board.publish(txn);
-        }
-        let agent = self.agent;
+        let (agent, data, started) = (self.agent, draft.data.clone(), Instant::now());
         let ack = self.client.publish_start(draft).await;
         let ack = ack.map_err(|source| DemoError::Client { agent, source })?;
-        let n = ack.n();
-        let kind = match next {
-            Next::Edit { .. } => Kind::Edit(Resend {
-                n,
-                first_sent: sent,
-            }),
-            Next::Chore(Chore::Malformed(_)) => {
-                self.unrejected.insert(n);
-                Kind::Malformed
-            }
-            Next::Chore(Chore::Resend) => match self.known.take() {
-                Some(known) => Kind::Resent {
-                    resend: known.resend,
-                    first: known.published,
-                },
-                None => return Ok(()),
-            },
-        };
+        if matches!(kind, Kind::Malformed) {
+            self.unrejected.insert(ack.n());
+        }
         self.acks.push(Box::pin(async move {
             let outcome = ack.await;
             Acked {
@@ -289,17 +253,43 @@ impl Participant {
         Ok(())
     }
 
+    /// The event that is published now.
+    fn compose(&mut self, next: Next) -> Option<(Draft, Kind)> {
+        let first_sent = self.client.server_time_us();
+        let (data, resend, kind) = match next {
+            Next::Edit { txn, update } => {
+                self.board.publish(txn);
+                let sent = Some(first_sent);
+                let edit = Edit { txn, update, sent };
+                (edit.encode(), None, Kind::Edit { first_sent })
+            }
+            Next::Chore(Chore::Malformed(index)) => (malformed::data(index), None, Kind::Malformed),
+            Next::Chore(Chore::Resend) => {
+                let Known {
+                    resend,
+                    data,
+                    published: first,
+                } = self.known.take()?;
+                (data, Some(resend), Kind::Resent { resend, first })
+            }
+        };
+        let mut draft = Draft::json(self.channel.as_str(), data);
+        draft.resend = resend;
+        Some((draft, kind))
+    }
+
     fn acked(&mut self, acked: Acked) -> Result<(), DemoError> {
         let agent = self.agent;
         let published = acked
             .outcome
             .map_err(|source| DemoError::Client { agent, source })?;
         match acked.kind {
-            Kind::Edit(resend) => {
+            Kind::Edit { first_sent } => {
                 self.finished.to_ack.add(acked.latency);
                 self.finished.acked += 1;
+                let n = published.n;
                 self.known = Some(Known {
-                    resend,
+                    resend: Resend { n, first_sent },
                     data: acked.data,
                     published,
                 });

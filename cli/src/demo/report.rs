@@ -105,65 +105,65 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, text: String| writeln!(f, "  {name:<20}  {text}");
-        row(
-            "events",
-            format!(
-                "{} published, {} deliveries, on {}",
-                self.events, self.deliveries, self.channel
+        for (name, text) in self.rows() {
+            writeln!(f, "  {name:<20}  {text}")?;
+        }
+        writeln!(f, "{}", self.verdict())
+    }
+}
+
+impl Report {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let (events, deliveries, channel) = (self.events, self.deliveries, &self.channel);
+        let (rejects, malformed) = (self.rejects, self.malformed);
+        let (duplicates, resent) = (self.duplicates, self.resent);
+        let mut rows = vec![
+            (
+                "events",
+                format!("{events} published, {deliveries} deliveries, on {channel}"),
             ),
-        )?;
-        row(
-            "rejects",
-            format!(
-                "{} of {} malformed edits rejected with a reason",
-                self.rejects, self.malformed
+            (
+                "rejects",
+                format!("{rejects} of {malformed} malformed edits rejected with a reason"),
             ),
-        )?;
-        row(
-            "duplicates",
-            format!(
-                "{} of {} resent events answered as duplicates",
-                self.duplicates, self.resent
+            (
+                "duplicates",
+                format!("{duplicates} of {resent} resent events answered as duplicates"),
             ),
-        )?;
-        row("publish to ack", milliseconds(&self.publish_to_ack))?;
+            ("publish to ack", milliseconds(&self.publish_to_ack)),
+            ("publish to delivery", self.delivery()),
+            ("rate", self.pace()),
+        ];
+        if self.reconnects + self.breaks > 0 {
+            let (reconnects, breaks) = (self.reconnects, self.breaks);
+            let text = format!("{reconnects} lost and healed, {breaks} breaks");
+            rows.push(("connections", text));
+        }
+        if !self.mirror_order_equal {
+            let text = "holds other events than the editors got, or in another order";
+            rows.push(("mirror", text.to_owned()));
+        }
+        rows
+    }
+
+    fn delivery(&self) -> String {
         let delivery = &self.publish_to_delivery;
         let under = if delivery.p99_ms < DELIVERY_P99_MAX_MS {
             "p99 stayed under"
         } else {
             "p99 is NOT under"
         };
-        row(
-            "publish to delivery",
-            format!(
-                "{}; through the function, {under} {DELIVERY_P99_MAX_MS:.0} ms",
-                milliseconds(delivery)
-            ),
-        )?;
-        row(
-            "rate",
-            format!(
-                "{:.0} events/s for {:.1} s, {:.0} asked for; {:.1} s of waiting for each other, as the trace has it",
-                self.rate, self.seconds, self.rate_max, self.waited_seconds
-            ),
-        )?;
-        if self.reconnects + self.breaks > 0 {
-            row(
-                "connections",
-                format!(
-                    "{} lost and healed, {} breaks",
-                    self.reconnects, self.breaks
-                ),
-            )?;
-        }
-        if self.is_equal() && !self.mirror_order_equal {
-            row(
-                "mirror",
-                "holds other events than the editors got, or in another order".into(),
-            )?;
-        }
-        writeln!(f, "{}", self.verdict())
+        let times = milliseconds(delivery);
+        format!("{times}; through the function, {under} {DELIVERY_P99_MAX_MS:.0} ms")
+    }
+
+    fn pace(&self) -> String {
+        let (rate, seconds, asked) = (self.rate, self.seconds, self.rate_max);
+        let waited = self.waited_seconds;
+        format!(
+            "{rate:.0} events/s for {seconds:.1} s, at most {asked:.0} asked for; \
+             {waited:.1} s of waiting for each other, as the trace has it"
+        )
     }
 }
 

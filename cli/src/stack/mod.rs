@@ -46,6 +46,15 @@ fn store() -> StoreName {
     StoreName::parse(STORE).expect("a valid name")
 }
 
+/// Tells all services to end when it is dropped, also by a start that failed.
+struct Ending(Shutdown);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.trigger();
+    }
+}
+
 /// A running stack. [`Stack::stop`] ends it in order; dropping it kills the
 /// servers and lets the services end on their own.
 pub struct Stack {
@@ -62,7 +71,7 @@ pub struct Stack {
     authenticator: Authenticator,
     services: Services,
     bus: Bus,
-    shutdown: Shutdown,
+    shutdown: Ending,
     // Last, so that the servers outlive everything that uses them.
     servers: devstack::Stack,
 }
@@ -100,18 +109,15 @@ impl Stack {
         let bus = Bus::connect(&nats, "eddyline-dev").await?;
         setup::setup(&bus, options.lanes, modules).await?;
         on_step("starting the edge nodes, the worker and the bridge");
-        let shutdown = Shutdown::new();
+        let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
             nats,
             kafka: servers.kafka_bootstrap().to_owned(),
             secret: secret.clone(),
             lanes: options.lanes,
         };
-        let services = Services::start(wanted, listeners, &shutdown).await?;
-        if let Err(error) = services.ready().await {
-            shutdown.trigger();
-            return Err(error);
-        }
+        let services = Services::start(wanted, listeners, &shutdown.0).await?;
+        services.ready().await?;
         Ok(Self {
             edges: services.edges.clone(),
             grpc: services.grpc,
@@ -151,7 +157,7 @@ impl Stack {
     /// # Errors
     /// A server could not be stopped in order; it is killed then.
     pub async fn stop(mut self) -> Result<(), StackError> {
-        self.shutdown.trigger();
+        self.shutdown.0.trigger();
         let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.services.drain()).await;
         if drained.is_err() {
             tracing::warn!("services did not drain in time");

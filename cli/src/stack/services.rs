@@ -14,7 +14,6 @@ use protocol::service::settings::{NatsSettings, Secret};
 use protocol::service::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -114,12 +113,7 @@ impl Services {
         }
         let worker = start_worker(&wanted, shutdown).await?;
         let worker_status = worker.status();
-        let runtime = Handle::current();
-        // The worker's future may not move between threads.
-        tasks.spawn_blocking(move || {
-            let ended = runtime.block_on(worker.run());
-            ("worker".to_owned(), ended.map_err(Into::into))
-        });
+        tasks.spawn(async move { ("worker".to_owned(), worker.run().await.map_err(Into::into)) });
         let bridge = start_bridge(&wanted, listeners.grpc, shutdown).await?;
         let (grpc, mirror) = (bridge.grpc_addr(), bridge.status());
         tasks.spawn(async move { ("bridge".to_owned(), bridge.run().await.map_err(Into::into)) });

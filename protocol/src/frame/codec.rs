@@ -56,7 +56,13 @@ pub enum DecodeError {
 const COMPLAINT_CHARS_MAX: usize = 200;
 
 fn malformed(error: impl std::fmt::Display) -> DecodeError {
-    DecodeError::Malformed(error.to_string().chars().take(COMPLAINT_CHARS_MAX).collect())
+    DecodeError::Malformed(
+        error
+            .to_string()
+            .chars()
+            .take(COMPLAINT_CHARS_MAX)
+            .collect(),
+    )
 }
 
 /// Reads the commands of one WebSocket message: those before a broken one, and
@@ -66,16 +72,28 @@ pub fn decode_commands(encoding: Encoding, message: &[u8]) -> (Vec<Command>, Opt
 }
 
 /// Reads what a server sent, for clients.
-pub fn decode_from_server(encoding: Encoding, message: &[u8]) -> (Vec<FromServer>, Option<DecodeError>) {
+pub fn decode_from_server(
+    encoding: Encoding,
+    message: &[u8],
+) -> (Vec<FromServer>, Option<DecodeError>) {
     decode(encoding, message)
 }
 
-fn decode<T: DeserializeOwned>(encoding: Encoding, message: &[u8]) -> (Vec<T>, Option<DecodeError>) {
+fn decode<T: DeserializeOwned>(
+    encoding: Encoding,
+    message: &[u8],
+) -> (Vec<T>, Option<DecodeError>) {
     match encoding {
-        Encoding::Json => collect(serde_json::Deserializer::from_slice(message).into_iter::<T>().map(|f| f.map_err(malformed))),
+        Encoding::Json => collect(
+            serde_json::Deserializer::from_slice(message)
+                .into_iter::<T>()
+                .map(|f| f.map_err(malformed)),
+        ),
         Encoding::Msgpack => {
             let mut rest = message;
-            collect(std::iter::from_fn(|| (!rest.is_empty()).then(|| next_msgpack(&mut rest))))
+            collect(std::iter::from_fn(|| {
+                (!rest.is_empty()).then(|| next_msgpack(&mut rest))
+            }))
         }
     }
 }
@@ -90,11 +108,15 @@ fn next_msgpack<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, DecodeError>
     Ok(frame)
 }
 
-fn collect<T>(frames: impl Iterator<Item = Result<T, DecodeError>>) -> (Vec<T>, Option<DecodeError>) {
+fn collect<T>(
+    frames: impl Iterator<Item = Result<T, DecodeError>>,
+) -> (Vec<T>, Option<DecodeError>) {
     let mut read = Vec::new();
     for frame in frames {
         match frame {
-            Ok(_) if read.len() == FRAMES_PER_MESSAGE_MAX => return (read, Some(DecodeError::TooMany)),
+            Ok(_) if read.len() == FRAMES_PER_MESSAGE_MAX => {
+                return (read, Some(DecodeError::TooMany));
+            }
             Ok(frame) => read.push(frame),
             Err(error) => return (read, Some(error)),
         }
@@ -109,7 +131,11 @@ fn collect<T>(frames: impl Iterator<Item = Result<T, DecodeError>>) -> (Vec<T>, 
 /// have string keys and no failing parts.
 pub fn encode<T: Serialize>(encoding: Encoding, frame: &T) -> Bytes {
     match encoding {
-        Encoding::Json => serde_json::to_vec(frame).map(Bytes::from).expect("frames serialise"),
-        Encoding::Msgpack => rmp_serde::to_vec_named(frame).map(Bytes::from).expect("frames serialise"),
+        Encoding::Json => serde_json::to_vec(frame)
+            .map(Bytes::from)
+            .expect("frames serialise"),
+        Encoding::Msgpack => rmp_serde::to_vec_named(frame)
+            .map(Bytes::from)
+            .expect("frames serialise"),
     }
 }

@@ -63,7 +63,10 @@ impl Command {
 
     /// A command with this action.
     pub fn new(id: u64, action: Action) -> Self {
-        let mut command = Self { id, ..Self::default() };
+        let mut command = Self {
+            id,
+            ..Self::default()
+        };
         match action {
             Action::Connect(body) => command.connect = Some(body),
             Action::Subscribe(body) => command.subscribe = Some(body),

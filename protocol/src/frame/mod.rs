@@ -14,7 +14,10 @@ pub use codec::{DecodeError, Encoding, decode_commands, decode_from_server, enco
 pub use command::{Action, Command, Connect, Named, Ping, Publish, Start, Subscribe, Unsubscribe};
 pub use payload::Payload;
 pub use push::{CaughtUp, Event, Gap, GapReason, GoingAway, Push};
-pub use reply::{Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Reply, StoredIn, Subscribed, Unsubscribed};
+pub use reply::{
+    Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Reply, StoredIn,
+    Subscribed, Unsubscribed,
+};
 
 /// The sub-protocol that carries JSON text.
 pub const PROTOCOL_JSON: &str = "eddyline.v1.json";

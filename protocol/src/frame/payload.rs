@@ -33,7 +33,9 @@ impl Payload {
                 let text: std::borrow::Cow<'_, str> = serde_json::from_str(raw.get()).ok()?;
                 STANDARD.decode(text.as_bytes()).ok().map(Bytes::from)
             }
-            Self::Bytes(bytes) if is_json => serde_json::from_slice::<&RawValue>(&bytes).is_ok().then_some(bytes),
+            Self::Bytes(bytes) if is_json => serde_json::from_slice::<&RawValue>(&bytes)
+                .is_ok()
+                .then_some(bytes),
             Self::Bytes(bytes) => Some(bytes),
         }
     }
@@ -41,7 +43,10 @@ impl Payload {
     /// Stored data as a JSON frame carries it. Stored JSON that is not valid (it
     /// cannot come through an edge) is carried as a base64 string.
     pub fn for_json(data: &Bytes, is_json: bool) -> Self {
-        if is_json && let Ok(text) = std::str::from_utf8(data) && let Ok(raw) = RawValue::from_string(text.to_owned()) {
+        if is_json
+            && let Ok(text) = std::str::from_utf8(data)
+            && let Ok(raw) = RawValue::from_string(text.to_owned())
+        {
             return Self::Text(raw);
         }
         let quoted = format!("\"{}\"", STANDARD.encode(data));
@@ -64,7 +69,9 @@ impl Serialize for Payload {
         match (self, serializer.is_human_readable()) {
             (Self::Text(raw), true) => raw.serialize(serializer),
             (Self::Bytes(bytes), false) => serializer.serialize_bytes(bytes),
-            _ => Err(ser::Error::custom("the payload was prepared for the other encoding")),
+            _ => Err(ser::Error::custom(
+                "the payload was prepared for the other encoding",
+            )),
         }
     }
 }
@@ -90,6 +97,9 @@ impl<'de> Deserialize<'de> for Payload {
                 Err(E::custom("data must be a byte string in MessagePack"))
             }
         }
-        deserializer.deserialize_bytes(Visitor).map(Self::Bytes).map_err(D::Error::custom)
+        deserializer
+            .deserialize_bytes(Visitor)
+            .map(Self::Bytes)
+            .map_err(D::Error::custom)
     }
 }

@@ -135,7 +135,12 @@ pub struct ErrorBody {
 impl ErrorBody {
     /// A refusal with the advice that belongs to its code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), temporary: code.temporary(), retry_after_ms: code.retry_after_ms() }
+        Self {
+            code,
+            message: message.into(),
+            temporary: code.temporary(),
+            retry_after_ms: code.retry_after_ms(),
+        }
     }
 }
 

@@ -17,16 +17,30 @@ fn json_data_is_carried_as_it_was_written() {
     let text = br#"{"id":3,"publish":{"channel":"doc.1","n":7,"data":{"b": 1.0,  "a":[]}}}"#;
     let (commands, error) = decode_commands(Encoding::Json, text);
     assert_eq!(error, None);
-    let Some((3, Action::Publish(publish))) = commands[0].clone().into_action() else { panic!("{commands:?}") };
-    assert_eq!(publish.data.into_bytes(true).unwrap(), Bytes::from_static(br#"{"b": 1.0,  "a":[]}"#));
+    let Some((3, Action::Publish(publish))) = commands[0].clone().into_action() else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(
+        publish.data.into_bytes(true).unwrap(),
+        Bytes::from_static(br#"{"b": 1.0,  "a":[]}"#)
+    );
 }
 
 #[test]
 fn other_data_is_base64_in_json_and_bytes_in_messagepack() {
     let data = Bytes::from_static(&[0, 255, 7]);
-    assert_eq!(Payload::for_json(&data, false).into_bytes(false).unwrap(), data);
-    assert_eq!(Payload::Bytes(data.clone()).into_bytes(false).unwrap(), data);
-    assert_eq!(Payload::Bytes(Bytes::from_static(b"{")).into_bytes(true), None);
+    assert_eq!(
+        Payload::for_json(&data, false).into_bytes(false).unwrap(),
+        data
+    );
+    assert_eq!(
+        Payload::Bytes(data.clone()).into_bytes(false).unwrap(),
+        data
+    );
+    assert_eq!(
+        Payload::Bytes(Bytes::from_static(b"{")).into_bytes(true),
+        None
+    );
 }
 
 #[test]
@@ -36,16 +50,30 @@ fn replies_and_pushes_read_as_documented() {
         outcome: Outcome::Publish(Published {
             n: 7,
             stored_in: StoredIn::Ingress,
-            position: Position { epoch: Epoch::parse("0a1b").unwrap(), seq: 12, time: None },
+            position: Position {
+                epoch: Epoch::parse("0a1b").unwrap(),
+                seq: 12,
+                time: None,
+            },
             duplicate: false,
         }),
     };
     expect![[r#"{"id":3,"publish":{"n":7,"stored_in":"ingress","position":{"epoch":"0a1b","seq":12},"duplicate":false}}"#]]
         .assert_eq(&json(&reply));
-    let refusal = Reply { id: 4, outcome: Outcome::Error(ErrorBody::new(ErrorCode::Forbidden, "no scope")) };
-    expect![[r#"{"id":4,"error":{"code":"forbidden","message":"no scope","temporary":false}}"#]].assert_eq(&json(&refusal));
-    let push = Push::Gap(Gap { channel: "doc.1".into(), from: 1, to: 9, reason: GapReason::Retention });
-    expect![[r#"{"gap":{"channel":"doc.1","from":1,"to":9,"reason":"retention"}}"#]].assert_eq(&json(&push));
+    let refusal = Reply {
+        id: 4,
+        outcome: Outcome::Error(ErrorBody::new(ErrorCode::Forbidden, "no scope")),
+    };
+    expect![[r#"{"id":4,"error":{"code":"forbidden","message":"no scope","temporary":false}}"#]]
+        .assert_eq(&json(&refusal));
+    let push = Push::Gap(Gap {
+        channel: "doc.1".into(),
+        from: 1,
+        to: 9,
+        reason: GapReason::Retention,
+    });
+    expect![[r#"{"gap":{"channel":"doc.1","from":1,"to":9,"reason":"retention"}}"#]]
+        .assert_eq(&json(&push));
 }
 
 #[test]
@@ -55,7 +83,14 @@ fn a_broken_frame_does_not_take_its_predecessors_along() {
     assert!(matches!(error, Some(DecodeError::Malformed(_))));
     let (commands, error) = decode_commands(Encoding::Json, br#"{"id":1,"fly":{}}"#);
     assert!(commands.is_empty() && error.is_some());
-    let both = Command { id: 1, ping: Some(Ping {}), unsubscribe: Some(Unsubscribe { channel: "a".into() }), ..Command::default() };
+    let both = Command {
+        id: 1,
+        ping: Some(Ping {}),
+        unsubscribe: Some(Unsubscribe {
+            channel: "a".into(),
+        }),
+        ..Command::default()
+    };
     assert_eq!(both.into_action(), None);
 }
 
@@ -64,28 +99,47 @@ fn frames_per_message_within_and_beyond_the_limit() {
     let ping = encode(Encoding::Json, &Command::new(1, Action::Ping(Ping {})));
     let (commands, error) = decode_commands(Encoding::Json, &ping.repeat(FRAMES_PER_MESSAGE_MAX));
     assert_eq!((commands.len(), error), (FRAMES_PER_MESSAGE_MAX, None));
-    let (commands, error) = decode_commands(Encoding::Json, &ping.repeat(FRAMES_PER_MESSAGE_MAX + 1));
-    assert_eq!((commands.len(), error), (FRAMES_PER_MESSAGE_MAX, Some(DecodeError::TooMany)));
+    let (commands, error) =
+        decode_commands(Encoding::Json, &ping.repeat(FRAMES_PER_MESSAGE_MAX + 1));
+    assert_eq!(
+        (commands.len(), error),
+        (FRAMES_PER_MESSAGE_MAX, Some(DecodeError::TooMany))
+    );
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let position = (0u64..1 << 50, proptest::option::of(0u64..1 << 50))
-        .prop_map(|(seq, time)| Start::After(Position { epoch: Epoch::from_random(seq), seq, time }));
-    let start = prop_oneof![Just(Start::Named(Named::Earliest)), Just(Start::Named(Named::Now)), position];
+    let position = (0u64..1 << 50, proptest::option::of(0u64..1 << 50)).prop_map(|(seq, time)| {
+        Start::After(Position {
+            epoch: Epoch::from_random(seq),
+            seq,
+            time,
+        })
+    });
+    let start = prop_oneof![
+        Just(Start::Named(Named::Earliest)),
+        Just(Start::Named(Named::Now)),
+        position
+    ];
     let action = prop_oneof![
-        (".{0,30}", "[a-z]{1,9}").prop_map(|(token, client)| Action::Connect(Connect { token, client })),
-        (".{0,30}", proptest::option::of(start)).prop_map(|(channel, from)| Action::Subscribe(Subscribe { channel, from })),
+        (".{0,30}", "[a-z]{1,9}")
+            .prop_map(|(token, client)| Action::Connect(Connect { token, client })),
+        (".{0,30}", proptest::option::of(start))
+            .prop_map(|(channel, from)| Action::Subscribe(Subscribe { channel, from })),
         ".{0,30}".prop_map(|channel| Action::Unsubscribe(Unsubscribe { channel })),
-        (".{0,30}", any::<u64>(), proptest::collection::vec(any::<u8>(), 0..50), proptest::option::of(any::<u64>())).prop_map(
-            |(channel, n, data, first_sent)| Action::Publish(Publish {
+        (
+            ".{0,30}",
+            any::<u64>(),
+            proptest::collection::vec(any::<u8>(), 0..50),
+            proptest::option::of(any::<u64>())
+        )
+            .prop_map(|(channel, n, data, first_sent)| Action::Publish(Publish {
                 channel,
                 n,
                 data: Payload::Bytes(data.into()),
                 content_type: Some("application/octet-stream".into()),
                 headers: BTreeMap::from([("a".into(), "b".into())]),
                 first_sent,
-            })
-        ),
+            })),
         Just(Action::Ping(Ping {})),
     ];
     (any::<u64>(), action).prop_map(|(id, action)| Command::new(id, action))

@@ -5,19 +5,37 @@ use super::*;
 #[test]
 fn channels_within_and_beyond_each_limit() {
     assert!(Channel::parse(&"a".repeat(64)).is_ok());
-    assert!(matches!(Channel::parse(&"a".repeat(65)), Err(NameError::TooLong { bytes: 65, .. })));
+    assert!(matches!(
+        Channel::parse(&"a".repeat(65)),
+        Err(NameError::TooLong { bytes: 65, .. })
+    ));
     assert!(Channel::parse(&["a"; 16].join(".")).is_ok());
-    assert!(matches!(Channel::parse(&["a"; 17].join(".")), Err(NameError::TooManyTokens { tokens: 17, .. })));
-    let longest = format!("{}.{}.{}.{}", "a".repeat(64), "b".repeat(64), "c".repeat(64), "d".repeat(5));
+    assert!(matches!(
+        Channel::parse(&["a"; 17].join(".")),
+        Err(NameError::TooManyTokens { tokens: 17, .. })
+    ));
+    let longest = format!(
+        "{}.{}.{}.{}",
+        "a".repeat(64),
+        "b".repeat(64),
+        "c".repeat(64),
+        "d".repeat(5)
+    );
     assert_eq!(longest.len(), 200);
     assert!(Channel::parse(&longest).is_ok());
-    assert!(matches!(Channel::parse(&format!("{longest}d")), Err(NameError::TooLong { bytes: 201, .. })));
+    assert!(matches!(
+        Channel::parse(&format!("{longest}d")),
+        Err(NameError::TooLong { bytes: 201, .. })
+    ));
 }
 
 #[test]
 fn reserved_tokens_are_for_the_system_alone() {
     assert!(Channel::parse("_outcome.a.b").is_ok());
-    assert_eq!(Channel::for_client("doc._x"), Err(NameError::Reserved { field: "channel" }));
+    assert_eq!(
+        Channel::for_client("doc._x"),
+        Err(NameError::Reserved { field: "channel" })
+    );
     let everything = ChannelPattern::parse(">").unwrap();
     assert!(everything.matches(&Channel::parse("doc.a").unwrap()));
     assert!(!everything.matches(&Channel::parse("_outcome.a.b").unwrap()));
@@ -26,7 +44,9 @@ fn reserved_tokens_are_for_the_system_alone() {
 #[test]
 fn patterns_match_as_in_nats() {
     let check = |pattern: &str, channel: &str| {
-        ChannelPattern::parse(pattern).unwrap().matches(&Channel::parse(channel).unwrap())
+        ChannelPattern::parse(pattern)
+            .unwrap()
+            .matches(&Channel::parse(channel).unwrap())
     };
     assert!(check("doc.*", "doc.a"));
     assert!(!check("doc.*", "doc"));
@@ -40,7 +60,10 @@ fn patterns_match_as_in_nats() {
 
 #[test]
 fn an_outcome_channel_belongs_to_its_user() {
-    let (alice, bob) = (User::parse("alice@example.org").unwrap(), User::parse("bob").unwrap());
+    let (alice, bob) = (
+        User::parse("alice@example.org").unwrap(),
+        User::parse("bob").unwrap(),
+    );
     let client = ClientId::parse("c1").unwrap();
     let channel = Channel::outcome(&alice, &client);
     assert_eq!(channel.as_str(), "_outcome.alice_40example_2eorg.c1");

@@ -9,21 +9,47 @@ fn store() -> StoreName {
 
 #[test]
 fn subjects_round_trip() {
-    let (tenant, channel) = (Tenant::parse("acme").unwrap(), Channel::parse("doc.a.b").unwrap());
+    let (tenant, channel) = (
+        Tenant::parse("acme").unwrap(),
+        Channel::parse("doc.a.b").unwrap(),
+    );
     let subject = Subject::event(Kind::Ev, &store(), Lane(7), &tenant, &channel);
     assert_eq!(subject.as_str(), "ev.main.7.acme.doc.a.b");
     assert_eq!(
         Parsed::parse(subject.as_str()),
-        Ok(Parsed::Event { kind: Kind::Ev, store: store(), lane: Lane(7), tenant, channel })
+        Ok(Parsed::Event {
+            kind: Kind::Ev,
+            store: store(),
+            lane: Lane(7),
+            tenant,
+            channel
+        })
     );
     let function = FunctionName::parse("gate").unwrap();
-    assert_eq!(Subject::checkpoint(&store(), Lane(0), &function).as_str(), "ck.main.0.gate");
-    assert!(matches!(Parsed::parse("rej.main.3.gate"), Ok(Parsed::DeadLetter { lane: Lane(3), .. })));
+    assert_eq!(
+        Subject::checkpoint(&store(), Lane(0), &function).as_str(),
+        "ck.main.0.gate"
+    );
+    assert!(matches!(
+        Parsed::parse("rej.main.3.gate"),
+        Ok(Parsed::DeadLetter { lane: Lane(3), .. })
+    ));
 }
 
 #[test]
 fn foreign_subjects_are_refused() {
-    for text in ["", "ev", "ev.main", "ev.main.1", "ev.main.1.acme", "ev.main.01.acme.doc", "ev.main.x.acme.doc", "xx.main.1.acme.doc", "ck.main.1.a.b", "ev.main.1.acme.doc..x"] {
+    for text in [
+        "",
+        "ev",
+        "ev.main",
+        "ev.main.1",
+        "ev.main.1.acme",
+        "ev.main.01.acme.doc",
+        "ev.main.x.acme.doc",
+        "xx.main.1.acme.doc",
+        "ck.main.1.a.b",
+        "ev.main.1.acme.doc..x",
+    ] {
         assert!(Parsed::parse(text).is_err(), "{text}");
     }
 }

@@ -10,11 +10,24 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("edge", &["protocol"]),
     ("workers", &["protocol"]),
     ("bridge", &["protocol"]),
-    ("cli", &["protocol", "edge", "workers", "bridge", "devstack"]),
+    (
+        "cli",
+        &["protocol", "edge", "workers", "bridge", "devstack"],
+    ),
     ("devstack", &[]),
     ("checker", &[]),
-    ("harness", &["protocol", "edge", "workers", "bridge", "cli", "devstack", "checker"]),
-    ("tests", &["protocol", "edge", "workers", "bridge", "cli", "devstack", "checker", "harness"]),
+    (
+        "harness",
+        &[
+            "protocol", "edge", "workers", "bridge", "cli", "devstack", "checker",
+        ],
+    ),
+    (
+        "tests",
+        &[
+            "protocol", "edge", "workers", "bridge", "cli", "devstack", "checker", "harness",
+        ],
+    ),
     ("sdk", &[]),
     ("document-gate", &["sdk"]),
     ("document-stats", &["sdk"]),
@@ -56,10 +69,21 @@ fn members() -> BTreeMap<String, BTreeSet<String>> {
         .map(|path| (path.clone(), tree::read(&path)))
         .filter(|(_, text)| text.contains("[package]"))
         .map(|(path, text)| {
-            let name = text.lines().find_map(|l| l.strip_prefix("name = \"")).and_then(|l| l.strip_suffix('"')).expect("a package has a name");
-            let folder = path.parent().and_then(|f| f.file_name()).and_then(|f| f.to_str()).unwrap_or_default();
+            let name = text
+                .lines()
+                .find_map(|l| l.strip_prefix("name = \""))
+                .and_then(|l| l.strip_suffix('"'))
+                .expect("a package has a name");
+            let folder = path
+                .parent()
+                .and_then(|f| f.file_name())
+                .and_then(|f| f.to_str())
+                .unwrap_or_default();
             assert_eq!(name, folder, "package and folder share a name");
-            assert!(text.contains("[lints]\nworkspace = true"), "{name} takes the workspace's lints");
+            assert!(
+                text.contains("[lints]\nworkspace = true"),
+                "{name} takes the workspace's lints"
+            );
             (name.to_owned(), dependencies(&text))
         })
         .collect()
@@ -70,9 +94,14 @@ fn parts_depend_in_one_direction() {
     let members = members();
     let known: BTreeMap<&str, &[&str]> = MAY_USE.into_iter().collect();
     for (name, uses) in &members {
-        let allowed = known.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no rule in this test"));
+        let allowed = known
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} has no rule in this test"));
         for used in uses.iter().filter(|used| known.contains_key(used.as_str())) {
-            assert!(allowed.contains(&used.as_str()), "{name} must not depend on {used}");
+            assert!(
+                allowed.contains(&used.as_str()),
+                "{name} must not depend on {used}"
+            );
         }
     }
     assert_eq!(members.len(), MAY_USE.len(), "every rule has its package");
@@ -82,7 +111,10 @@ fn parts_depend_in_one_direction() {
 fn libraries_stay_where_they_belong() {
     for (name, uses) in members() {
         for (library, owners) in BELONGS_TO {
-            assert!(!uses.contains(library) || owners.contains(&name.as_str()), "{library} belongs to {owners:?}, not to {name}");
+            assert!(
+                !uses.contains(library) || owners.contains(&name.as_str()),
+                "{library} belongs to {owners:?}, not to {name}"
+            );
         }
     }
 }
@@ -90,5 +122,8 @@ fn libraries_stay_where_they_belong() {
 #[test]
 fn the_reader_of_manifests_sees_every_form() {
     let manifest = "[dependencies]\na.workspace = true\nb = { path = \"x\" }\n[dev-dependencies]\nc = \"1\"\n[features]\nd = []\n";
-    assert_eq!(dependencies(manifest), ["a", "b", "c"].map(String::from).into());
+    assert_eq!(
+        dependencies(manifest),
+        ["a", "b", "c"].map(String::from).into()
+    );
 }

@@ -7,14 +7,21 @@ const FOREIGN: [&str; 4] = ["target", ".git", ".cache", "node_modules"];
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate is in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests crate is in the workspace")
+        .to_owned()
 }
 
 /// Every file below the root with this extension.
 pub fn files(extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(&root(), extension, &mut found);
-    assert!(!found.is_empty(), "no .{extension} file below {}", root().display());
+    assert!(
+        !found.is_empty(),
+        "no .{extension} file below {}",
+        root().display()
+    );
     found.sort();
     found
 }
@@ -22,7 +29,11 @@ pub fn files(extension: &str) -> Vec<PathBuf> {
 fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("folders of the project are readable") {
         let path = entry.expect("entries are readable").path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default()
+            .to_owned();
         if path.is_dir() && !FOREIGN.contains(&name.as_str()) {
             collect(&path, extension, found);
         } else if path.extension().is_some_and(|e| e == extension) {
@@ -33,7 +44,10 @@ fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 /// The path from the root, for messages.
 pub fn short(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Whether the file holds tests alone.

@@ -128,8 +128,8 @@ fn table(encoding: Encoding, token: &str, position: &Position) -> Vec<Row> {
     rows
 }
 
-/// Channels that are no names, reserved, not allowed or not configured.
-fn channels(encoding: Encoding) -> Vec<Row> {
+/// Texts that are no channels.
+fn bad_channels() -> Vec<String> {
     let tokens = vec!["t"; 17].join(".");
     let (long, long_token) = (
         [
@@ -142,7 +142,7 @@ fn channels(encoding: Encoding) -> Vec<Row> {
         .join("."),
         format!("chat.{}", "x".repeat(65)),
     );
-    let bad = [
+    [
         "",
         ".",
         "chat.",
@@ -156,17 +156,23 @@ fn channels(encoding: Encoding) -> Vec<Row> {
         &tokens,
         &long,
         &long_token,
-    ];
+    ]
+    .map(String::from)
+    .into()
+}
+
+/// Channels that are no names, reserved, not allowed or not configured.
+fn channels(encoding: Encoding) -> Vec<Row> {
     let mut rows = Vec::new();
-    for channel in bad {
+    for channel in bad_channels() {
         rows.push((
             format!("subscribe to {channel:?}"),
-            subscribe(channel, None),
+            subscribe(&channel, None),
             BadChannel,
         ));
         rows.push((
             format!("publish on {channel:?}"),
-            Action::Publish(publish(encoding, channel, 9, b"1")),
+            Action::Publish(publish(encoding, &channel, 9, b"1")),
             BadChannel,
         ));
     }

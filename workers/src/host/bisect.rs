@@ -23,7 +23,8 @@ pub fn run(
 ) -> Result<Vec<Handled>, Broken> {
     let mut handled = Vec::with_capacity(items.len());
     // Ranges still to run, the next one last.
-    let mut ranges = Vec::from([0..items.len()]);
+    let mut ranges = Vec::new();
+    ranges.push(0..items.len());
     let mut culprits = 0;
     while let Some(range) = ranges.pop() {
         match call(&items[range.clone()])? {

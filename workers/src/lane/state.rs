@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use protocol::checkpoint::{Checkpoint, PARKED_MAX};
-use protocol::service::bus::{Outgoing, Stored};
+use protocol::service::bus::Stored;
 use protocol::subject::Subject;
 
 use super::messages::Scope;

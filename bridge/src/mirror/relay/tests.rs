@@ -14,7 +14,13 @@ use super::*;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 fn stored(seq: u64, bytes: usize) -> Stored {
-    Stored { seq, time_us: seq * 10, subject: "ev.main.0.acme.doc.1".into(), headers: Headers::new(), payload: Bytes::from(vec![0; bytes]) }
+    Stored {
+        seq,
+        time_us: seq * 10,
+        subject: "ev.main.0.acme.doc.1".into(),
+        headers: Headers::new(),
+        payload: Bytes::from(vec![0; bytes]),
+    }
 }
 
 fn run(seqs: std::ops::RangeInclusive<u64>) -> Vec<Stored> {
@@ -22,12 +28,24 @@ fn run(seqs: std::ops::RangeInclusive<u64>) -> Vec<Stored> {
 }
 
 fn seqs(actions: &[Action]) -> Vec<u64> {
-    let produced = actions.iter().filter_map(|action| if let Action::Produce(events) = action { Some(events) } else { None });
+    let produced = actions.iter().filter_map(|action| {
+        if let Action::Produce(events) = action {
+            Some(events)
+        } else {
+            None
+        }
+    });
     produced.flatten().map(|event| event.seq).collect()
 }
 
 fn commit(actions: &[Action]) -> Option<&CommitPoint> {
-    actions.iter().find_map(|action| if let Action::Commit(point) = action { Some(point) } else { None })
+    actions.iter().find_map(|action| {
+        if let Action::Commit(point) = action {
+            Some(point)
+        } else {
+            None
+        }
+    })
 }
 
 #[test]
@@ -35,7 +53,14 @@ fn the_first_event_after_a_pause_is_committed_at_once() {
     let start = Instant::now();
     let mut relay = Relay::new(0, INTERVAL);
     let actions = relay.events(run(1..=1), 1, true, start);
-    assert_eq!(commit(&actions).unwrap(), &CommitPoint { seq: 1, time_us: Some(10), gaps: vec![] });
+    assert_eq!(
+        commit(&actions).unwrap(),
+        &CommitPoint {
+            seq: 1,
+            time_us: Some(10),
+            gaps: vec![]
+        }
+    );
     assert_eq!(relay.committed(start), []);
     let later = start + INTERVAL;
     assert!(commit(&relay.events(run(2..=2), 1, true, later)).is_some());
@@ -63,12 +88,18 @@ fn while_it_lags_transactions_grow_to_each_limit() {
     assert!(commit(&relay.events(run(most..=most), 1, false, start)).is_some());
 
     let mut relay = Relay::new(0, INTERVAL);
-    assert!(commit(&relay.events(vec![stored(1, TRANSACTION_BYTES_MAX - 1)], 1, false, start)).is_none());
+    assert!(
+        commit(&relay.events(vec![stored(1, TRANSACTION_BYTES_MAX - 1)], 1, false, start))
+            .is_none()
+    );
     assert!(commit(&relay.events(vec![stored(2, 1)], 1, false, start)).is_some());
 
     let mut relay = Relay::new(0, INTERVAL);
     assert!(commit(&relay.events(run(1..=1), 1, false, start)).is_none());
-    assert_eq!(relay.tick(start + LAGGING_INTERVAL - Duration::from_millis(1)), []);
+    assert_eq!(
+        relay.tick(start + LAGGING_INTERVAL - Duration::from_millis(1)),
+        []
+    );
     assert!(commit(&relay.tick(start + LAGGING_INTERVAL)).is_some());
 }
 
@@ -96,7 +127,11 @@ fn what_is_missing_is_named() {
     assert!(relay.jumps(&events));
     let actions = relay.events(events, 8, true, start);
     let gap = |from, to, reason| MirrorGap { from, to, reason };
-    let expected = [gap(5, 7, MirrorGapReason::Retention), gap(8, 9, MirrorGapReason::Hole), gap(11, 12, MirrorGapReason::Hole)];
+    let expected = [
+        gap(5, 7, MirrorGapReason::Retention),
+        gap(8, 9, MirrorGapReason::Hole),
+        gap(11, 12, MirrorGapReason::Hole),
+    ];
     assert_eq!(commit(&actions).unwrap().gaps, expected);
     relay.committed(start);
     assert!(!relay.jumps(&[stored(14, 1)]));
@@ -108,7 +143,15 @@ fn a_stream_that_has_lost_everything_moves_the_mirror_on() {
     let mut relay = Relay::new(4, INTERVAL);
     assert_eq!(relay.begins_at(5, start), []);
     let actions = relay.begins_at(9, start);
-    let expected = CommitPoint { seq: 8, time_us: None, gaps: vec![MirrorGap { from: 5, to: 8, reason: MirrorGapReason::Retention }] };
+    let expected = CommitPoint {
+        seq: 8,
+        time_us: None,
+        gaps: vec![MirrorGap {
+            from: 5,
+            to: 8,
+            reason: MirrorGapReason::Retention,
+        }],
+    };
     assert_eq!(commit(&actions).unwrap(), &expected);
     relay.committed(start);
     assert!(!relay.jumps(&[stored(9, 1)]));
