@@ -16,9 +16,19 @@ use serde::{Deserialize, Serialize};
 pub const ENV_PREFIX: &str = "EDDYLINE_";
 /// Separates the levels of a nested setting in a variable's name.
 pub const ENV_SEPARATOR: &str = "__";
-/// Variables with the prefix that are no settings: the log filter is read by
-/// [`super::telemetry`] before settings exist.
-const ENV_IGNORED: &[&str] = &["log"];
+/// Variables with the prefix that are no settings of a service, so that they may be
+/// set in the same shell: the log filter, read by [`super::telemetry`] before settings
+/// exist, and what the command line, the development servers and the tests read.
+const ENV_IGNORED: &[&str] = &[
+    "log",
+    "edge",
+    "token",
+    "cache",
+    "nats_url",
+    "kafka_bootstrap",
+    "require_e2e",
+    "seed",
+];
 
 /// Where NATS listens unless settings say otherwise.
 pub const NATS_URL_DEFAULT: &str = "nats://127.0.0.1:4222";

@@ -94,6 +94,10 @@ impl Ground {
     }
 }
 
+/// Acks without any kill after which an instance is restarted in good order: two
+/// owners that share the lanes may both wait for a takeover that never comes.
+const STALLED_ACKS: usize = 2_000;
+
 /// An instance that waits for its end.
 #[derive(Debug)]
 struct Armed {
@@ -142,8 +146,24 @@ pub async fn hunt<S: Victim>(
         let from = Some(traffic.acked());
         armed.push(arm(instance, next(), from).await);
     }
-    for _ in 0..kills {
-        let fallen = next_end(deployment, victims, traffic, &armed).await;
+    let (mut done, mut stalls) = (0, 0);
+    while done < kills {
+        let Some(fallen) = next_end(deployment, victims, traffic, &armed).await else {
+            let stalled = stalls % count;
+            stalls += 1;
+            let instance = &mut victims(deployment)[stalled];
+            instance.stop().await;
+            let acked = traffic.acked();
+            armed.iter_mut().for_each(|other| other.from = Some(acked));
+            armed[stalled] = arm(
+                instance,
+                armed[stalled].moment,
+                (count == 1).then_some(acked),
+            )
+            .await;
+            continue;
+        };
+        done += 1;
         let instance = &mut victims(deployment)[fallen];
         let status = instance.kill();
         assert_killed(instance, status);
@@ -166,24 +186,29 @@ async fn arm<S: Victim>(instance: &mut Instance<S>, moment: Moment, from: Option
     Armed { moment, from }
 }
 
-/// Waits until an instance has ended or has to be killed; which one.
+/// Waits until an instance has ended or has to be killed; which one. `None`: the
+/// traffic flows, and none of them comes to its end.
 async fn next_end<S: Victim>(
     deployment: &mut Deployment,
     victims: fn(&mut Deployment) -> &mut Vec<Instance<S>>,
     traffic: &mut Traffic,
     armed: &[Armed],
-) -> usize {
+) -> Option<usize> {
+    let since = traffic.acked();
     let ended = wait::look("the next kill", DEADLINE, async || {
         traffic.assert_flows();
         let acked = traffic.acked();
         let instances = victims(deployment).iter_mut().zip(armed);
         let mut ends =
             instances.map(|(instance, armed)| instance.ended().is_some() || armed.is_due(acked));
-        ends.position(|end| end)
-            .ok_or_else(|| format!("{armed:?} at {acked} acks"))
+        match ends.position(|end| end) {
+            None if acked >= since + STALLED_ACKS => Ok(None),
+            None => Err(format!("{armed:?} at {acked} acks")),
+            fallen => Ok(fallen),
+        }
     });
     match ended.await {
-        Ok(index) => index,
+        Ok(fallen) => fallen,
         Err(problem) => panic!("{problem}\n{}", deployment.describe()),
     }
 }
