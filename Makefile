@@ -39,6 +39,11 @@ fetch: build
 
 prerequisites:
 	@infra/prerequisites.sh
+	@if command -v rustup >/dev/null 2>&1; then \
+		rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install; \
+		rustup --quiet target add wasm32-wasip2; \
+		rustup --quiet component add clippy rustfmt; \
+	fi
 
 clean:
 	$(CARGO) clean

@@ -87,7 +87,7 @@ pub struct Draft {
     pub channel: String,
     /// The data, byte for byte.
     pub data: Bytes,
-    /// Its content type; [`JSON`] when `None`.
+    /// Its content type; JSON when `None`.
     pub content_type: Option<String>,
     /// The publisher's own headers.
     pub headers: BTreeMap<String, String>,

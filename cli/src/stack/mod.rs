@@ -152,7 +152,7 @@ impl Stack {
     }
 
     /// Stops the services, each draining what it has, then the servers. Takes at
-    /// most [`DRAIN_TIMEOUT`] and what the servers take.
+    /// most `DRAIN_TIMEOUT` and what the servers take.
     ///
     /// # Errors
     /// A server could not be stopped in order; it is killed then.
