@@ -11,7 +11,7 @@ use harness::{Builder, Deployment};
 use super::hunt::{Ground, hunt};
 use super::traffic::{Traffic, channels, follow_all};
 
-/// What the issue asks of each service.
+/// Fewest kills of each service that count as a test of it.
 const KILLS_MIN: usize = 20;
 /// Events published after the last kill.
 const AFTERWARDS: usize = 100;
