@@ -3,6 +3,7 @@
 # One profile and one target directory: every command below selects the same
 # packages, so that nothing is built twice.
 
+# ARGS reaches the program that run, demo and bench start: `make demo ARGS=--json`.
 CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
 FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 --release
@@ -10,10 +11,10 @@ FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 -
 .PHONY: run demo test bench lint functions build prerequisites fetch clean
 
 run: build fetch ## the whole stack on this machine
-	$(EDDYLINE) dev
+	$(EDDYLINE) dev --with-parent $(ARGS)
 
 demo: build fetch ## two editors, one document, three equal texts
-	$(EDDYLINE) demo
+	$(EDDYLINE) demo $(ARGS)
 
 test: build fetch ## every test, the end-to-end ones on real servers included
 	$(CARGO) test --no-fail-fast
@@ -21,7 +22,7 @@ test: build fetch ## every test, the end-to-end ones on real servers included
 	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe
 
 bench: build fetch ## one table: each figure beside a bare yardstick of the same run
-	$(CARGO) run --bin bench
+	target/debug/bench $(ARGS)
 
 lint: prerequisites
 	$(CARGO) fmt --all --check

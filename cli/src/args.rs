@@ -70,6 +70,9 @@ pub struct Dev {
     /// What the stack needs.
     #[command(flatten)]
     pub stack: StackArgs,
+    /// End when the program that started this one has ended, however it did.
+    #[arg(long)]
+    pub with_parent: bool,
     /// Port of an edge node, one node for each time it is given; 0 takes a free one.
     #[arg(long = "port", value_name = "PORT", default_values_t = EDGE_PORTS)]
     pub ports: Vec<u16>,

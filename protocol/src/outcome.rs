@@ -41,6 +41,9 @@ pub enum OutcomeKind {
 pub mod dead_letter {
     /// The subject of the input.
     pub const SUBJECT: &str = "eddy-dead-subject";
+    /// The position of the input, `{stream}@{epoch}:{seq}`; not `eddy-source`, which an
+    /// input that is itself an output brings along.
+    pub const SOURCE: &str = "eddy-dead-source";
     /// Why.
     pub const REASON: &str = "eddy-dead-reason";
     /// How often it was tried.

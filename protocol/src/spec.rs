@@ -42,6 +42,10 @@ pub enum Path {
     Function(FunctionName),
 }
 
+/// Longest linger of a function, milliseconds: what a drain or a takeover has to
+/// repeat stays small.
+pub const LINGER_MS_MAX: u64 = 1_000;
+
 /// A deployed function. Key: its name, in `FUNCTIONS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +67,11 @@ pub struct FunctionSpec {
     /// Its limits.
     #[serde(default)]
     pub limits: FunctionLimits,
+    /// How long outputs may wait for more that are stored with them, milliseconds.
+    /// Each commit costs the server the same however much it holds, so a function
+    /// whose outputs nobody waits for should let them gather.
+    #[serde(default)]
+    pub linger_ms: u64,
     /// First sequence to handle where a lane has no checkpoint.
     #[serde(default)]
     pub start_seq: u64,
@@ -164,6 +173,9 @@ impl FunctionSpec {
         )?;
         check(limits.attempts >= 1, "limits.attempts", || {
             "must be at least 1".into()
+        })?;
+        check(self.linger_ms <= LINGER_MS_MAX, "linger_ms", || {
+            format!("must be at most {LINGER_MS_MAX}")
         })?;
         let triggers = match &self.trigger {
             Trigger::Gate(namespaces) => namespaces.len(),

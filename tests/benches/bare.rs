@@ -9,8 +9,8 @@ use async_nats::jetstream::stream::{Config, StorageType};
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+
+use crate::pace::paced;
 
 /// The stream that the yardsticks write to.
 const STREAM: &str = "BARE";
@@ -69,20 +69,11 @@ impl Bare {
         pause: Duration,
         data: &Bytes,
     ) -> anyhow::Result<Vec<f64>> {
-        let mut ticks = tokio::time::interval(pause);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut waiting = JoinSet::new();
-        for n in 0..count {
-            ticks.tick().await;
+        paced(count, pause, |n| {
             let (bare, data) = (self.clone(), data.clone());
-            waiting.spawn(async move {
-                let begun = Instant::now();
-                bare.publish(n, data)
-                    .await
-                    .map(|()| begun.elapsed().as_secs_f64() * 1e3)
-            });
-        }
-        waiting.join_all().await.into_iter().collect()
+            async move { bare.publish(n, data).await }
+        })
+        .await
     }
 
     /// Publishes with many waiting for their acks; events per second.

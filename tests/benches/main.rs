@@ -15,6 +15,7 @@ mod kafka;
 mod lane;
 mod mirror;
 mod options;
+mod pace;
 mod publish;
 mod resume;
 mod table;

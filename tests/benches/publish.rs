@@ -6,10 +6,10 @@ use bytes::Bytes;
 use cli::client::{Client, ClientError, Draft};
 use harness::Deployment;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::bare::Bare;
 use crate::options::Options;
+use crate::pace::paced;
 use crate::table::{Row, median, quantile};
 use crate::world;
 
@@ -27,28 +27,10 @@ const CHANNELS: usize = 16;
 /// Size of an event, bytes.
 const BYTES: usize = 128;
 
-async fn paced(
-    client: &Client,
-    count: usize,
-    pause: Duration,
-    data: &Bytes,
-) -> anyhow::Result<Vec<f64>> {
-    let mut ticks = tokio::time::interval(pause);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut waiting = JoinSet::new();
-    for n in 0..count {
-        ticks.tick().await;
-        let begun = Instant::now();
-        let ack = client
-            .publish_start(Draft::json(format!("chat.c{}", n % CHANNELS), data.clone()))
-            .await?;
-        waiting.spawn(async move { ack.await.map(|_| begun.elapsed().as_secs_f64() * 1e3) });
-    }
-    Ok(waiting
-        .join_all()
-        .await
-        .into_iter()
-        .collect::<Result<_, ClientError>>()?)
+async fn publish(client: Client, n: usize, data: Bytes) -> anyhow::Result<()> {
+    let draft = Draft::json(format!("chat.c{}", n % CHANNELS), data);
+    client.publish_start(draft).await?.await?;
+    Ok(())
 }
 
 async fn pipelined(clients: &[Client], count: usize, data: &Bytes) -> anyhow::Result<f64> {
@@ -103,7 +85,7 @@ async fn latencies(
     let mut figures: [Vec<f64>; 4] = Default::default();
     for _ in 0..options.rounds() {
         let mut theirs = bare.paced(count, pause, data).await?;
-        let mut ours = paced(client, count, pause, data).await?;
+        let mut ours = paced(count, pause, |n| publish(client.clone(), n, data.clone())).await?;
         let round = [
             quantile(&mut ours, 0.5),
             quantile(&mut theirs, 0.5),

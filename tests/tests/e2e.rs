@@ -13,5 +13,6 @@ mod e2e {
     mod path;
     mod resend;
     mod resume;
+    mod run;
     mod slow;
 }

@@ -36,6 +36,8 @@ pub struct FunctionDraft {
     pub config: BTreeMap<String, String>,
     /// Its limits.
     pub limits: FunctionLimits,
+    /// How long its outputs may gather, milliseconds.
+    pub linger_ms: u64,
     /// Where it begins. A redeployment keeps the start of the deployment before.
     pub start: Start,
 }
@@ -123,6 +125,7 @@ pub async fn deploy(
         emits,
         config,
         limits,
+        linger_ms,
         start: _,
     } = draft;
     let spec = FunctionSpec {
@@ -133,6 +136,7 @@ pub async fn deploy(
         emits,
         config,
         limits,
+        linger_ms,
         start_seq,
     };
     spec.check()?;

@@ -25,5 +25,4 @@ pub mod worker;
 
 pub use config::WorkerConfig;
 pub use error::WorkerError;
-pub use lane::messages::DEAD_SOURCE;
 pub use worker::{Worker, WorkerStatus, start};

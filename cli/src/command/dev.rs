@@ -1,5 +1,6 @@
 //! `eddyline dev`: the whole stack on this machine, until Ctrl-C.
 
+use std::os::unix::process::parent_id;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,7 @@ struct StatusTold {
 /// # Errors
 /// The stack does not start, or a service ends.
 pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), CliError> {
+    let parent = args.with_parent.then(parent_id);
     let options = StackOptions {
         edge_ports: args.ports,
         grpc_port: args.grpc_port,
@@ -81,7 +83,7 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
     };
     let cache = config::cache();
     let outcome = match state.write(&cache) {
-        Ok(()) => serve(&mut stack, &ready, output, shutdown).await,
+        Ok(()) => serve(&mut stack, &ready, parent, output, shutdown).await,
         Err(error) => Err(error),
     };
     state.remove(&cache);
@@ -148,6 +150,7 @@ fn ready(stack: &Stack) -> Ready {
 async fn serve(
     stack: &mut Stack,
     ready: &Ready,
+    parent: Option<u32>,
     output: &Output,
     shutdown: &Shutdown,
 ) -> Result<(), CliError> {
@@ -165,6 +168,11 @@ async fn serve(
                 return Err(CliError::new(EXIT_FAILED, text));
             }
             _ = ticks.tick() => {}
+        }
+        // A process whose parent has ended gets another one.
+        if parent.is_some_and(|parent| parent != parent_id()) {
+            output.note("the program that started this one has ended");
+            return Ok(());
         }
         let status = match stack.status().await {
             Ok(status) => status,

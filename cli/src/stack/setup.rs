@@ -21,6 +21,10 @@ const STATS: &str = "document-stats";
 /// Every function that [`setup`] deploys.
 pub(super) const FUNCTIONS: [&str; 2] = [GATE, STATS];
 
+/// How long statistics gather before they are stored: nobody types by them, and a
+/// commit for each edit would cost the server as much as the edits do.
+const STATS_LINGER_MS: u64 = 50;
+
 /// Most bytes of each stream of a stack on one machine, so that a forgotten one
 /// does not fill its disk.
 const STREAM_BYTES_MAX: u64 = 1 << 30;
@@ -73,10 +77,14 @@ pub(super) async fn setup(bus: &Bus, lanes: u16, modules: Modules) -> Result<(),
     put_namespace(bus, "doc", gate).await?;
     put_namespace(bus, "chat", EventPath::Direct).await?;
     put_namespace(bus, "stats", EventPath::Direct).await?;
-    let trigger = Trigger::Gate(vec![namespace("doc")]);
-    deploy_one(bus, GATE, trigger, &[], modules.gate).await?;
-    let trigger = Trigger::Reactive(vec![pattern("doc.>")]);
-    deploy_one(bus, STATS, trigger, &["stats.>"], modules.stats).await
+    let gate = draft(GATE, Trigger::Gate(vec![namespace("doc")]));
+    deploy_one(bus, GATE, gate, modules.gate).await?;
+    let stats = FunctionDraft {
+        emits: vec![pattern("stats.>")],
+        linger_ms: STATS_LINGER_MS,
+        ..draft(STATS, Trigger::Reactive(vec![pattern("doc.>")]))
+    };
+    deploy_one(bus, STATS, stats, modules.stats).await
 }
 
 async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), BusError> {
@@ -95,22 +103,26 @@ async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), Bus
     Ok(())
 }
 
-async fn deploy_one(
-    bus: &Bus,
-    name: &'static str,
-    trigger: Trigger,
-    emits: &[&str],
-    module: Bytes,
-) -> Result<(), StackError> {
-    let draft = FunctionDraft {
+/// A function that handles everything from the first event on, as soon as it comes.
+fn draft(name: &str, trigger: Trigger) -> FunctionDraft {
+    FunctionDraft {
         name: function(name),
         store: store(),
         trigger,
-        emits: emits.iter().map(|text| pattern(text)).collect(),
+        emits: Vec::new(),
         config: BTreeMap::new(),
         limits: FunctionLimits::default(),
+        linger_ms: 0,
         start: Start::Earliest,
-    };
+    }
+}
+
+async fn deploy_one(
+    bus: &Bus,
+    name: &'static str,
+    draft: FunctionDraft,
+    module: Bytes,
+) -> Result<(), StackError> {
     let deployed = deploy(bus, draft, module).await;
     deployed
         .map(drop)

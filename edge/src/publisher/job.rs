@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::Publisher;
 use super::order::Order;
+use super::turns::Waiting;
 use crate::metrics::{meters, publish_refused};
 use crate::port::{Note, Port};
 
@@ -191,6 +192,23 @@ impl Job {
                 .clone()
                 .work_singles(self.writer.clone(), channel.clone());
         }
+    }
+}
+
+/// Whose events on which channel are kept in order. The writer's address stands for
+/// it: the job that holds the line holds the writer.
+pub type Line = (usize, Channel);
+
+impl Waiting for Job {
+    type Line = Line;
+
+    fn line(&self) -> Line {
+        let writer = Arc::as_ptr(&self.writer).addr();
+        (writer, self.draft.channel.clone())
+    }
+
+    fn size(&self) -> usize {
+        self.draft.payload.len()
     }
 }
 

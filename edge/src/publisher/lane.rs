@@ -1,70 +1,67 @@
-//! One lane of one stream: what is ready goes in one atomic batch, one commit at a
-//! time. Under load that is one sync of the disk for hundreds of events; when idle a
-//! single event is a plain publish.
+//! One lane of one stream: drives its turns. A few events that are ready are stored
+//! singly, beside each other; many go in one atomic batch, one at a time, which under
+//! load is one commit for hundreds of events. Nothing is waited for to fill a batch.
 //!
-//! Owns the lane's queue. Nothing is waited for to fill a batch.
+//! Owns the lane's queue. What is stored how is decided by [`super::turns`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use protocol::service::bus::BusError;
 use tokio::sync::mpsc;
 
-use super::job::Job;
+use super::job::{Job, Line};
+use super::turns::{BATCH_MAX, Turn, Turns, Waiting};
 use super::{Publisher, refusal};
 use crate::metrics::meters;
 
-/// Most events of a commit: larger ones gain little and delay the first of them.
-const COMMIT_EVENTS_MAX: usize = 256;
-/// Bytes after which a commit is full.
-const COMMIT_BYTES_MAX: usize = 1 << 20;
-
 /// Commits the lane's events until the node stops; what is left is answered.
 pub async fn run(publisher: Arc<Publisher>, mut jobs: mpsc::Receiver<Job>) {
-    let mut ready = Vec::new();
+    let mut turns = Turns::default();
+    let mut singles = FuturesUnordered::new();
+    let mut ready = Vec::with_capacity(BATCH_MAX);
     loop {
-        // Cancel safe: jobs that were not taken stay queued, and answer for themselves
-        // when the queue is dropped.
-        tokio::select! {
-            () = publisher.stop.triggered() => return,
-            count = jobs.recv_many(&mut ready, COMMIT_EVENTS_MAX) => {
-                if count == 0 {
-                    return;
+        match turns.next() {
+            // Admitted now, after everything before on its line has been decided.
+            Turn::Single(job) => singles.push(single(&publisher, job)),
+            Turn::Batch(batch) => commit(&publisher, batch).await,
+            Turn::None => {
+                let room = turns.room();
+                // Cancel safe: jobs that were not taken stay queued, and answer for
+                // themselves when the queue is dropped; singles stay under way.
+                tokio::select! {
+                    () = publisher.stop.triggered() => break,
+                    Some(line) = singles.next() => turns.done(&line),
+                    count = jobs.recv_many(&mut ready, room), if room > 0 => {
+                        if count == 0 {
+                            break;
+                        }
+                        turns.push(ready.drain(..));
+                    }
                 }
             }
-        }
-        let mut left = ready.drain(..).peekable();
-        while left.peek().is_some() {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while let Some(job) =
-                left.next_if(|job| batch.is_empty() || bytes + size(job) <= COMMIT_BYTES_MAX)
-            {
-                // Admitted now, after everything before has been decided.
-                if let Some(job) = job.admitted() {
-                    bytes += size(&job);
-                    batch.push(job);
-                }
-            }
-            commit(&publisher, batch).await;
         }
     }
+    while singles.next().await.is_some() {}
 }
 
-fn size(job: &Job) -> usize {
-    job.draft.payload.len()
+async fn single(publisher: &Publisher, job: Job) -> Line {
+    let line = job.line();
+    if let Some(job) = job.admitted() {
+        meters().batch_events.record(1.0);
+        publisher.store_single(job).await;
+    }
+    line
 }
 
-async fn commit(publisher: &Publisher, mut batch: Vec<Job>) {
+async fn commit(publisher: &Publisher, waiting: Vec<Job>) {
+    let batch: Vec<Job> = waiting.into_iter().filter_map(Job::admitted).collect();
+    if batch.len() <= 1 || !distinct(&batch) {
+        return one_by_one(publisher, batch).await;
+    }
     meters().batch_events.record(batch.len() as f64);
-    if batch.len() <= 1 {
-        if let Some(job) = batch.pop() {
-            publisher.store_single(job).await;
-        }
-        return;
-    }
-    if !distinct(&batch) {
-        return singly(publisher, batch).await;
-    }
     publisher.faults.hit("edge.before_publish");
     match publisher
         .bus
@@ -79,7 +76,7 @@ async fn commit(publisher: &Publisher, mut batch: Vec<Job>) {
             }
         }
         // One event of the batch is the reason, and the others must not suffer for it.
-        Err(error) if is_of_one(&error) => singly(publisher, batch).await,
+        Err(error) if is_of_one(&error) => one_by_one(publisher, batch).await,
         Err(error) => {
             let error = refusal(&error);
             batch
@@ -102,10 +99,8 @@ fn distinct(batch: &[Job]) -> bool {
 
 /// Stores a batch's events one by one, in order; a failure holds back the later ones
 /// of the same writer and channel.
-async fn singly(publisher: &Publisher, batch: Vec<Job>) {
+async fn one_by_one(publisher: &Publisher, batch: Vec<Job>) {
     for job in batch {
-        if let Some(job) = job.admitted() {
-            publisher.store_single(job).await;
-        }
+        single(publisher, job).await;
     }
 }

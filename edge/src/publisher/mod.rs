@@ -2,7 +2,7 @@
 //!
 //! - `order`: stored order equals send order, per writer and channel
 //! - `job`: an event and its answer
-//! - `lane`: what is ready goes in one commit, one commit at a time per lane
+//! - `turns`: few events go singly, many as one batch; `lane`: does so
 //! - `resend`: resends, looked up in the channel before they are stored
 //! - `duplicate`: what a second event under one id is
 //!
@@ -13,6 +13,7 @@ mod job;
 mod lane;
 mod order;
 mod resend;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;

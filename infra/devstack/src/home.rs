@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// A locked folder. A temporary one is deleted on drop.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub struct Home {
     path: PathBuf,
     lock: File,
     _temporary: Option<TempDir>,
@@ -25,7 +25,7 @@ pub(crate) struct Home {
 
 impl Home {
     /// Takes the given folder, or makes a temporary one.
-    pub(crate) fn open(folder: Option<&Path>) -> Result<Home> {
+    pub fn open(folder: Option<&Path>) -> Result<Home> {
         let temporary = match folder {
             Some(_) => None,
             None => Some(
@@ -53,17 +53,17 @@ impl Home {
         })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The server's log, written by all its runs.
-    pub(crate) fn log(&self) -> PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.path.join("server.log")
     }
 
     /// Writes a configuration file and returns its path.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         fs::write(&path, text).map_err(DevstackError::io("write", &path))?;
         Ok(path)
@@ -71,7 +71,7 @@ impl Home {
 
     /// The lock as the server's standard input, which it never reads: the lock
     /// then lasts as long as the server, even if we are killed first.
-    pub(crate) fn lock_as_input(&self) -> Result<Stdio> {
+    pub fn lock_as_input(&self) -> Result<Stdio> {
         let copy = self.lock.try_clone();
         Ok(Stdio::from(copy.map_err(DevstackError::io(
             "share the lock of",

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::error::{DevstackError, Result};
 use crate::fetch::{self, OnProgress, Progress};
-use crate::kafka::{self, KafkaOptions, KafkaServer};
-use crate::nats::{self, NatsOptions, NatsServer};
+use crate::kafka::{self, Kafka, KafkaOptions, KafkaServer};
+use crate::nats::{self, Nats, NatsOptions, NatsServer};
 use crate::prerequisites::{self, Scope};
+use crate::server::Program;
 
 /// Port of NATS in an address that names none.
 const NATS_PORT: u16 = 4222;
@@ -107,7 +108,7 @@ fn start_nats(
     let mut own = NatsOptions::new(fetch::nats(config, progress)?);
     own.data = options.data.as_ref().map(|data| data.join("nats"));
     own.port = options.nats_port;
-    announce(progress, nats::NAME);
+    announce(progress, Nats::NAME);
     NatsServer::start(own)
 }
 
@@ -119,7 +120,7 @@ fn start_kafka(
     let mut own = KafkaOptions::new(fetch::kafka(config, progress)?);
     own.data = options.data.as_ref().map(|data| data.join("kafka"));
     own.port = options.kafka_port;
-    announce(progress, kafka::NAME);
+    announce(progress, Kafka::NAME);
     KafkaServer::start(own)
 }
 
@@ -132,7 +133,7 @@ fn announce(progress: OnProgress<'_>, component: &'static str) {
 
 fn reach_nats(url: &str) -> Result<()> {
     nats::greet(&nats_address(url)).map_err(|source| DevstackError::Unreachable {
-        server: nats::NAME,
+        server: Nats::NAME,
         address: url.to_owned(),
         source,
     })
@@ -148,7 +149,7 @@ fn reach_kafka(bootstrap: &str) -> Result<()> {
         }
     }
     outcome.map_err(|source| DevstackError::Unreachable {
-        server: kafka::NAME,
+        server: Kafka::NAME,
         address: bootstrap.to_owned(),
         source,
     })

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -258,6 +259,45 @@ fn a_wrong_hash_is_refused_with_file_and_both_hashes() {
     for part in ["a.jar", &pinned, &sha256(b"tampered")] {
         assert!(message.contains(part), "{message}");
     }
+}
+
+/// A Python whose pip delivers a wheel that somebody has tampered with.
+const FALSE_PYTHON: &str = r#"#!/bin/sh
+case "$*" in *download*)
+    for last; do :; done
+    mkdir -p "$last" && echo tampered > "$last/$(sed -n '1s/.* //p' "$PINS")" ;;
+esac
+"#;
+
+#[test]
+fn a_fetch_says_each_step_and_keeps_nothing_that_was_tampered_with() {
+    let (tools, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let pins = concat!(env!("CARGO_MANIFEST_DIR"), "/nats.sha256");
+    let python = tools.path().join("python3");
+    std::fs::write(&python, FALSE_PYTHON.replace("$PINS", pins)).unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut config = Config::from_env();
+    config.search_path = vec![tools.path().to_path_buf()];
+    config.cache = cache.path().to_path_buf();
+    let seen = RefCell::new(Vec::new());
+    let fetched = fetch::nats(&config, &|step| seen.borrow_mut().push(step.to_string()));
+    assert!(
+        matches!(fetched, Err(DevstackError::HashMismatch { .. })),
+        "{fetched:?}"
+    );
+    let seen = seen.into_inner();
+    let expected = [
+        "nats-server: fetching version 2.15.1 (7 MB)",
+        "nats-server: checking its hash",
+    ];
+    assert_eq!(seen, expected);
+    let folders = std::fs::read_dir(cache.path()).unwrap();
+    assert_eq!(
+        folders
+            .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+            .count(),
+        0
+    );
 }
 
 #[test]

@@ -1,13 +1,46 @@
 //! What several end-to-end tests say: edits, starts, ids.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cli::client::{ClientError, Named, Published, Start};
-use harness::Deployment;
 use harness::instance::get;
+use harness::{Builder, Deployment, until};
 use protocol::error_code::ErrorCode;
+use protocol::stream::StreamName;
+
+/// How long a test's events are kept that must be gone soon.
+const SHORT_AGE: Duration = Duration::from_secs(2);
 
 /// From the first event kept.
 pub const EARLIEST: Start = Start::Named(Named::Earliest);
+
+/// Edge nodes alone, over streams that soon forget events, and ids sooner.
+pub fn short_lived() -> Builder {
+    let edges = Deployment::builder()
+        .without_mirror()
+        .functions(&[])
+        .workers(0);
+    edges.store(|store| {
+        store.events_max_age = SHORT_AGE;
+        store.ingress_max_age = SHORT_AGE;
+        store.duplicate_window_events = SHORT_AGE / 2;
+        store.duplicate_window_ingress = SHORT_AGE / 2;
+    })
+}
+
+/// Waits until retention has removed this event from EVENTS.
+pub async fn removed(deployment: &Deployment, seq: u64) {
+    let stream = StreamName::events(deployment.store_name());
+    until("retention removes an event", async || {
+        let state = deployment.bus.stream_state(&stream).await;
+        match state.map_err(|error| error.to_string())? {
+            state if state.first_seq > seq => Ok(()),
+            state => Err(format!("{state:?}")),
+        }
+    })
+    .await;
+}
 
 /// A well-formed edit, in the form in which the gate stores it.
 pub fn edit(txn: u64) -> Bytes {

@@ -6,21 +6,18 @@ use std::time::Duration;
 
 use checker::Sent;
 use cli::client::{Published, Resend};
-use harness::{Deployment, Writer, body_hash, until};
+use harness::{Builder, Deployment, Writer, body_hash, until};
 use protocol::error_code::ErrorCode;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
 use protocol::name::Channel;
 use protocol::service::bus::Outgoing;
-use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
-use super::common::{assert_duplicate, edit, note, refusal};
+use super::common::{assert_duplicate, edit, note, refusal, removed, short_lived};
 
 /// A window that is soon over.
 const SHORT_WINDOW: Duration = Duration::from_secs(1);
-/// How long a test's events are kept that must be gone soon.
-const SHORT_AGE: Duration = Duration::from_secs(2);
 
 /// An event as it was first published: which, where, and its ack.
 type First = (Resend, &'static str, Published);
@@ -78,13 +75,21 @@ async fn publish_all(writer: &mut Writer) -> Vec<First> {
     first
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn within_the_window() {
-    let Some(mut deployment) = Deployment::builder().start().await else {
-        return;
-    };
+/// Streams that remember an id for a second.
+fn forgetful() -> Builder {
+    Deployment::builder().store(|store| {
+        store.duplicate_window_ingress = SHORT_WINDOW;
+        store.duplicate_window_events = SHORT_WINDOW;
+    })
+}
+
+async fn every_resend_is_a_duplicate(
+    mut deployment: Deployment,
+    wait: impl AsyncFnOnce(&Deployment),
+) {
     let mut writer = deployment.writer(&[0], "ann").await;
     let first = publish_all(&mut writer).await;
+    wait(&deployment).await;
     let mut sessions = [
         (again(&deployment, &writer, 0).await, "same node"),
         (again(&deployment, &writer, 1).await, "other node"),
@@ -92,6 +97,14 @@ async fn within_the_window() {
     resend_everywhere(&mut sessions, &first).await;
     let report = deployment.check().await;
     assert_eq!(report.counts.duplicates, 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_the_window() {
+    let Some(deployment) = Deployment::builder().start().await else {
+        return;
+    };
+    every_resend_is_a_duplicate(deployment, async |_| {}).await;
 }
 
 /// Publishes an event under a message id of its own, straight into a stream; whether
@@ -149,35 +162,15 @@ async fn forgotten(deployment: &Deployment) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_window() {
-    let builder = Deployment::builder().store(|store| {
-        store.duplicate_window_ingress = SHORT_WINDOW;
-        store.duplicate_window_events = SHORT_WINDOW;
-    });
-    let Some(mut deployment) = builder.start().await else {
+    let Some(deployment) = forgetful().start().await else {
         return;
     };
-    let mut writer = deployment.writer(&[0], "ann").await;
-    let first = publish_all(&mut writer).await;
-    forgotten(&deployment).await;
-    let mut sessions = [
-        (again(&deployment, &writer, 0).await, "same node"),
-        (again(&deployment, &writer, 1).await, "other node"),
-    ];
-    resend_everywhere(&mut sessions, &first).await;
-    let report = deployment.check().await;
-    assert_eq!(report.counts.duplicates, 12);
+    every_resend_is_a_duplicate(deployment, async |deployment| forgotten(deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_was_never_stored_is_stored_by_its_resend() {
-    let Some(mut deployment) = Deployment::builder()
-        .store(|store| {
-            store.duplicate_window_ingress = SHORT_WINDOW;
-            store.duplicate_window_events = SHORT_WINDOW;
-        })
-        .start()
-        .await
-    else {
+    let Some(mut deployment) = forgetful().start().await else {
         return;
     };
     let mut writer = deployment.writer(&[1], "ann").await;
@@ -201,36 +194,13 @@ async fn an_event_that_was_never_stored_is_stored_by_its_resend() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_before_retention() {
-    let builder = Deployment::builder()
-        .without_mirror()
-        .functions(&[])
-        .workers(0)
-        .store(|store| {
-            store.events_max_age = SHORT_AGE;
-            store.ingress_max_age = SHORT_AGE;
-            store.duplicate_window_events = SHORT_WINDOW;
-            store.duplicate_window_ingress = SHORT_WINDOW;
-        });
-    let Some(mut deployment) = builder.start().await else {
+    let Some(mut deployment) = short_lived().start().await else {
         return;
     };
     let mut writer = deployment.writer(&[0], "ann").await;
     let first_sent = writer.client().server_time_us();
     let published = writer.publish("chat.a", note(1)).await.unwrap();
-    let stream = StreamName::events(deployment.store_name());
-    until("retention removes the event", async || {
-        let state = deployment
-            .bus
-            .stream_state(&stream)
-            .await
-            .map_err(|error| error.to_string())?;
-        if state.first_seq > published.position.seq {
-            Ok(())
-        } else {
-            Err(format!("{state:?}"))
-        }
-    })
-    .await;
+    removed(&deployment, published.position.seq).await;
     for edge in [0, 1] {
         let mut session = again(&deployment, &writer, edge).await;
         let resend = Resend {

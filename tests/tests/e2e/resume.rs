@@ -1,22 +1,17 @@
 //! Leaving and coming back on another node: after thousands of missed events, after
 //! retention has passed, and with a position of something else.
 
-use std::time::Duration;
-
 use cli::client::{Client, Start};
-use harness::{Deployment, until};
+use harness::Deployment;
 use protocol::error_code::ErrorCode;
 use protocol::position::{Epoch, Position};
-use protocol::stream::StreamName;
 
-use super::common::{EARLIEST, note, refusal};
+use super::common::{EARLIEST, note, refusal, removed, short_lived};
 
 /// What is missed.
 const MISSED: u64 = 10_000;
 /// Events before and after.
 const AROUND: u64 = 100;
-/// How long a test's events are kept that must be gone soon.
-const SHORT_AGE: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_missed_events_come_on_the_other_node() {
@@ -64,17 +59,7 @@ async fn thousands_of_missed_events_come_on_the_other_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_retention_took_is_announced_as_a_gap() {
-    let builder = Deployment::builder()
-        .without_mirror()
-        .functions(&[])
-        .workers(0)
-        .store(|store| {
-            store.events_max_age = SHORT_AGE;
-            store.ingress_max_age = SHORT_AGE;
-            store.duplicate_window_events = Duration::from_millis(100);
-            store.duplicate_window_ingress = Duration::from_millis(100);
-        });
-    let Some(mut deployment) = builder.start().await else {
+    let Some(mut deployment) = short_lived().start().await else {
         return;
     };
     let mut follower = deployment.follow(&[0], "joe", "chat.a", EARLIEST).await;
@@ -86,20 +71,7 @@ async fn what_retention_took_is_announced_as_a_gap() {
     for n in 1..=5 {
         last = ann.publish("chat.a", note(n)).await.unwrap().position.seq;
     }
-    let stream = StreamName::events(deployment.store_name());
-    until("retention removes what was missed", async || {
-        let state = deployment
-            .bus
-            .stream_state(&stream)
-            .await
-            .map_err(|error| error.to_string())?;
-        if state.first_seq > last {
-            Ok(())
-        } else {
-            Err(format!("{state:?}"))
-        }
-    })
-    .await;
+    removed(&deployment, last).await;
     follower
         .rejoin(deployment.client_options(&[1], "joe"))
         .await

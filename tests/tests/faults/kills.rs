@@ -9,12 +9,10 @@ use std::time::Duration;
 use harness::{Builder, Deployment};
 
 use super::hunt::{Ground, hunt};
-use super::traffic::{Traffic, channels, follow_all};
+use super::traffic::{Followed, Traffic, channels, follow_all};
 
 /// Fewest kills of each service that count as a test of it.
 const KILLS_MIN: usize = 20;
-/// Events published after the last kill.
-const AFTERWARDS: usize = 100;
 
 /// Neither stream remembers an id for long.
 fn forgetful() -> Builder {
@@ -53,18 +51,11 @@ async fn kills_edge() {
     )
     .await;
     assert!(kills >= KILLS_MIN);
-    traffic.flows(AFTERWARDS).await;
-    traffic.end().await;
-    let report = deployment.check().await;
-    assert!(
-        report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0,
-        "{report}"
-    );
+    let report = traffic.conclude(&mut deployment, followers).await;
     assert!(
         report.counts.duplicates > 0,
         "no kill came between storing and telling: {report}"
     );
-    drop(followers);
 }
 
 /// Two workers: the one that is left takes the lanes over, which the other gets back
@@ -96,14 +87,7 @@ async fn kills_worker() {
     )
     .await;
     assert!(kills >= KILLS_MIN);
-    traffic.flows(AFTERWARDS).await;
-    traffic.end().await;
-    let report = deployment.check().await;
-    assert!(
-        report.counts.deliveries_owed > 0 && report.counts.inputs_judged > 0,
-        "{report}"
-    );
-    drop(followers);
+    traffic.conclude(&mut deployment, followers).await;
 }
 
 /// One bridge, started again each time: it ends its own open transaction and goes on
@@ -135,8 +119,6 @@ async fn kills_bridge() {
     )
     .await;
     assert!(kills >= KILLS_MIN);
-    traffic.flows(AFTERWARDS).await;
-    traffic.end().await;
-    let report = deployment.check().await;
-    assert!(report.counts.mirror_owed > 0, "{report}");
+    let mirror = Followed::ByMirror;
+    traffic.conclude(&mut deployment, mirror).await;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use checker::Report;
 use cli::client::{Named, Start};
 use harness::{Deployment, Follower, Writer};
 use protocol::lane::Lane;
@@ -28,6 +29,8 @@ const BURST_EVENTS_MAX: usize = 6;
 const MOVE_EVERY: u32 = 40;
 /// One event in so many to a gate is malformed, so that outcomes are made too.
 const MALFORMED_EVERY: u32 = 16;
+/// Events that have their ack after everything else that a test does.
+const AFTERWARDS: usize = 100;
 /// Numbers of one writer's bodies start here times its index: no two are equal.
 const BODIES: u64 = 1_000_000;
 
@@ -52,8 +55,8 @@ pub fn channels(deployment: &Deployment) -> Vec<String> {
 }
 
 /// Follows every channel from the start: in turn on one of the nodes alone, and on
-/// all of them. Keep what it returns: a follower that is dropped leaves.
-pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Vec<Follower> {
+/// all of them.
+pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Followed {
     let all: Vec<usize> = (0..deployment.edges.len()).collect();
     let mut followers = Vec::with_capacity(channels.len());
     for (index, channel) in channels.iter().enumerate() {
@@ -64,7 +67,15 @@ pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Vec
         let start = Start::Named(Named::Earliest);
         followers.push(deployment.follow(nodes, "bob", channel, start).await);
     }
-    followers
+    Followed::ByClients(followers)
+}
+
+/// Who takes in what the writers publish.
+pub enum Followed {
+    /// These, until the checker has looked: a follower that is dropped leaves.
+    ByClients(Vec<Follower>),
+    /// The mirror alone.
+    ByMirror,
 }
 
 /// Running writers.
@@ -122,8 +133,26 @@ impl Traffic {
         .await;
     }
 
+    /// Lets events flow on for a while, ends, and has the checker look at everything:
+    /// it must have had something to look at.
+    pub async fn conclude(mut self, deployment: &mut Deployment, followed: Followed) -> Report {
+        self.flows(AFTERWARDS).await;
+        self.end().await;
+        let report = deployment.check().await;
+        let counts = &report.counts;
+        let looked_at = match followed {
+            Followed::ByClients(followers) => {
+                drop(followers);
+                counts.deliveries_owed > 0 && counts.inputs_judged > 0
+            }
+            Followed::ByMirror => counts.mirror_owed > 0,
+        };
+        assert!(looked_at, "{report}");
+        report
+    }
+
     /// Stops publishing; every event has its ack when this returns.
-    pub async fn end(mut self) {
+    async fn end(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.writers.join_next().await {
             if let Err(failed) = ended {

@@ -73,6 +73,7 @@ pub fn spec(limits: FunctionLimits) -> FunctionSpec {
         emits: vec![ChannelPattern::parse("side.>").unwrap()],
         config: BTreeMap::new(),
         limits,
+        linger_ms: 0,
         start_seq: 1,
     }
 }

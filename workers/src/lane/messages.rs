@@ -23,10 +23,6 @@ use protocol::subject::{Kind, Subject};
 use crate::event::Event;
 use crate::host::reply::Emit;
 
-/// Header of a dead letter: the position of the input, `{stream}@{epoch}:{seq}`.
-/// Not `eddy-source`, which an input that is itself an output brings along.
-pub const DEAD_SOURCE: &str = "eddy-dead-source";
-
 /// A function on a lane of a store.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -134,7 +130,7 @@ impl Scope {
         headers.push(dead_letter::REASON, reason);
         headers.push(dead_letter::ATTEMPTS, attempts.to_string());
         headers.push(dead_letter::DIGEST, self.spec.digest.as_str());
-        headers.push(DEAD_SOURCE, self.source(stored.seq).to_string());
+        headers.push(dead_letter::SOURCE, self.source(stored.seq).to_string());
         let subject = Subject::dead_letter(&self.store.name, self.lane, &self.spec.name);
         Outgoing {
             subject,

@@ -57,6 +57,8 @@ pub struct Staging {
     bytes: usize,
     skipped: u64,
     skipped_since: Option<u64>,
+    /// When the first of the outputs was staged that are not under way.
+    urgent_since: Option<u64>,
     under_way: Option<UnderWay>,
 }
 
@@ -75,6 +77,7 @@ impl Staging {
             bytes: 0,
             skipped: 0,
             skipped_since: None,
+            urgent_since: None,
             under_way: None,
         }
     }
@@ -92,6 +95,8 @@ impl Staging {
                 last.at = effect.at;
                 return;
             }
+        } else {
+            self.urgent_since.get_or_insert(now);
         }
         self.staged.push_back(effect);
     }
@@ -106,23 +111,28 @@ impl Staging {
         self.staged.is_empty()
     }
 
-    /// Whether enough is staged that a commit should not wait for more.
+    /// Whether enough is staged that a commit should not wait for more inputs.
     pub fn is_enough(&self, now: u64) -> bool {
-        let late = self.due().is_some_and(|due| now >= due);
+        let late = self
+            .skipped_since
+            .is_some_and(|since| now >= since + SKIPPED_US_MAX);
         let large = self.messages >= COMMIT_MESSAGES_TARGET || self.bytes >= COMMIT_BYTES_MAX;
         late || large || self.skipped >= SKIPPED_MAX
     }
 
-    /// Whether something is staged that somebody waits for.
-    pub fn is_urgent(&self) -> bool {
-        self.staged.iter().any(|effect| !effect.is_skip())
+    /// When what is staged is stored although nothing more has come; outputs wait no
+    /// longer than `linger`, microseconds.
+    pub fn due(&self, linger: u64) -> Option<u64> {
+        if self.staged.is_empty() {
+            return None;
+        }
+        let skipped = self.skipped_since.map(|since| since + SKIPPED_US_MAX);
+        let urgent = self.urgent_since.map(|since| since + linger);
+        skipped.into_iter().chain(urgent).min()
     }
 
-    /// When the position is to be committed although there is nothing to store.
-    pub fn due(&self) -> Option<u64> {
-        self.skipped_since
-            .filter(|_| !self.staged.is_empty())
-            .map(|since| since + SKIPPED_US_MAX)
+    fn has_outputs(&self) -> bool {
+        self.staged.iter().any(|effect| !effect.is_skip())
     }
 
     /// Takes as many effects as fit one batch, split between inputs; at least one.
@@ -166,6 +176,8 @@ impl Staging {
     pub fn committed(&mut self, seq: u64) {
         let done = self.under_way.take().expect("a commit is under way");
         self.staged.drain(..done.effects);
+        // What did not fit is late already.
+        self.urgent_since = self.urgent_since.filter(|_| self.has_outputs());
         self.messages -= done.messages;
         self.bytes -= done.bytes;
         self.committed = done.progress;

@@ -263,7 +263,7 @@ impl Machine {
         self.draining
             || self.halted.is_some()
             || self.staging.is_enough(now)
-            || (idle && self.staging.is_urgent())
+            || (idle && self.next_commit().is_some_and(|due| now >= due))
     }
 
     /// Whether so many channels wait that the lane pauses.
@@ -290,7 +290,11 @@ impl Machine {
             .values()
             .map(|waiting| waiting.due)
             .min();
-        parked.into_iter().chain(self.staging.due()).min()
+        parked.into_iter().chain(self.next_commit()).min()
+    }
+
+    fn next_commit(&self) -> Option<u64> {
+        self.staging.due(self.scope.spec.linger_ms * 1_000)
     }
 
     fn read_parked(&mut self, key: Key) -> Action {

@@ -117,12 +117,7 @@ impl Bus {
             return Err(BusError::TooLarge { max });
         }
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
-        let _turn = self
-            .inner
-            .turn
-            .acquire()
-            .await
-            .map_err(|_| BusError::Disconnected)?;
+        let _turn = self.turn().await?;
         self.require_connected()?;
         let ((first_to, first), (last_to, last)) = (self.inner.inbox.one(), self.inner.inbox.one());
         let client = &self.inner.client;

@@ -14,7 +14,7 @@ use async_nats::jetstream;
 use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -230,6 +230,12 @@ impl Bus {
             .await
             .map_err(|_| BusError::Timeout)??;
         Ok(())
+    }
+
+    /// The right to hand messages to the connection, in the order of asking.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, BusError> {
+        let turn = self.inner.turn.acquire().await;
+        turn.map_err(|_| BusError::Disconnected)
     }
 
     pub(super) fn require_connected(&self) -> Result<(), BusError> {

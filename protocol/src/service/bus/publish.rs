@@ -66,12 +66,7 @@ impl Bus {
     /// [`BusError::StreamFull`], [`BusError::GuardRefused`] or [`BusError::Api`].
     pub async fn publish_start(&self, message: Outgoing) -> Result<PendingAck, BusError> {
         let headers = wire::outgoing(&message)?;
-        let _turn = self
-            .inner
-            .turn
-            .acquire()
-            .await
-            .map_err(|_| BusError::Disconnected)?;
+        let _turn = self.turn().await?;
         let permit = self
             .inner
             .pending

@@ -14,7 +14,6 @@ use protocol::position::Source;
 use protocol::service::bus::{self, Bus, ReaderOptions};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind as SubjectKind, Parsed};
-use workers::DEAD_SOURCE;
 
 use crate::{body_hash, wait};
 
@@ -155,7 +154,7 @@ fn record(stream: &StreamName, stored: &bus::Stored) -> anyhow::Result<Stored> {
             }
         }
         Parsed::DeadLetter { lane, function, .. } => Stored {
-            source: place(headers, DEAD_SOURCE),
+            source: place(headers, dead_letter::SOURCE),
             ..record(lane.0, Kind::DeadLetter, Some(function.to_string()))
         },
         Parsed::Checkpoint { lane, function, .. } => record(
@@ -225,7 +224,7 @@ mod tests {
         let headers = [
             (header::ID, "acme/ann/c/1"),
             (dead_letter::SUBJECT, "in.main.3.acme.doc.a"),
-            (DEAD_SOURCE, "INGRESS-main@0a:5"),
+            (dead_letter::SOURCE, "INGRESS-main@0a:5"),
         ];
         let letter = stored("rej.main.3.gate", &headers, "{}");
         assert_eq!(

@@ -31,6 +31,14 @@ impl FunctionChoice {
         }
     }
 
+    /// Statistics gather, as in `eddyline dev`; nobody may wait for a gate.
+    fn linger_ms(self) -> u64 {
+        match self {
+            Self::Stats => 50,
+            Self::Gate | Self::Probe => 0,
+        }
+    }
+
     fn emits(self) -> Vec<ChannelPattern> {
         match self {
             Self::Gate => Vec::new(),
@@ -95,6 +103,7 @@ pub(super) async fn functions(
             emits: choice.emits(),
             config: Default::default(),
             limits: limits.clone(),
+            linger_ms: choice.linger_ms(),
             start: Start::Earliest,
         };
         let deployed = deploy(bus, draft, environment::module(choice.name())).await;

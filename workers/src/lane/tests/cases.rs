@@ -50,6 +50,31 @@ fn a_large_reply_is_split_between_inputs() {
 }
 
 #[test]
+fn outputs_gather_for_as_long_as_the_function_lets_them() {
+    let mut scope = scope(FunctionLimits::default());
+    Arc::make_mut(&mut scope.spec).linger_ms = 20;
+    let mut machine = Machine::resume(scope, &checkpoint(0, 1), 5, 1, 100);
+    for (seq, now) in [(1, 1_000), (2, 9_000)] {
+        machine.push(vec![stored(seq, "doc.a", "{}")]);
+        let Action::Run(items) = machine.next(now) else {
+            panic!("events are run")
+        };
+        machine.ran(vec![Handled::Ack(vec![emission(&items[0])])], now);
+        let until = Some(21_000);
+        assert!(matches!(machine.next(now), Action::Wait { until: u, hungry: true } if u == until));
+    }
+    let Action::Commit(commit) = machine.next(21_000) else {
+        panic!("outputs are stored in time")
+    };
+    assert_eq!((commit.messages.len(), commit.checkpoint.seq), (2, 2));
+    machine.committed(6);
+    assert!(matches!(
+        machine.next(21_000),
+        Action::Wait { until: None, .. }
+    ));
+}
+
+#[test]
 fn what_is_not_for_the_function_moves_the_position_lazily() {
     let mut machine = Machine::resume(
         scope(FunctionLimits::default()),

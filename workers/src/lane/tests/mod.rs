@@ -240,7 +240,7 @@ impl World {
         for message in &self.events {
             let source = message
                 .headers
-                .get(super::messages::DEAD_SOURCE)
+                .get(protocol::outcome::dead_letter::SOURCE)
                 .or(message.headers.get("eddy-source"))
                 .unwrap();
             let source: u64 = source.rsplit_once(':').unwrap().1.parse().unwrap();
