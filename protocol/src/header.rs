@@ -77,7 +77,7 @@ impl Headers {
     /// travel from one message into the next.
     pub fn push_read(&mut self, name: &str, value: &str) {
         if !is_nats(name) {
-            self.0.push((Cow::Owned(name.to_owned()), value.to_owned()));
+            self.0.push((shared(name), value.to_owned()));
         }
     }
 
@@ -135,6 +135,23 @@ impl Headers {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Names that every event carries are not copied for each.
+fn shared(name: &str) -> Cow<'static, str> {
+    const OURS: [&str; 9] = [
+        ID,
+        PUBLISHER,
+        TIME,
+        TYPE,
+        SOURCE,
+        FUNCTION,
+        HOPS,
+        CLOCK,
+        TRACEPARENT,
+    ];
+    let ours = OURS.into_iter().find(|ours| *ours == name);
+    ours.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
 fn is_nats(name: &str) -> bool {

@@ -8,6 +8,7 @@
 
 mod e2e {
     mod common;
+    mod demo;
     mod drops;
     mod outcomes;
     mod path;

@@ -13,7 +13,7 @@ use crate::args::Demo;
 use crate::config;
 use crate::demo::generator::{Session, generate};
 use crate::demo::trace::Trace;
-use crate::demo::{self, Board, DemoError, Plan, Report, Targets};
+use crate::demo::{self, Board, DemoError, Nobody, Plan, Report, Targets};
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::{Output, thousands};
 use crate::stack::Stack;
@@ -113,6 +113,7 @@ fn own(stack: &Stack, plan: &Plan) -> Targets {
         edges: stack.edges.iter().map(ToString::to_string).collect(),
         grpc: stack.grpc,
         tokens: (0..plan.trace.agents).map(token).collect(),
+        witness: Arc::new(Nobody),
     }
 }
 
@@ -125,6 +126,7 @@ async fn named(args: &Demo) -> Result<Targets, CliError> {
         edges: args.edges.clone(),
         grpc: config::resolve(grpc).await?,
         tokens: vec![token],
+        witness: Arc::new(Nobody),
     })
 }
 

@@ -6,6 +6,7 @@
 //! - `edit`: an edit as an event's data; `malformed`: data that is none
 //! - `pace`, `latency`, `board`: how fast, how late, how far
 //! - `participant`: one editor on one edge node; `chores`: what it does besides typing
+//! - `witness`: somebody who looks on, for tests
 //! - `mirror`: the document rebuilt from Kafka alone
 //! - `run`: all of it together; `report`: what came of it
 //!
@@ -27,8 +28,10 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod trace;
+pub mod witness;
 
 pub use board::Board;
 pub use error::DemoError;
 pub use report::Report;
 pub use run::{Plan, Targets, run};
+pub use witness::{Author, Nobody, Witness};

@@ -26,6 +26,7 @@ use super::latency::Latencies;
 use super::malformed;
 use super::pace::Pace;
 use super::trace::Trace;
+use super::witness::{Author, Witness};
 use crate::client::{
     Client, ClientError, ClientStats, Delivery, Draft, Resend, Subscription, data_of,
 };
@@ -66,6 +67,7 @@ enum Kind {
 
 /// An ack that has come.
 struct Acked {
+    n: u64,
     kind: Kind,
     data: Bytes,
     latency: Duration,
@@ -85,15 +87,24 @@ struct Known {
     published: Published,
 }
 
+/// What all participants share.
+#[derive(Clone)]
+pub struct Shared {
+    /// How far they are.
+    pub board: Arc<Board>,
+    /// How fast they may publish.
+    pub pace: Arc<Pace>,
+    /// Who looks on.
+    pub witness: Arc<dyn Witness>,
+}
+
 /// One editor and its connection.
 pub struct Participant {
-    agent: u32,
-    channel: String,
+    author: Author,
     client: Client,
     deliveries: Subscription,
     outcomes: Subscription,
-    board: Arc<Board>,
-    pace: Arc<Pace>,
+    shared: Shared,
     editor: Editor,
     chores: Chores,
     typed: usize,
@@ -118,21 +129,26 @@ impl Participant {
         trace: &Arc<Trace>,
         client: Client,
         chores: Chores,
-        shared: (Arc<Board>, Arc<Pace>),
+        shared: Shared,
     ) -> Result<Self, DemoError> {
         let failed = |source| DemoError::Client { agent, source };
         let now = || Start::Named(Named::Now);
         let deliveries = client.subscribe(channel, now()).await.map_err(failed)?;
         let outcome_channel = client.session().outcome_channel;
         let outcomes = client.subscribe(&outcome_channel, now()).await;
-        Ok(Self {
+        let author = Author {
             agent,
+            client: client.client_id().clone(),
             channel: channel.to_owned(),
+        };
+        let after = deliveries.subscribed().after;
+        shared.witness.subscribed(&author, after);
+        Ok(Self {
+            author,
             client,
             deliveries,
             outcomes: outcomes.map_err(failed)?,
-            board: shared.0,
-            pace: shared.1,
+            shared,
             editor: Editor::new(trace, agent),
             chores,
             typed: 0,
@@ -191,7 +207,7 @@ impl Participant {
     async fn finish(mut self) -> Result<Finished, DemoError> {
         self.finished.stats = self.client.stats();
         self.client.close().await;
-        let agent = self.agent;
+        let agent = self.author.agent;
         let text = self.editor.finish();
         self.finished.text = text.map_err(|source| DemoError::Editor { agent, source })?;
         Ok(self.finished)
@@ -217,12 +233,12 @@ impl Participant {
             }
             _ => {}
         }
-        self.next = next.map(|next| (self.pace.turn(now), next));
+        self.next = next.map(|next| (self.shared.pace.turn(now), next));
         Ok(())
     }
 
     fn type_next(&mut self) -> Result<Option<Next>, DemoError> {
-        let agent = self.agent;
+        let agent = self.author.agent;
         let typed = self.editor.next_local();
         let typed = typed.map_err(|source| DemoError::Editor { agent, source })?;
         self.typed += usize::from(typed.is_some());
@@ -235,15 +251,20 @@ impl Participant {
         let Some((draft, kind)) = next.and_then(|(_, next)| self.compose(next)) else {
             return Ok(());
         };
-        let (agent, data, started) = (self.agent, draft.data.clone(), Instant::now());
+        let (agent, data, started) = (self.author.agent, draft.data.clone(), Instant::now());
         let ack = self.client.publish_start(draft).await;
         let ack = ack.map_err(|source| DemoError::Client { agent, source })?;
+        if !matches!(kind, Kind::Resent { .. }) {
+            self.shared.witness.sent(&self.author, ack.n(), &data);
+        }
         if matches!(kind, Kind::Malformed) {
             self.unrejected.insert(ack.n());
         }
         self.acks.push(Box::pin(async move {
+            let n = ack.n();
             let outcome = ack.await;
             Acked {
+                n,
                 kind,
                 data,
                 latency: started.elapsed(),
@@ -258,7 +279,7 @@ impl Participant {
         let first_sent = self.client.server_time_us();
         let (data, resend, kind) = match next {
             Next::Edit { txn, update } => {
-                self.board.publish(txn);
+                self.shared.board.publish(txn);
                 let sent = Some(first_sent);
                 let edit = Edit { txn, update, sent };
                 (edit.encode(), None, Kind::Edit { first_sent })
@@ -273,13 +294,15 @@ impl Participant {
                 (data, Some(resend), Kind::Resent { resend, first })
             }
         };
-        let mut draft = Draft::json(self.channel.as_str(), data);
+        let mut draft = Draft::json(self.author.channel.as_str(), data);
         draft.resend = resend;
         Some((draft, kind))
     }
 
     fn acked(&mut self, acked: Acked) -> Result<(), DemoError> {
-        let agent = self.agent;
+        let agent = self.author.agent;
+        let witness = &self.shared.witness;
+        witness.answered(&self.author, acked.n, &acked.outcome);
         let published = acked
             .outcome
             .map_err(|source| DemoError::Client { agent, source })?;
@@ -314,7 +337,7 @@ impl Participant {
         &mut self,
         delivery: Option<Result<Delivery, ClientError>>,
     ) -> Result<(), DemoError> {
-        let agent = self.agent;
+        let agent = self.author.agent;
         let (event, arrived) = match self.open(delivery)? {
             Delivery::Event { event, arrived } => (event, arrived),
             Delivery::CaughtUp { .. } => return Ok(()),
@@ -323,17 +346,18 @@ impl Participant {
                 return Err(DemoError::Gap { agent, from, to });
             }
         };
+        self.shared.witness.delivered(&self.author, &event);
         let seq = event.seq;
         let edit = Edit::decode(&data_of(&event).unwrap_or_default());
         let edit = edit.map_err(|source| DemoError::Edit { seq, source })?;
         let arrival = self.editor.received(edit.txn, edit.update);
         let arrival = arrival.map_err(|source| DemoError::Editor { agent, source })?;
         if arrival == Arrival::Remote
-            && let Some(latency) = self.board.latency(edit.txn, arrived)
+            && let Some(latency) = self.shared.board.latency(edit.txn, arrived)
         {
             self.finished.to_delivery.add(latency);
         }
-        self.board.deliver();
+        self.shared.board.deliver();
         self.finished.seqs.push(seq);
         Ok(())
     }
@@ -343,7 +367,7 @@ impl Participant {
         let Delivery::Event { event, .. } = self.open(delivery)? else {
             return Ok(());
         };
-        let agent = self.agent;
+        let agent = self.author.agent;
         let data = data_of(&event).unwrap_or_default();
         let unexpected = |n, reason| DemoError::Outcome { agent, n, reason };
         let outcome: OutcomeEvent =
@@ -358,7 +382,7 @@ impl Participant {
     }
 
     fn open(&self, delivery: Option<Result<Delivery, ClientError>>) -> Result<Delivery, DemoError> {
-        let agent = self.agent;
+        let agent = self.author.agent;
         match delivery {
             Some(Ok(delivery)) => Ok(delivery),
             Some(Err(source)) => Err(DemoError::Client { agent, source }),
@@ -378,7 +402,7 @@ impl Participant {
             }
         );
         DemoError::Stalled {
-            agent: self.agent,
+            agent: self.author.agent,
             seconds: STALL_TIMEOUT.as_secs(),
             missing,
         }

@@ -153,8 +153,10 @@ impl Report {
         } else {
             "p99 is NOT under"
         };
-        let times = milliseconds(delivery);
-        format!("{times}; through the function, {under} {DELIVERY_P99_MAX_MS:.0} ms")
+        let (times, rate) = (milliseconds(delivery), self.rate);
+        format!(
+            "{times}; through the function, {under} {DELIVERY_P99_MAX_MS:.0} ms at {rate:.0} events/s"
+        )
     }
 
     fn pace(&self) -> String {

@@ -14,9 +14,10 @@ use super::error::DemoError;
 use super::latency::Latencies;
 use super::mirror::{self, Rebuilt};
 use super::pace::Pace;
-use super::participant::{Finished, Participant};
+use super::participant::{Finished, Participant, Shared};
 use super::report::Report;
 use super::trace::Trace;
+use super::witness::Witness;
 use crate::client::{Client, ClientOptions};
 
 /// What is done.
@@ -41,6 +42,8 @@ pub struct Targets {
     pub grpc: SocketAddr,
     /// A token for each editor in turn, and the first also for the mirror.
     pub tokens: Vec<String>,
+    /// Who looks on.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// Runs the demo on a fresh channel. Progress can be watched on the board that
@@ -56,10 +59,11 @@ pub async fn run(
 ) -> Result<Report, DemoError> {
     let channel = format!("doc.{:016x}", rand::rng().random::<u64>());
     let clients = connect(plan, targets).await?;
-    let shared = (
-        Arc::new(Board::new(plan.trace.txns.len())),
-        Arc::new(Pace::new(plan.rate)),
-    );
+    let shared = Shared {
+        board: Arc::new(Board::new(plan.trace.txns.len())),
+        pace: Arc::new(Pace::new(plan.rate)),
+        witness: Arc::clone(&targets.witness),
+    };
     let mut participants = Vec::with_capacity(clients.len());
     for (agent, client) in (0u32..).zip(clients) {
         let chores = chores(plan, agent as usize);
@@ -67,7 +71,7 @@ pub async fn run(
             Participant::join(agent, &channel, &plan.trace, client, chores, shared.clone());
         participants.push(joined.await?);
     }
-    started(Arc::clone(&shared.0));
+    started(Arc::clone(&shared.board));
     let begun = std::time::Instant::now();
     let mut tasks = JoinSet::new();
     for (agent, participant) in participants.into_iter().enumerate() {

@@ -7,7 +7,7 @@
 //! - [`instance`], [`service`]: one edge node, worker or bridge, in this process or
 //!   as a child process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
-//! - [`writer`], [`follower`], [`raw`]: clients
+//! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
 //! - [`wait`]: waiting for conditions, never for time
 //!
@@ -19,6 +19,7 @@ pub mod deployment;
 pub mod environment;
 pub mod follower;
 pub mod instance;
+pub mod onlooker;
 pub mod raw;
 pub mod servers;
 pub mod service;
@@ -29,6 +30,7 @@ pub use deployment::{Builder, Deployment, FunctionChoice};
 pub use environment::seed;
 pub use follower::Follower;
 pub use instance::{Instance, Placement};
+pub use onlooker::Onlooker;
 pub use raw::RawSession;
 pub use servers::{KafkaChoice, Servers};
 pub use wait::{DEADLINE, until};

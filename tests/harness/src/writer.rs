@@ -9,7 +9,7 @@ use checker::{Acked, Recorder, Refused, Sent};
 use cli::client::{Ack, Client, ClientError, ClientOptions, Draft, Published, Resend};
 use protocol::frame::StoredIn;
 use protocol::id::Publisher;
-use protocol::name::{StoreName, Tenant, User};
+use protocol::name::{ClientId, StoreName, Tenant, User};
 use protocol::stream::StreamName;
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ use crate::body_hash;
 
 /// Who a writer is to the checker, and where it publishes.
 #[derive(Debug, Clone)]
-struct Identity {
+pub(crate) struct Identity {
     recorder: Recorder,
     tenant: Tenant,
     store: StoreName,
@@ -34,11 +34,32 @@ pub struct Writer {
 }
 
 impl Identity {
+    /// # Panics
+    /// If no user is called so.
+    pub(crate) fn new(
+        recorder: &Recorder,
+        tenant: &Tenant,
+        store: &StoreName,
+        user: &str,
+        client: &ClientId,
+    ) -> Self {
+        let publisher = Publisher {
+            user: User::parse(user).expect("a test names valid users"),
+            client: client.clone(),
+        };
+        Self {
+            recorder: recorder.clone(),
+            tenant: tenant.clone(),
+            store: store.clone(),
+            publisher: format!("{tenant}/{publisher}"),
+        }
+    }
+
     fn channel(&self, channel: &str) -> String {
         format!("{}/{channel}", self.tenant)
     }
 
-    fn sent(&self, n: u64, channel: &str, data: &[u8], first_us: u64) {
+    pub(crate) fn sent(&self, n: u64, channel: &str, data: &[u8], first_us: u64) {
         self.recorder.record(Sent {
             publisher: self.publisher.clone(),
             n,
@@ -48,7 +69,7 @@ impl Identity {
         });
     }
 
-    fn told(&self, n: u64, channel: &str, outcome: &Result<Published, ClientError>) {
+    pub(crate) fn told(&self, n: u64, channel: &str, outcome: &Result<Published, ClientError>) {
         let (publisher, channel) = (self.publisher.clone(), self.channel(channel));
         match outcome {
             Ok(published) => self.recorder.record(Acked {
@@ -96,19 +117,9 @@ impl Writer {
         store: &StoreName,
     ) -> Result<Self, ClientError> {
         let client = Client::connect(options).await?;
-        let publisher = Publisher {
-            user: User::parse(user).expect("a test names valid users"),
-            client: client.client_id().clone(),
-        };
-        let identity = Identity {
-            recorder: recorder.clone(),
-            tenant: tenant.clone(),
-            store: store.clone(),
-            publisher: format!("{tenant}/{publisher}"),
-        };
         Ok(Self {
+            identity: Identity::new(recorder, tenant, store, user, client.client_id()),
             client,
-            identity,
             waiting: JoinSet::new(),
         })
     }

@@ -30,6 +30,7 @@ use workers::WorkerConfig;
 use crate::collect::streams::Log;
 use crate::follower::{Follower, View};
 use crate::instance::Instance;
+use crate::onlooker::Onlooker;
 use crate::servers::Servers;
 use crate::wait;
 use crate::writer::Writer;
@@ -161,6 +162,12 @@ impl Deployment {
             joined.unwrap_or_else(|error| panic!("cannot subscribe to {channel}: {error}"));
         self.views.push(std::sync::Arc::clone(follower.view()));
         follower
+    }
+
+    /// A recording witness of the demo.
+    pub fn onlooker(&self) -> std::sync::Arc<Onlooker> {
+        let onlooker = Onlooker::new(&self.recorder, &self.tenant, &self.store.name);
+        std::sync::Arc::new(onlooker)
     }
 
     /// A client of a bridge's replay.
