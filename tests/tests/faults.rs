@@ -12,5 +12,6 @@ mod faults {
     mod kills;
     mod owners;
     mod sabotage;
+    mod servers;
     mod traffic;
 }

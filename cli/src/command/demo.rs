@@ -91,7 +91,7 @@ async fn on_own_stack(
     // Both branches are cancel safe: the demo's tasks end with it.
     let outcome = tokio::select! {
         outcome = play(plan, &targets, output, shutdown) => outcome,
-        end = stack.ended() => {
+        end = stack.watch(|text| output.note(text)) => {
             let reason = end.error.map_or("no reason given".to_owned(), |e| e.to_string());
             let text = format!("{} ended by itself: {reason}", end.service);
             Err(CliError::new(EXIT_FAILED, text))

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::args::{Dev, StackArgs};
 use crate::config::{self, DevState};
-use crate::error::{CliError, EXIT_FAILED};
+use crate::error::{CliError, EXIT_FAILED, sentence};
 use crate::output::{Output, thousands};
 use crate::stack::{OnStep, Stack, StackOptions, Status};
 
@@ -39,6 +39,8 @@ pub struct Ready {
     pub nats: String,
     /// Address of Kafka.
     pub kafka: String,
+    /// Processes of NATS and of Kafka, where they are ours.
+    pub processes: [Option<u32>; 2],
     /// Tenant of the token.
     pub tenant: String,
     /// User of the token.
@@ -141,6 +143,7 @@ fn ready(stack: &Stack) -> Ready {
         grpc: stack.grpc.to_string(),
         nats: stack.nats.clone(),
         kafka: stack.kafka.clone(),
+        processes: stack.processes(),
         tenant: TENANT.into(),
         user: USER.into(),
         token: stack.token(&tenant, &user, &SCOPES, TOKEN_TTL),
@@ -162,7 +165,7 @@ async fn serve(
         // All branches are cancel safe.
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
-            end = stack.ended() => {
+            end = stack.watch(|text| output.note(text)) => {
                 let reason = end.error.map_or("no reason given".to_owned(), |e| e.to_string());
                 let text = format!("{} ended by itself: {reason}", end.service);
                 return Err(CliError::new(EXIT_FAILED, text));
@@ -177,7 +180,7 @@ async fn serve(
         let status = match stack.status().await {
             Ok(status) => status,
             Err(error) => {
-                output.status(&format!("no status: {error}"));
+                output.status(&format!("no status: {}", sentence(&error)));
                 continue;
             }
         };
@@ -235,8 +238,13 @@ fn welcome(ready: &Ready, program: &str) -> String {
     for metrics in ready.metrics.iter().take(1) {
         row("metrics", metrics);
     }
-    row("NATS", &ready.nats);
-    row("Kafka", &ready.kafka);
+    for ((name, address), process) in [("NATS", &ready.nats), ("Kafka", &ready.kafka)]
+        .into_iter()
+        .zip(ready.processes)
+    {
+        let process = process.map_or(String::new(), |pid| format!("  process {pid}"));
+        row(name, &format!("{address}{process}"));
+    }
     let (tenant, user, token) = (&ready.tenant, &ready.user, &ready.token);
     text.push_str(&format!(
         "\nA token for the user {user} of the tenant {tenant}, valid for a day:\n\n  {token}\n\n"
@@ -267,6 +275,7 @@ mod tests {
             grpc: "a:3".into(),
             nats: "nats://a:4".into(),
             kafka: "a:5".into(),
+            processes: [Some(4711), None],
             tenant: "demo".into(),
             user: "dev".into(),
             token: "e.y.J".into(),
@@ -276,7 +285,7 @@ mod tests {
             "ws://a:2/v1/ws",
             "http://a:1/metrics",
             "a:3",
-            "nats://a:4",
+            "nats://a:4  process 4711",
             "a:5",
             "e.y.J",
             "eddyline sub chat.lobby",

@@ -1,6 +1,7 @@
 //! `eddyline pub`: publishes one event, or each line of standard input, pipelined.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::frame::{Published, StoredIn};
@@ -16,6 +17,9 @@ use crate::output::Output;
 
 /// Events whose ack is waited for at once; then the input is read no further.
 const PIPELINE: usize = 256;
+
+/// How long an ack may take before somebody who waits for it is told.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
 struct Stored<'a> {
@@ -34,7 +38,7 @@ pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
         None | Some("-") => lines(&args, &client, output).await?,
         Some(data) => {
             let draft = draft(&args, Bytes::from(data.to_owned()));
-            let published = client.publish(draft).await?;
+            let published = patiently(client.publish(draft), output).await?;
             told(&args, &published, output)?;
         }
     }
@@ -79,6 +83,18 @@ async fn lines(args: &Publish, client: &Client, output: &Output) -> Result<(), C
     Ok(())
 }
 
+/// Waits as long as it takes, but says after a while what is waited for.
+async fn patiently<T>(ack: impl Future<Output = T>, output: &Output) -> T {
+    tokio::pin!(ack);
+    // Both branches are cancel safe: the ack stays pinned outside.
+    tokio::select! {
+        told = &mut ack => return told,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    output.note("no ack yet: the event is sent again until it is stored; Ctrl-C gives up");
+    ack.await
+}
+
 async fn first(acks: &mut VecDeque<Ack>) -> Result<Published, CliError> {
     match acks.front_mut() {
         Some(ack) => Ok(ack.await?),
@@ -87,7 +103,7 @@ async fn first(acks: &mut VecDeque<Ack>) -> Result<Published, CliError> {
 }
 
 async fn settle(args: &Publish, acks: &mut VecDeque<Ack>, output: &Output) -> Result<(), CliError> {
-    let published = first(acks).await?;
+    let published = patiently(first(acks), output).await?;
     acks.pop_front();
     told(args, &published, output)
 }

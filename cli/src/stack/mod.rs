@@ -7,6 +7,7 @@
 //!
 //! - `options`, `error`: what is wanted, and why it was not had
 //! - `setup`: store, namespaces, functions
+//! - `servers`: starting NATS and Kafka, and starting them again when they die
 //! - `services`: starting the services, and waiting until they serve
 //! - `secret`: the secret that signs tokens
 //! - `status`: what the stack is doing
@@ -14,6 +15,7 @@
 mod error;
 mod options;
 mod secret;
+mod servers;
 mod services;
 mod setup;
 mod status;
@@ -34,6 +36,7 @@ pub use options::{EDGE_PORTS, OnStep, StackOptions};
 pub use services::ServiceEnd;
 pub use status::Status;
 
+use servers::Servers;
 use services::Services;
 
 /// The store that everything here lives in.
@@ -73,7 +76,7 @@ pub struct Stack {
     bus: Bus,
     shutdown: Ending,
     // Last, so that the servers outlive everything that uses them.
-    servers: devstack::Stack,
+    servers: Servers,
 }
 
 impl std::fmt::Debug for Stack {
@@ -100,9 +103,9 @@ impl Stack {
         // Services look up their meters when they start.
         telemetry::metrics_handle();
         let listeners = services::Listeners::bind(&options).await?;
-        let servers = start_servers(&options, Arc::clone(&on_step)).await?;
+        let servers = Servers::start(&options, Arc::clone(&on_step)).await?;
         let nats = NatsSettings {
-            url: servers.nats_url().to_owned(),
+            url: servers.nats.clone(),
             ..NatsSettings::default()
         };
         on_step("setting up the store and its functions");
@@ -112,7 +115,7 @@ impl Stack {
         let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
             nats,
-            kafka: servers.kafka_bootstrap().to_owned(),
+            kafka: servers.kafka.clone(),
             secret: secret.clone(),
             lanes: options.lanes,
         };
@@ -121,8 +124,8 @@ impl Stack {
         Ok(Self {
             edges: services.edges.clone(),
             grpc: services.grpc,
-            nats: servers.nats_url().to_owned(),
-            kafka: servers.kafka_bootstrap().to_owned(),
+            nats: servers.nats.clone(),
+            kafka: servers.kafka.clone(),
             secret,
             authenticator,
             services,
@@ -137,6 +140,11 @@ impl Stack {
         self.authenticator.mint(tenant, user, scopes, ttl)
     }
 
+    /// Processes of NATS and of Kafka; `None` for one that was given to us running.
+    pub fn processes(&self) -> [Option<u32>; 2] {
+        self.servers.processes()
+    }
+
     /// What the stack is doing now.
     ///
     /// # Errors
@@ -145,10 +153,16 @@ impl Stack {
         status::read(&self.bus, &self.services).await
     }
 
-    /// Waits until a service ends although nobody stopped it, and tells which.
-    /// Cancel safe.
-    pub async fn ended(&mut self) -> ServiceEnd {
-        self.services.ended().await
+    /// Watches over everything: a server that dies is started again on its port and
+    /// data, and told to `note`. Returns when a service has ended although nobody
+    /// stopped it, or a server cannot be started again. Cancel safe: what is under
+    /// way goes on, and the next call sees to it.
+    pub async fn watch(&mut self, note: impl Fn(&str)) -> ServiceEnd {
+        // Both branches are cancel safe, as they say themselves.
+        tokio::select! {
+            end = self.services.ended() => end,
+            end = self.servers.keep_alive(note) => end,
+        }
     }
 
     /// Stops the services, each draining what it has, then the servers. Takes at
@@ -163,26 +177,6 @@ impl Stack {
             tracing::warn!("services did not drain in time");
         }
         self.bus.drain().await;
-        let servers = self.servers;
-        let stopped = tokio::task::spawn_blocking(move || servers.stop()).await;
-        stopped
-            .map_err(StackError::Interrupted)?
-            .map_err(StackError::from)
+        self.servers.stop().await
     }
-}
-
-async fn start_servers(
-    options: &StackOptions,
-    on_step: OnStep,
-) -> Result<devstack::Stack, StackError> {
-    let config = options.devstack.clone();
-    let servers = devstack::StackOptions {
-        data: options.data.clone(),
-        ..devstack::StackOptions::default()
-    };
-    let started = tokio::task::spawn_blocking(move || {
-        devstack::Stack::start(&config, servers, &|progress| on_step(&progress.to_string()))
-    });
-    let servers = started.await.map_err(StackError::Interrupted)?;
-    servers.map_err(StackError::from)
 }

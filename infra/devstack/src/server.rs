@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::error::{DevstackError, Result};
@@ -126,6 +126,11 @@ impl<P: Program> Server<P> {
     /// [`DevstackError::NotRunning`], or the signal is refused.
     pub fn resume(&mut self) -> Result<()> {
         self.running()?.resume()
+    }
+
+    /// How it ended by itself; `None` while it runs, and after it was stopped.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(ServerProcess::exit_status)
     }
 
     /// Process number, or `None` while stopped.

@@ -2,6 +2,7 @@
 //! the servers that it starts; those it was given are never stopped.
 
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use crate::config::Config;
 use crate::error::{DevstackError, Result};
@@ -9,7 +10,7 @@ use crate::fetch::{self, OnProgress, Progress};
 use crate::kafka::{self, Kafka, KafkaOptions, KafkaServer};
 use crate::nats::{self, Nats, NatsOptions, NatsServer};
 use crate::prerequisites::{self, Scope};
-use crate::server::Program;
+use crate::server::{Program, Server};
 
 /// Port of NATS in an address that names none.
 const NATS_PORT: u16 = 4222;
@@ -89,14 +90,41 @@ impl Stack {
         self.kafka.as_mut()
     }
 
+    /// Our servers that have ended by themselves, and how.
+    pub fn ended(&mut self) -> Vec<(&'static str, ExitStatus)> {
+        let nats = self.nats.as_mut().and_then(NatsServer::ended);
+        let kafka = self.kafka.as_mut().and_then(KafkaServer::ended);
+        let nats = nats.map(|status| (Nats::NAME, status));
+        let kafka = kafka.map(|status| (Kafka::NAME, status));
+        nats.into_iter().chain(kafka).collect()
+    }
+
+    /// Starts our servers again that have ended by themselves, on the same ports and
+    /// data. Blocks for as long as a start takes.
+    ///
+    /// # Errors
+    /// A server does not start; its log is quoted.
+    pub fn revive(&mut self) -> Result<()> {
+        revive(self.nats.as_mut())?;
+        revive(self.kafka.as_mut())
+    }
+
     /// Stops our servers in order. Dropping kills them instead.
     ///
     /// # Errors
     /// The first failure, after both were tried.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(&mut self) -> Result<()> {
         let kafka = self.kafka.as_mut().map_or(Ok(()), KafkaServer::stop);
         let nats = self.nats.as_mut().map_or(Ok(()), NatsServer::stop);
         kafka.and(nats)
+    }
+}
+
+fn revive<P: Program>(server: Option<&mut Server<P>>) -> Result<()> {
+    let Some(server) = server else { return Ok(()) };
+    match server.ended() {
+        Some(_) => server.restart(),
+        None => Ok(()),
     }
 }
 

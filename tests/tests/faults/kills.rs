@@ -15,7 +15,7 @@ use super::traffic::{Followed, Traffic, channels, follow_all};
 const KILLS_MIN: usize = 20;
 
 /// Neither stream remembers an id for long.
-fn forgetful() -> Builder {
+pub fn forgetful() -> Builder {
     let window = Duration::from_millis(100);
     Deployment::builder()
         .hurried()

@@ -110,6 +110,8 @@ impl Owner {
             match self.claim().await {
                 Ok(Some(grant)) => self.hold(grant).await,
                 Ok(None) => {}
+                // Without a connection no lane can be claimed; the connection says so, once.
+                Err(BusError::Disconnected) => {}
                 Err(error) => tracing::warn!(%error, key = self.key(), "lane cannot be claimed"),
             }
             pause = self

@@ -86,6 +86,8 @@ impl std::fmt::Debug for Bus {
 
 /// The two watches that tell the world about the connection.
 struct Signals {
+    /// How the connection calls itself, for logs.
+    name: String,
     connected: watch::Sender<bool>,
     connects: watch::Sender<u64>,
     /// Whether we are closing it ourselves.
@@ -118,6 +120,7 @@ impl Bus {
     /// without the caller.
     pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
         let signals = Arc::new(Signals {
+            name: name.to_owned(),
             connected: watch::channel(true).0,
             connects: watch::channel(1).0,
             draining: AtomicBool::new(false),
@@ -307,14 +310,14 @@ fn on_event(signals: &Signals, event: &Event) {
     match event {
         Event::Connected => {
             signals.set(true);
-            tracing::info!("connected to nats");
+            tracing::info!(name = signals.name, "connected to nats");
         }
         Event::Disconnected => {
             signals.set(false);
             if signals.is_draining() {
                 tracing::debug!("disconnected from nats");
             } else {
-                tracing::warn!("disconnected from nats");
+                tracing::warn!(name = signals.name, "disconnected from nats");
             }
         }
         Event::Closed => {

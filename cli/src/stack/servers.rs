@@ -1,0 +1,102 @@
+//! The two servers under the services: started, looked after, stopped.
+//!
+//! Owns them. Calls of theirs block, and run on threads for that; one at a time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::error::StackError;
+use super::options::{OnStep, StackOptions};
+use super::services::ServiceEnd;
+
+/// How often it is looked whether the servers live.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// NATS and Kafka. Dropping it kills them.
+pub(super) struct Servers {
+    /// Address of NATS.
+    pub nats: String,
+    /// Address of Kafka.
+    pub kafka: String,
+    stack: Arc<Mutex<devstack::Stack>>,
+}
+
+fn lock(stack: &Mutex<devstack::Stack>) -> MutexGuard<'_, devstack::Stack> {
+    // A call that panicked left servers behind that can still be stopped.
+    stack.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn processes(stack: &mut devstack::Stack) -> [Option<u32>; 2] {
+    let nats = stack.nats().and_then(|server| server.pid());
+    [nats, stack.kafka().and_then(|server| server.pid())]
+}
+
+fn described([nats, kafka]: [Option<u32>; 2]) -> String {
+    let one = |pid: Option<u32>| pid.map_or("not ours".to_owned(), |pid| format!("process {pid}"));
+    format!("NATS {}, Kafka {}", one(nats), one(kafka))
+}
+
+impl Servers {
+    /// Starts both, or takes the ones that run already, and tells each step.
+    pub async fn start(options: &StackOptions, on_step: OnStep) -> Result<Self, StackError> {
+        let config = options.devstack.clone();
+        let servers = devstack::StackOptions {
+            data: options.data.clone(),
+            ..devstack::StackOptions::default()
+        };
+        let started = tokio::task::spawn_blocking(move || {
+            devstack::Stack::start(&config, servers, &|progress| on_step(&progress.to_string()))
+        });
+        let stack = started.await.map_err(StackError::Interrupted)??;
+        Ok(Self {
+            nats: stack.nats_url().to_owned(),
+            kafka: stack.kafka_bootstrap().to_owned(),
+            stack: Arc::new(Mutex::new(stack)),
+        })
+    }
+
+    /// Processes of NATS and of Kafka, where they are ours.
+    pub fn processes(&self) -> [Option<u32>; 2] {
+        processes(&mut lock(&self.stack))
+    }
+
+    /// Starts a server again whenever it has ended by itself, and tells it to `note`;
+    /// returns when one does not start. Cancel safe: a start goes on, and the next
+    /// call waits for it.
+    pub async fn keep_alive(&self, note: impl Fn(&str)) -> ServiceEnd {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            // Held by a start that is under way.
+            let ended = self.stack.try_lock().map(|mut stack| stack.ended());
+            for (server, status) in ended.iter().flatten() {
+                note(&format!(
+                    "{server} has ended ({status}): it is started again, with its data"
+                ));
+            }
+            if ended.is_ok_and(|ended| ended.is_empty()) {
+                continue;
+            }
+            let stack = Arc::clone(&self.stack);
+            let revived = tokio::task::spawn_blocking(move || {
+                let mut stack = lock(&stack);
+                stack.revive().map(|()| processes(&mut stack))
+            });
+            let revived = revived.await.map_err(StackError::Interrupted);
+            match revived.and_then(|revived| revived.map_err(StackError::from)) {
+                Ok(now) => note(&format!("both servers run: {}", described(now))),
+                Err(error) => {
+                    return ServiceEnd {
+                        service: "a server".to_owned(),
+                        error: Some(error.into()),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Stops both in order.
+    pub async fn stop(self) -> Result<(), StackError> {
+        let stopped = tokio::task::spawn_blocking(move || lock(&self.stack).stop());
+        Ok(stopped.await.map_err(StackError::Interrupted)??)
+    }
+}
