@@ -13,10 +13,14 @@ use crate::subject::{Kind, Parsed};
 /// First part of every topic unless the mirror's settings say otherwise.
 pub const TOPIC_PREFIX_DEFAULT: &str = "eddyline";
 
+/// Longest name of a topic, bytes: Kafka's own limit.
+pub const TOPIC_BYTES_MAX: usize = 249;
+
 /// The topic that a subject's records go to, `None` for what is not mirrored:
 /// checkpoints, which are no events. `_` is written `__` and `.` separates, so
 /// that no two subjects of different kinds share a topic (Kafka takes `.` and
-/// `_` for the same in metric names).
+/// `_` for the same in metric names). Where that is longer than Kafka takes, the two
+/// names become `_h` and their 128-bit XXH3, which no escaped name looks like.
 pub fn topic(prefix: &str, parsed: &Parsed) -> Option<String> {
     match parsed {
         Parsed::Event {
@@ -24,30 +28,29 @@ pub fn topic(prefix: &str, parsed: &Parsed) -> Option<String> {
             tenant,
             channel,
             ..
-        } => Some(format!(
-            "{prefix}.in.{}.{}",
-            escape(tenant.as_str()),
-            escape(channel.namespace())
-        )),
+        } => Some(name(prefix, "in", tenant.as_str(), channel.namespace())),
         Parsed::Event {
             kind: Kind::Ev,
             tenant,
             channel,
             ..
-        } => Some(format!(
-            "{prefix}.ev.{}.{}",
-            escape(tenant.as_str()),
-            escape(channel.namespace())
-        )),
+        } => Some(name(prefix, "ev", tenant.as_str(), channel.namespace())),
         Parsed::DeadLetter {
             store, function, ..
-        } => Some(format!(
-            "{prefix}.rej.{}.{}",
-            escape(store.as_str()),
-            escape(function.as_str())
-        )),
+        } => Some(name(prefix, "rej", store.as_str(), function.as_str())),
         Parsed::Checkpoint { .. } | Parsed::Event { .. } => None,
     }
+}
+
+fn name(prefix: &str, kind: &str, one: &str, other: &str) -> String {
+    let plain = format!("{prefix}.{kind}.{}.{}", escape(one), escape(other));
+    if plain.len() <= TOPIC_BYTES_MAX {
+        return plain;
+    }
+    // Neither name has a dot.
+    let both = format!("{one}.{other}");
+    let hash = xxhash_rust::xxh3::xxh3_128(both.as_bytes());
+    format!("{prefix}.{kind}._h{hash:032x}")
 }
 
 /// The topic of the progress records: compacted, one partition per shard.
@@ -104,4 +107,23 @@ pub enum MirrorGapReason {
     Retention,
     /// A hole in the stream: its streams allow no deletes, so this is a loss.
     Hole,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_never_longer_than_kafka_takes() {
+        let named = |tenant: &str, namespace: &str| {
+            let subject = format!("ev.main.0.{tenant}.{namespace}.a");
+            topic("eddyline", &Parsed::parse(&subject).unwrap()).unwrap()
+        };
+        assert_eq!(named("ac_me", "doc"), "eddyline.ev.ac__me.doc");
+        let (long, longer) = ("t".repeat(64), "_".repeat(63));
+        assert_eq!(named(&long, &format!("n{longer}")).len(), 12 + 64 + 1 + 127);
+        let hashed = named(&format!("t{longer}"), &format!("n{longer}"));
+        assert!(hashed.starts_with("eddyline.ev._h") && hashed.len() == 12 + 34);
+        assert_ne!(hashed, named(&format!("u{longer}"), &format!("n{longer}")));
+    }
 }

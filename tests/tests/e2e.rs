@@ -10,6 +10,7 @@ mod e2e {
     mod common;
     mod demo;
     mod drops;
+    mod mirror;
     mod outcomes;
     mod path;
     mod resend;

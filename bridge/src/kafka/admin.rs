@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::stream::StreamName;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::contents;
 use super::context::Quiet;
 use super::settings;
 use super::watermark::{ObserveError, Observer};
@@ -74,6 +76,33 @@ impl Admin {
         let (observer, topic) = (self.observer.clone(), topic.to_owned());
         let looked = tokio::task::spawn_blocking(move || observer.partitions(&topic)).await;
         Ok(looked.expect("looking at a topic does not panic")?)
+    }
+
+    /// Whether anything was ever written into a topic of so many partitions.
+    pub(crate) async fn was_written(
+        &self,
+        topic: &str,
+        partitions: i32,
+    ) -> Result<bool, TopicError> {
+        let (observer, topic) = (self.observer.clone(), topic.to_owned());
+        let looked =
+            tokio::task::spawn_blocking(move || observer.was_written(&topic, partitions)).await;
+        Ok(looked.expect("looking at a topic does not panic")?)
+    }
+
+    /// Whether a topic of so many partitions holds nothing of this stream, and nothing
+    /// of anybody but mirrors.
+    pub(crate) async fn is_free(
+        &self,
+        topic: &str,
+        partitions: i32,
+        stream: &StreamName,
+    ) -> Result<bool, TopicError> {
+        let (kafka, topic, stream) = (self.kafka.clone(), topic.to_owned(), stream.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            contents::is_free(&kafka, &topic, partitions, &stream)
+        });
+        Ok(looked.await.expect("looking into a topic does not panic")?)
     }
 
     /// Makes an event topic unless it exists; its partitions.

@@ -2,6 +2,7 @@
 //! transactional producer. Owns no state of the mirror; knows nothing of JetStream.
 
 pub(crate) mod admin;
+pub(crate) mod contents;
 pub(crate) mod context;
 pub(crate) mod fault;
 pub(crate) mod partitioner;

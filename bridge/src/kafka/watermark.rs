@@ -93,6 +93,23 @@ impl Observer {
         }
     }
 
+    /// Whether anything was ever written into a topic of so many partitions, committed
+    /// or not, kept or not.
+    pub(crate) fn was_written(&self, topic: &str, partitions: i32) -> Result<bool, ObserveError> {
+        self.drain();
+        for partition in 0..partitions {
+            let marks = self.all.fetch_watermarks(topic, partition, REQUEST_TIMEOUT);
+            let (_, high) = marks.map_err(|source| ObserveError::Request {
+                topic: topic.into(),
+                source,
+            })?;
+            if high > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The watermarks of a partition, once everything before the high one that was
     /// found is visible to readers of committed records (the last stable offset has
     /// reached it).

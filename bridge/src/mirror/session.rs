@@ -90,7 +90,11 @@ impl SessionError {
             },
             Self::Bus(BusError::StreamChanged { .. })
             | Self::Progress(ProgressError::Malformed { .. })
-            | Self::Topics(TopicsError::Partitions { .. })
+            | Self::Topics(
+                TopicsError::Partitions { .. }
+                | TopicsError::Anew { .. }
+                | TopicsError::Foreign { .. },
+            )
             | Self::Epoch { .. }
             | Self::RolledBack { .. }
             | Self::Gap { .. }
@@ -186,7 +190,7 @@ impl Session {
             .unwrap_or_default();
         let state = shard.bus.stream_state(&shard.stream).await?;
         self.verify(state.first_seq, state.last_seq).await?;
-        let topics = Topics::verify(shard.admin.clone(), recorded).await?;
+        let topics = Topics::verify(shard.admin.clone(), shard.stream.clone(), recorded).await?;
         let reader = shard
             .bus
             .reader(&shard.stream, None, seq + 1, READER)

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use protocol::stream::StreamName;
+
 use crate::kafka::admin::{Admin, TopicError};
 
 /// Why a topic cannot be written.
@@ -27,11 +29,27 @@ pub enum TopicsError {
         /// As Kafka says; 0: there is no such topic.
         found: i32,
     },
+    /// It is as it was made, although the mirror has written it: somebody has deleted
+    /// it and made it anew, and what was mirrored into it is gone. Remedy as above.
+    #[error("topic {topic} was made anew: what had been mirrored into it is gone")]
+    Anew {
+        /// The topic.
+        topic: String,
+    },
+    /// It holds records of this stream, or of somebody who is no mirror, of which the
+    /// progress record does not speak: the progress was lost, and mirroring again would
+    /// write everything twice, or the topic is not ours. Remedy as above.
+    #[error("topic {topic} holds records that the mirror's progress does not speak of")]
+    Foreign {
+        /// The topic.
+        topic: String,
+    },
 }
 
 /// The topics that a session has made sure of.
 pub(crate) struct Topics {
     admin: Arc<Admin>,
+    stream: StreamName,
     known: HashMap<Arc<str>, i32>,
     recorded: BTreeMap<String, i32>,
 }
@@ -40,19 +58,27 @@ impl Topics {
     /// Checks every topic that the progress record names.
     ///
     /// # Errors
-    /// [`TopicsError::Partitions`] for the first that has changed.
+    /// [`TopicsError::Partitions`] or [`TopicsError::Anew`] for the first that has changed.
     pub(crate) async fn verify(
         admin: Arc<Admin>,
+        stream: StreamName,
         recorded: BTreeMap<String, i32>,
     ) -> Result<Self, TopicsError> {
         let mut known = HashMap::new();
         for (topic, count) in &recorded {
             let found = admin.partitions(topic).await?.unwrap_or(0);
             same(topic, *count, found)?;
+            // The progress record came with the topic's first record.
+            if !admin.was_written(topic, found).await? {
+                return Err(TopicsError::Anew {
+                    topic: topic.clone(),
+                });
+            }
             known.insert(Arc::from(topic.as_str()), found);
         }
         Ok(Self {
             admin,
+            stream,
             known,
             recorded,
         })
@@ -65,6 +91,16 @@ impl Topics {
     pub(crate) async fn ensure(&mut self, topic: &Arc<str>) -> Result<i32, TopicsError> {
         if let Some(count) = self.known.get(topic) {
             return Ok(*count);
+        }
+        // Only a crash in the topic's first transaction leaves one that is not recorded,
+        // and that transaction was aborted.
+        let there = self.admin.partitions(topic).await?;
+        if let Some(count) = there
+            && !self.admin.is_free(topic, count, &self.stream).await?
+        {
+            return Err(TopicsError::Foreign {
+                topic: topic.to_string(),
+            });
         }
         let found = self.admin.ensure_events(topic).await?;
         self.recorded.insert(topic.to_string(), found);
