@@ -31,6 +31,7 @@ pub mod id;
 pub mod lane;
 pub mod name;
 pub mod outcome;
+pub mod permission;
 pub mod position;
 pub mod record;
 pub mod spec;

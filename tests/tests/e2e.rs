@@ -13,6 +13,7 @@ mod e2e {
     mod mirror;
     mod outcomes;
     mod path;
+    mod permissions;
     mod resend;
     mod resume;
     mod run;

@@ -10,6 +10,7 @@
 //! - `servers`: starting NATS and Kafka, and starting them again when they die
 //! - `services`: starting the services, and waiting until they serve
 //! - `secret`: the secret that signs tokens
+//! - `users`: as whom each service connects to NATS
 //! - `status`: what the stack is doing
 
 mod error;
@@ -19,6 +20,7 @@ mod servers;
 mod services;
 mod setup;
 mod status;
+mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use std::time::Duration;
 use protocol::name::{StoreName, Tenant, User};
 use protocol::service::auth::Authenticator;
 use protocol::service::bus::Bus;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::service::settings::Secret;
 use protocol::service::shutdown::Shutdown;
 use protocol::service::telemetry;
 
@@ -35,6 +37,7 @@ pub use error::StackError;
 pub use options::{EDGE_PORTS, OnStep, StackOptions};
 pub use services::ServiceEnd;
 pub use status::Status;
+pub use users::nats_users;
 
 use servers::Servers;
 use services::Services;
@@ -65,7 +68,7 @@ pub struct Stack {
     pub edges: Vec<SocketAddr>,
     /// Address of the bridge's gRPC.
     pub grpc: SocketAddr,
-    /// Address of NATS.
+    /// Address of NATS, with what people need to use it.
     pub nats: String,
     /// Address of Kafka.
     pub kafka: String,
@@ -104,17 +107,13 @@ impl Stack {
         telemetry::metrics_handle();
         let listeners = services::Listeners::bind(&options).await?;
         let servers = Servers::start(&options, Arc::clone(&on_step)).await?;
-        let nats = NatsSettings {
-            url: servers.nats.clone(),
-            ..NatsSettings::default()
-        };
         on_step("setting up the store and its functions");
-        let bus = Bus::connect(&nats, "eddyline-dev").await?;
+        let bus = Bus::connect(&servers.nats.operator(), "eddyline-dev").await?;
         setup::setup(&bus, options.lanes, modules).await?;
         on_step("starting the edge nodes, the worker and the bridge");
         let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
-            nats,
+            nats: servers.nats.clone(),
             kafka: servers.kafka.clone(),
             secret: secret.clone(),
             lanes: options.lanes,
@@ -124,7 +123,7 @@ impl Stack {
         Ok(Self {
             edges: services.edges.clone(),
             grpc: services.grpc,
-            nats: servers.nats.clone(),
+            nats: servers.nats.address(),
             kafka: servers.kafka.clone(),
             secret,
             authenticator,

@@ -8,14 +8,16 @@ use std::time::Duration;
 use super::error::StackError;
 use super::options::{OnStep, StackOptions};
 use super::services::ServiceEnd;
+use super::store;
+use super::users::{Access, nats_users, random_password};
 
 /// How often it is looked whether the servers live.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// NATS and Kafka. Dropping it kills them.
 pub(super) struct Servers {
-    /// Address of NATS.
-    pub nats: String,
+    /// The way to NATS.
+    pub nats: Access,
     /// Address of Kafka.
     pub kafka: String,
     stack: Arc<Mutex<devstack::Stack>>,
@@ -40,8 +42,13 @@ impl Servers {
     /// Starts both, or takes the ones that run already, and tells each step.
     pub async fn start(options: &StackOptions, on_step: OnStep) -> Result<Self, StackError> {
         let config = options.devstack.clone();
+        let users = match &config.nats_url {
+            Some(_) => Vec::new(),
+            None => nats_users(&store(), random_password),
+        };
         let servers = devstack::StackOptions {
             data: options.data.clone(),
+            nats_users: users.clone(),
             ..devstack::StackOptions::default()
         };
         let started = tokio::task::spawn_blocking(move || {
@@ -49,7 +56,10 @@ impl Servers {
         });
         let stack = started.await.map_err(StackError::Interrupted)??;
         Ok(Self {
-            nats: stack.nats_url().to_owned(),
+            nats: Access {
+                url: stack.nats_url().to_owned(),
+                users,
+            },
             kafka: stack.kafka_bootstrap().to_owned(),
             stack: Arc::new(Mutex::new(stack)),
         })

@@ -10,7 +10,8 @@ use bridge::config::KafkaConfig;
 use bridge::status::{MirrorStatus, ShardState};
 use bridge::{Bridge, BridgeConfig};
 use edge::EdgeConfig;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::permission::Role;
+use protocol::service::settings::Secret;
 use protocol::service::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +24,7 @@ use super::error::StackError;
 use super::options::StackOptions;
 use super::setup::FUNCTIONS;
 use super::store;
+use super::users::Access;
 
 /// Longest wait for all services to serve: compiling two functions and Kafka's
 /// first transaction take seconds on a busy machine, and leases of a killed
@@ -58,7 +60,7 @@ async fn bind(port: u16) -> Result<TcpListener, StackError> {
 
 /// What the services are told.
 pub(super) struct Wanted {
-    pub nats: NatsSettings,
+    pub nats: Access,
     pub kafka: String,
     pub secret: Secret,
     pub lanes: u16,
@@ -99,7 +101,7 @@ impl Services {
             let name = format!("edge-{}", index + 1);
             let config = EdgeConfig {
                 name: name.clone(),
-                nats: wanted.nats.clone(),
+                nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
                 store: store(),
                 ..EdgeConfig::default()
@@ -192,7 +194,7 @@ impl Services {
 
 async fn start_worker(wanted: &Wanted, shutdown: &Shutdown) -> Result<workers::Worker, StackError> {
     let config = WorkerConfig {
-        nats: wanted.nats.clone(),
+        nats: wanted.nats.service(Role::Worker),
         store: store(),
         ..WorkerConfig::default()
     };
@@ -205,7 +207,7 @@ async fn start_bridge(
     shutdown: &Shutdown,
 ) -> Result<Bridge, StackError> {
     let config = BridgeConfig {
-        nats: wanted.nats.clone(),
+        nats: wanted.nats.service(Role::Bridge),
         kafka: KafkaConfig {
             bootstrap: wanted.kafka.clone(),
             ..KafkaConfig::default()

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{DevstackError, Result};
 use crate::fetch::{self, OnProgress, Progress};
 use crate::kafka::{self, Kafka, KafkaOptions, KafkaServer};
-use crate::nats::{self, Nats, NatsOptions, NatsServer};
+use crate::nats::{self, Nats, NatsOptions, NatsServer, NatsUser};
 use crate::prerequisites::{self, Scope};
 use crate::server::{Program, Server};
 
@@ -22,6 +22,8 @@ pub struct StackOptions {
     pub data: Option<PathBuf>,
     /// Client port of NATS; 0 takes a free one.
     pub nats_port: u16,
+    /// Users of NATS, the first of whom may do everything; with none, everybody may.
+    pub nats_users: Vec<NatsUser>,
     /// Broker port of Kafka; 0 takes a free one.
     pub kafka_port: u16,
 }
@@ -136,6 +138,7 @@ fn start_nats(
     let mut own = NatsOptions::new(fetch::nats(config, progress)?);
     own.data = options.data.as_ref().map(|data| data.join("nats"));
     own.port = options.nats_port;
+    own.users = options.nats_users.clone();
     announce(progress, Nats::NAME);
     NatsServer::start(own)
 }

@@ -10,9 +10,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cli::stack::nats_users;
 use devstack::fetch::{self, Progress};
 use devstack::prerequisites::{self, Scope};
 use devstack::{Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer};
+
+use protocol::permission::Role;
+use protocol::service::bootstrap::StoreSettings;
+use protocol::service::settings::{NatsSettings, Secret};
 
 use crate::environment;
 
@@ -47,6 +52,8 @@ struct Broker {
 static SHARED: Mutex<Option<Broker>> = Mutex::new(None);
 /// Tests of this process that could not run.
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+/// Of every service's NATS user; whoever gives no name is the operator.
+const PASSWORD: &str = "harness";
 /// First part of the name of the shared Kafka's folder; the rest is our process id.
 const FOLDER_PREFIX: &str = "kafka-";
 
@@ -76,7 +83,16 @@ impl Servers {
         }
     }
 
-    /// Address of NATS.
+    /// How a service reaches NATS: with its own user's few permissions.
+    pub fn nats_settings(&self, role: Role) -> NatsSettings {
+        NatsSettings {
+            url: self.nats_url.clone(),
+            user: Some(role.user().to_owned()),
+            password: Some(Secret::new(PASSWORD)),
+        }
+    }
+
+    /// Address of NATS, for whom nothing is forbidden there.
     pub fn nats_url(&self) -> &str {
         &self.nats_url
     }
@@ -148,7 +164,10 @@ fn start(kafka: KafkaChoice) -> Result<Servers, String> {
             Some(Broker::of(server, true))
         }
     };
-    let nats = NatsServer::start(NatsOptions::new(nats)).expect("nats-server starts");
+    let mut options = NatsOptions::new(nats);
+    options.users = nats_users(&StoreSettings::default().name, || PASSWORD.to_owned());
+    options.extra = format!("no_auth_user: {}\n", options.users[0].name);
+    let nats = NatsServer::start(options).expect("nats-server starts");
     Ok(Servers {
         nats_url: nats.url(),
         nats: Arc::new(Mutex::new(nats)),

@@ -23,6 +23,7 @@ use super::inbox::Inbox;
 use super::publish::PENDING_ACKS_MAX;
 use super::types::Incoming;
 use super::wire;
+use crate::permission::inbox;
 use crate::service::settings::NatsSettings;
 use crate::subject::Subject;
 
@@ -111,9 +112,9 @@ impl Signals {
 }
 
 impl Bus {
-    /// Connects. `name` is what the server shows, and part of the inbox prefix
-    /// `_INBOX_{name}`, under which the NATS user must be allowed to publish and
-    /// subscribe.
+    /// Connects. `name` is what the server shows. Replies come under
+    /// `_INBOX_{user}`, or `_INBOX_{name}` without a user, where the user must be
+    /// allowed to publish and subscribe ([`crate::permission`]).
     ///
     /// # Errors
     /// [`BusError::Connect`] if the first attempt fails; later breaks are repaired
@@ -262,19 +263,11 @@ impl Bus {
 }
 
 fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
-    let prefix: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
     let mut options = ConnectOptions::new()
         .name(name)
-        .custom_inbox_prefix(format!("_INBOX_{prefix}"))
+        .custom_inbox_prefix(inbox(&inbox_owner(
+            settings.user.as_deref().unwrap_or(name),
+        )))
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(Some(REQUEST_TIMEOUT))
         .ping_interval(PING_INTERVAL)
@@ -294,6 +287,14 @@ fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> Connec
         options = options.user_and_password(user.clone(), password.to_owned());
     }
     options
+}
+
+/// A name as one token of a subject.
+fn inbox_owner(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    name.chars()
+        .map(|c| if fits(c) { c } else { '_' })
+        .collect()
 }
 
 /// 50 ms doubled by each attempt, at most 2 s. The first attempt does not wait.

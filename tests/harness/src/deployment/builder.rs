@@ -10,6 +10,7 @@ use checker::Recorder;
 use edge::EdgeConfig;
 use protocol::lane::Lane;
 use protocol::name::{StoreName, Tenant};
+use protocol::permission::Role;
 use protocol::service::auth::Authenticator;
 use protocol::service::bootstrap::{StoreSettings, bootstrap};
 use protocol::service::bus::Bus;
@@ -219,7 +220,6 @@ impl Builder {
             seed: self.seed,
             tenant: Tenant::parse("acme").expect("a valid name"),
             store: spec,
-            nats,
             authenticator: Authenticator::new(&secret).expect("a long secret"),
             secret,
             // Tests share Kafka; topics and transactional ids keep them apart.
@@ -287,7 +287,7 @@ impl Deployment {
     pub fn edge_config(&self, index: usize) -> EdgeConfig {
         EdgeConfig {
             name: format!("edge-{index}"),
-            nats: self.nats.clone(),
+            nats: self.servers.nats_settings(Role::Edge),
             token_secret: self.secret.clone(),
             store: self.store.name.clone(),
             probe_interval_ms: 500,
@@ -298,7 +298,7 @@ impl Deployment {
     /// Settings of a worker of this deployment.
     pub fn worker_config(&self, index: usize) -> WorkerConfig {
         WorkerConfig {
-            nats: self.nats.clone(),
+            nats: self.servers.nats_settings(Role::Worker),
             store: self.store.name.clone(),
             name: format!("worker-{index}-{}", self.token),
             claim_interval_ms: 200,
@@ -309,7 +309,7 @@ impl Deployment {
     /// Settings of a bridge of this deployment.
     pub fn bridge_config(&self) -> BridgeConfig {
         let mut config = BridgeConfig {
-            nats: self.nats.clone(),
+            nats: self.servers.nats_settings(Role::Bridge),
             store: self.store.name.clone(),
             deployment: self.token.clone(),
             token_secret: self.secret.clone(),

@@ -22,7 +22,7 @@ use edge::EdgeConfig;
 use protocol::name::{Tenant, User};
 use protocol::service::auth::Authenticator;
 use protocol::service::bus::Bus;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::service::settings::Secret;
 use protocol::spec::{FunctionSpec, StoreSpec};
 use tempfile::TempDir;
 use workers::WorkerConfig;
@@ -64,7 +64,6 @@ pub struct Deployment {
     pub bus: Bus,
     /// The secret that signs tokens.
     pub secret: Secret,
-    nats: NatsSettings,
     authenticator: Authenticator,
     /// Distinguishes this deployment in a Kafka that others use too.
     token: String,

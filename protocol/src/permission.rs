@@ -1,0 +1,170 @@
+//! What each service's NATS user may do: the least that it needs. A service that is
+//! taken over can neither delete a stream nor write what another writes.
+//!
+//! Pure; whoever writes the server's configuration asks here. A user must be called
+//! as its role is: replies come to `_INBOX_{user}.>`.
+
+use crate::name::StoreName;
+use crate::stream::{Bucket, MODULES, StreamName};
+use crate::subject::{Kind, Subject};
+
+/// A service, as NATS knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Publishes events and reads them.
+    Edge,
+    /// Reads inputs; writes outputs, checkpoints and dead letters.
+    Worker,
+    /// Reads streams and writes none.
+    Bridge,
+}
+
+/// Subjects that a user may publish to and subscribe to; everything else is denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// May publish to.
+    pub publish: Vec<String>,
+    /// May subscribe to.
+    pub subscribe: Vec<String>,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Edge, Self::Worker, Self::Bridge];
+
+    /// The name of its user.
+    pub const fn user(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Worker => "worker",
+            Self::Bridge => "bridge",
+        }
+    }
+
+    /// What it may do with one store.
+    pub fn permissions(self, store: &StoreName) -> Permissions {
+        let inbox = format!("{}.>", inbox(self.user()));
+        let mut publish = vec![inbox.clone()];
+        publish.extend(self.writes(store));
+        let streams = [
+            StreamName::ingress(store).to_string(),
+            StreamName::events(store).to_string(),
+        ];
+        let buckets = self.buckets().iter();
+        let reads = streams
+            .into_iter()
+            .chain(buckets.map(|bucket| format!("KV_{}", bucket.as_str())))
+            .chain((self == Self::Worker).then(|| format!("OBJ_{MODULES}")));
+        publish.extend(reads.flat_map(|stream| reading(&stream)));
+        let mut subscribe = vec![inbox];
+        if self == Self::Edge {
+            subscribe.push(Subject::store_filter(Kind::Fan, store).to_string());
+        }
+        Permissions { publish, subscribe }
+    }
+
+    fn writes(self, store: &StoreName) -> Vec<String> {
+        let leases = format!("$KV.{}.>", Bucket::Leases.as_str());
+        match self {
+            Self::Edge => vec![
+                Subject::store_filter(Kind::In, store).to_string(),
+                Subject::store_filter(Kind::Ev, store).to_string(),
+            ],
+            Self::Worker => vec![
+                Subject::store_filter(Kind::Ev, store).to_string(),
+                Subject::checkpoint_filter(store).to_string(),
+                Subject::dead_letter_filter(store).to_string(),
+                leases,
+            ],
+            // Which partition of the progress topic belongs to which shard.
+            Self::Bridge => vec![leases, format!("$KV.{}.mirror.>", Bucket::Config.as_str())],
+        }
+    }
+
+    fn buckets(self) -> &'static [Bucket] {
+        match self {
+            Self::Edge => &[Bucket::Config],
+            Self::Worker => &[Bucket::Config, Bucket::Functions, Bucket::Leases],
+            Self::Bridge => &[Bucket::Config, Bucket::Leases],
+        }
+    }
+}
+
+/// Where replies to a user come.
+pub fn inbox(user: &str) -> String {
+    format!("_INBOX_{user}")
+}
+
+/// Looking at one stream, reading it directly and following it by consumers of one's
+/// own; flow control belongs to the latter.
+fn reading(stream: &str) -> Vec<String> {
+    [
+        "STREAM.INFO.{}",
+        "STREAM.MSG.GET.{}",
+        "DIRECT.GET.{}",
+        "DIRECT.GET.{}.>",
+        "CONSUMER.CREATE.{}",
+        "CONSUMER.CREATE.{}.>",
+        "CONSUMER.INFO.{}.>",
+        "CONSUMER.MSG.NEXT.{}.>",
+        "CONSUMER.DELETE.{}.>",
+    ]
+    .iter()
+    .map(|call| format!("$JS.API.{}", call.replace("{}", stream)))
+    .chain([format!("$JS.FC.{stream}.>")])
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permissions(role: Role) -> Permissions {
+        role.permissions(&StoreName::parse("main").unwrap())
+    }
+
+    fn may_publish(role: Role, subject: &str) -> bool {
+        let allowed = permissions(role).publish;
+        allowed.iter().any(|filter| matches(filter, subject))
+    }
+
+    fn matches(filter: &str, subject: &str) -> bool {
+        let mut parts = subject.split('.');
+        for token in filter.split('.') {
+            match (token, parts.next()) {
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (token, Some(part)) if token == part => {}
+                _ => return false,
+            }
+        }
+        parts.next().is_none()
+    }
+
+    #[test]
+    fn nobody_changes_streams_or_writes_what_another_writes() {
+        for role in Role::ALL {
+            for call in ["DELETE", "PURGE", "UPDATE", "CREATE", "MSG.DELETE"] {
+                for stream in ["EVENTS-main", "INGRESS-main", "KV_LEASES"] {
+                    assert!(!may_publish(
+                        role,
+                        &format!("$JS.API.STREAM.{call}.{stream}")
+                    ));
+                }
+            }
+            assert!(!may_publish(role, "fan.main.0.acme.chat.a"));
+            assert!(!may_publish(role, "in.other.0.acme.chat.a"));
+            assert!(!may_publish(role, "$KV.FUNCTIONS.gate"));
+            assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
+            assert_eq!(
+                may_publish(role, "in.main.0.acme.doc.a"),
+                role == Role::Edge
+            );
+            assert_eq!(may_publish(role, "ck.main.0.gate"), role == Role::Worker);
+            assert_eq!(
+                may_publish(role, "ev.main.0.acme.chat.a"),
+                role != Role::Bridge
+            );
+        }
+    }
+}
