@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crate::client::ClientError;
 use crate::demo::DemoError;
-use crate::stack::StackError;
+use crate::stack::{ServiceEnd, StackError};
 
 /// Something was checked and does not hold, or a request was refused for good.
 pub const EXIT_FAILED: u8 = 1;
@@ -68,6 +68,16 @@ pub fn sentence(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+impl From<ServiceEnd> for CliError {
+    fn from(end: ServiceEnd) -> Self {
+        let reason = end
+            .error
+            .map_or("no reason given".to_owned(), |e| e.to_string());
+        let text = format!("{} ended by itself: {reason}", end.service);
+        Self::new(EXIT_FAILED, text)
+    }
 }
 
 impl From<StackError> for CliError {

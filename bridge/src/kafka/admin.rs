@@ -73,9 +73,8 @@ impl Admin {
 
     /// A topic's partitions; `None` if there is no such topic.
     pub(crate) async fn partitions(&self, topic: &str) -> Result<Option<i32>, TopicError> {
-        let (observer, topic) = (self.observer.clone(), topic.to_owned());
-        let looked = tokio::task::spawn_blocking(move || observer.partitions(&topic)).await;
-        Ok(looked.expect("looking at a topic does not panic")?)
+        let topic = topic.to_owned();
+        self.look(move |observer| observer.partitions(&topic)).await
     }
 
     /// Whether anything was ever written into a topic of so many partitions.
@@ -84,10 +83,9 @@ impl Admin {
         topic: &str,
         partitions: i32,
     ) -> Result<bool, TopicError> {
-        let (observer, topic) = (self.observer.clone(), topic.to_owned());
-        let looked =
-            tokio::task::spawn_blocking(move || observer.was_written(&topic, partitions)).await;
-        Ok(looked.expect("looking at a topic does not panic")?)
+        let topic = topic.to_owned();
+        self.look(move |observer| observer.was_written(&topic, partitions))
+            .await
     }
 
     /// Whether a topic of so many partitions holds nothing of this stream, and nothing
@@ -99,17 +97,22 @@ impl Admin {
         stream: &StreamName,
     ) -> Result<bool, TopicError> {
         let (kafka, topic, stream) = (self.kafka.clone(), topic.to_owned(), stream.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            contents::is_free(&kafka, &topic, partitions, &stream)
-        });
-        Ok(looked.await.expect("looking into a topic does not panic")?)
+        self.look(move |_| contents::is_free(&kafka, &topic, partitions, &stream))
+            .await
     }
 
-    /// Makes an event topic unless it exists; its partitions.
-    pub(crate) async fn ensure_events(&self, topic: &str) -> Result<i32, TopicError> {
-        if let Some(found) = self.partitions(topic).await? {
-            return Ok(found);
-        }
+    /// Looking blocks, so it happens on a thread for that.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Observer) -> Result<T, ObserveError> + Send + 'static,
+    ) -> Result<T, TopicError> {
+        let observer = self.observer.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&observer)).await;
+        Ok(looked.expect("looking at a topic does not panic")?)
+    }
+
+    /// Makes an event topic, unless somebody else is faster; its partitions.
+    pub(crate) async fn create_events(&self, topic: &str) -> Result<i32, TopicError> {
         let bytes_max = settings::RECORD_BYTES_MAX.to_string();
         let mut new = NewTopic::new(
             topic,

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use protocol::header;
 use protocol::position::Source;
 use protocol::stream::StreamName;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset};
 
-use super::context::{Quiet, Reader};
+use super::context::{Quiet, Reader, assign};
 use super::fault::is_outage;
 use super::settings;
 use super::watermark::ObserveError;
@@ -43,12 +42,8 @@ pub(crate) fn is_free(
     let consumer: Reader = settings::bounded_reader(kafka, "eddyline-contents")
         .create_with_context(Quiet)
         .map_err(failed)?;
-    let mut list = TopicPartitionList::new();
-    for partition in 0..partitions {
-        list.add_partition_offset(topic, partition, Offset::Beginning)
-            .map_err(failed)?;
-    }
-    consumer.assign(&list).map_err(failed)?;
+    let everything = (0..partitions).map(|partition| (partition, Offset::Beginning));
+    assign(&consumer, topic, everything).map_err(failed)?;
     let mut unread: BTreeSet<i32> = (0..partitions).collect();
     let deadline = Instant::now() + LOOK_DEADLINE;
     while !unread.is_empty() {

@@ -3,8 +3,9 @@
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
 
 /// The context of every client but the transactional producer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,3 +33,16 @@ impl ConsumerContext for Quiet {}
 
 /// A reader with that context.
 pub(crate) type Reader = rdkafka::consumer::BaseConsumer<Quiet>;
+
+/// Has a reader read partitions of one topic from these offsets on.
+pub(crate) fn assign(
+    reader: &Reader,
+    topic: &str,
+    offsets: impl IntoIterator<Item = (i32, Offset)>,
+) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic, partition, offset)?;
+    }
+    reader.assign(&list)
+}

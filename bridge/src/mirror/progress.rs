@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use protocol::record::Progress;
 use protocol::stream::StreamName;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset};
 
 use crate::config::KafkaConfig;
-use crate::kafka::context::{Quiet, Reader};
+use crate::kafka::context::{Quiet, Reader, assign};
 use crate::kafka::fault::is_outage;
 use crate::kafka::settings::{self, Isolation};
 use crate::kafka::watermark::{ObserveError, Observer};
@@ -170,18 +169,6 @@ fn tail_once(
         }
     }
     Ok(())
-}
-
-fn assign(
-    consumer: &Reader,
-    topic: &str,
-    offsets: impl IntoIterator<Item = (i32, Offset)>,
-) -> Result<(), KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in offsets {
-        list.add_partition_offset(topic, partition, offset)?;
-    }
-    consumer.assign(&list)
 }
 
 /// The progress in a record, `None` for records of gaps.

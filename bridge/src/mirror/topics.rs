@@ -94,15 +94,15 @@ impl Topics {
         }
         // Only a crash in the topic's first transaction leaves one that is not recorded,
         // and that transaction was aborted.
-        let there = self.admin.partitions(topic).await?;
-        if let Some(count) = there
-            && !self.admin.is_free(topic, count, &self.stream).await?
-        {
-            return Err(TopicsError::Foreign {
-                topic: topic.to_string(),
-            });
-        }
-        let found = self.admin.ensure_events(topic).await?;
+        let found = match self.admin.partitions(topic).await? {
+            None => self.admin.create_events(topic).await?,
+            Some(count) if self.admin.is_free(topic, count, &self.stream).await? => count,
+            Some(_) => {
+                return Err(TopicsError::Foreign {
+                    topic: topic.to_string(),
+                });
+            }
+        };
         self.recorded.insert(topic.to_string(), found);
         self.known.insert(topic.clone(), found);
         Ok(found)

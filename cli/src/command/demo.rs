@@ -73,7 +73,7 @@ fn introduction(args: &Demo, plan: &Plan) -> String {
         None => "a generated session".to_owned(),
     };
     format!(
-        "{} editors replay {what}: {} transactions at no more than {:.0} a second",
+        "{} editors replay {what}: {} transactions at {:.0} a second",
         plan.trace.agents,
         thousands(plan.trace.txns.len() as u64),
         plan.rate
@@ -91,11 +91,7 @@ async fn on_own_stack(
     // Both branches are cancel safe: the demo's tasks end with it.
     let outcome = tokio::select! {
         outcome = play(plan, &targets, output, shutdown) => outcome,
-        end = stack.watch(|text| output.note(text)) => {
-            let reason = end.error.map_or("no reason given".to_owned(), |e| e.to_string());
-            let text = format!("{} ended by itself: {reason}", end.service);
-            Err(CliError::new(EXIT_FAILED, text))
-        }
+        end = stack.watch(|text| output.note(text)) => Err(end.into()),
     };
     let stopped = stack.stop().await.map_err(CliError::from);
     let report = outcome?;

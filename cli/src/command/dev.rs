@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::args::{Dev, StackArgs};
 use crate::config::{self, DevState};
-use crate::error::{CliError, EXIT_FAILED, sentence};
+use crate::error::{CliError, sentence};
 use crate::output::{Output, thousands};
 use crate::stack::{OnStep, Stack, StackOptions, Status};
 
@@ -165,11 +165,7 @@ async fn serve(
         // All branches are cancel safe.
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
-            end = stack.watch(|text| output.note(text)) => {
-                let reason = end.error.map_or("no reason given".to_owned(), |e| e.to_string());
-                let text = format!("{} ended by itself: {reason}", end.service);
-                return Err(CliError::new(EXIT_FAILED, text));
-            }
+            end = stack.watch(|text| output.note(text)) => return Err(end.into()),
             _ = ticks.tick() => {}
         }
         // A process whose parent has ended gets another one.

@@ -5,6 +5,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::error::StackError;
 use super::options::{OnStep, StackOptions};
 use super::services::ServiceEnd;
@@ -21,16 +23,24 @@ pub(super) struct Servers {
     /// Address of Kafka.
     pub kafka: String,
     stack: Arc<Mutex<devstack::Stack>>,
+    /// A start of what has died, under way.
+    revival: Option<Revival>,
+}
+
+/// Ends with the processes that run then.
+type Revival = JoinHandle<devstack::Result<[Option<u32>; 2]>>;
+
+fn revive(stack: &Arc<Mutex<devstack::Stack>>) -> Revival {
+    let stack = Arc::clone(stack);
+    tokio::task::spawn_blocking(move || {
+        let mut stack = lock(&stack);
+        stack.revive().map(|()| stack.processes())
+    })
 }
 
 fn lock(stack: &Mutex<devstack::Stack>) -> MutexGuard<'_, devstack::Stack> {
     // A call that panicked left servers behind that can still be stopped.
     stack.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn processes(stack: &mut devstack::Stack) -> [Option<u32>; 2] {
-    let nats = stack.nats().and_then(|server| server.pid());
-    [nats, stack.kafka().and_then(|server| server.pid())]
 }
 
 fn described([nats, kafka]: [Option<u32>; 2]) -> String {
@@ -62,36 +72,38 @@ impl Servers {
             },
             kafka: stack.kafka_bootstrap().to_owned(),
             stack: Arc::new(Mutex::new(stack)),
+            revival: None,
         })
     }
 
     /// Processes of NATS and of Kafka, where they are ours.
     pub fn processes(&self) -> [Option<u32>; 2] {
-        processes(&mut lock(&self.stack))
+        lock(&self.stack).processes()
     }
 
     /// Starts a server again whenever it has ended by itself, and tells it to `note`;
-    /// returns when one does not start. Cancel safe: a start goes on, and the next
-    /// call waits for it.
-    pub async fn keep_alive(&self, note: impl Fn(&str)) -> ServiceEnd {
+    /// returns when one does not start. Cancel safe: a start that is under way goes
+    /// on, and the next call waits for it.
+    pub async fn keep_alive(&mut self, note: impl Fn(&str)) -> ServiceEnd {
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-            // Held by a start that is under way.
-            let ended = self.stack.try_lock().map(|mut stack| stack.ended());
-            for (server, status) in ended.iter().flatten() {
-                note(&format!(
-                    "{server} has ended ({status}): it is started again, with its data"
-                ));
-            }
-            if ended.is_ok_and(|ended| ended.is_empty()) {
-                continue;
-            }
-            let stack = Arc::clone(&self.stack);
-            let revived = tokio::task::spawn_blocking(move || {
-                let mut stack = lock(&stack);
-                stack.revive().map(|()| processes(&mut stack))
-            });
-            let revived = revived.await.map_err(StackError::Interrupted);
+            let revival = match &mut self.revival {
+                Some(revival) => revival,
+                None => {
+                    tokio::time::sleep(LOOK_INTERVAL).await;
+                    let ended = lock(&self.stack).ended();
+                    if ended.is_empty() {
+                        continue;
+                    }
+                    for (server, status) in ended {
+                        note(&format!(
+                            "{server} has ended ({status}): it is started again, with its data"
+                        ));
+                    }
+                    self.revival.insert(revive(&self.stack))
+                }
+            };
+            let revived = revival.await.map_err(StackError::Interrupted);
+            self.revival = None;
             match revived.and_then(|revived| revived.map_err(StackError::from)) {
                 Ok(now) => note(&format!("both servers run: {}", described(now))),
                 Err(error) => {

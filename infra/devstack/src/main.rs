@@ -61,8 +61,7 @@ fn up(config: &Config, data: Option<PathBuf>) -> anyhow::Result<()> {
     };
     let mut stack = Stack::start(config, options, &show)?;
     let pid = |pid: Option<u32>| pid.map_or("not ours".to_owned(), |pid| format!("pid {pid}"));
-    let nats = pid(stack.nats().and_then(|server| server.pid()));
-    let kafka = pid(stack.kafka().and_then(|server| server.pid()));
+    let [nats, kafka] = stack.processes().map(pid);
     let mut out = std::io::stdout();
     writeln!(out, "NATS   {}  {nats}", stack.nats_url())?;
     writeln!(out, "Kafka  {}  {kafka}", stack.kafka_bootstrap())?;

@@ -92,6 +92,12 @@ impl Stack {
         self.kafka.as_mut()
     }
 
+    /// Processes of NATS and of Kafka; `None` for one that the caller gave running.
+    pub fn processes(&self) -> [Option<u32>; 2] {
+        let nats = self.nats.as_ref().and_then(NatsServer::pid);
+        [nats, self.kafka.as_ref().and_then(KafkaServer::pid)]
+    }
+
     /// Our servers that have ended by themselves, and how.
     pub fn ended(&mut self) -> Vec<(&'static str, ExitStatus)> {
         let nats = self.nats.as_mut().and_then(NatsServer::ended);

@@ -9,6 +9,7 @@
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
+//! - [`process`]: what the system tells of a process
 //! - [`wait`]: waiting for conditions, never for time
 //!
 //! A test owns its [`Deployment`]; dropping it ends everything that it started.
@@ -20,6 +21,7 @@ pub mod environment;
 pub mod follower;
 pub mod instance;
 pub mod onlooker;
+pub mod process;
 pub mod raw;
 pub mod servers;
 pub mod service;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use checker::Kind;
 use harness::collect::mirror;
-use harness::{DEADLINE, Deployment, Instance, wait};
+use harness::{DEADLINE, Deployment, Instance, process, wait};
 use protocol::stream::StreamName;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -30,14 +30,9 @@ async fn frozen<S: Victim>(instance: &mut Instance<S>, traffic: &mut Traffic) {
     harness::until(&format!("{} stands still", instance.name()), async || {
         traffic.assert_flows();
         assert!(instance.ended().is_none(), "{}", instance.describe());
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .map_err(|error| error.to_string())?;
-        // The state is the word after the name, which is in brackets.
-        let (_, rest) = stat.rsplit_once(") ").ok_or_else(|| stat.clone())?;
-        if rest.starts_with('T') {
-            Ok(())
-        } else {
-            Err(format!("it is in state {rest:.1}"))
+        match process::look(pid) {
+            Some(seen) if seen.state == 'T' => Ok(()),
+            other => Err(format!("it is {other:?}")),
         }
     })
     .await;
