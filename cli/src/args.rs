@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::stack::EDGE_PORTS;
 
-/// Most events per second of the demo unless told otherwise.
+/// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;
 /// Fastest rate that is accepted: beyond, turns are closer than timers can keep.
 const RATE_MAX: f64 = 100_000.0;
@@ -93,7 +93,8 @@ pub struct Demo {
     /// Seed of the generated session; the same seed gives the same session.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Most events per second, over all editors.
+    /// Events per second on average, over all editors; twice as many while they make up
+    /// for having waited for each other.
     #[arg(long, default_value_t = RATE, value_parser = rate)]
     pub rate: f64,
     /// Use these edge nodes instead of starting a stack; give it once for each.

@@ -38,7 +38,7 @@ pub struct Report {
     pub publish_to_delivery: LatencySummary,
     /// Events published per second, the malformed and the resent included.
     pub rate: f64,
-    /// Most events per second that were asked for.
+    /// Events per second that were asked for.
     pub rate_max: f64,
     /// How long the session took, seconds.
     pub seconds: f64,
@@ -163,7 +163,7 @@ impl Report {
         let (rate, seconds, asked) = (self.rate, self.seconds, self.rate_max);
         let waited = self.waited_seconds;
         format!(
-            "{rate:.0} events/s for {seconds:.1} s, at most {asked:.0} asked for; \
+            "{rate:.0} events/s for {seconds:.1} s, {asked:.0} asked for; \
              {waited:.1} s of waiting for each other, as the trace has it"
         )
     }

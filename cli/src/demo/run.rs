@@ -25,7 +25,7 @@ use crate::client::{Client, ClientOptions};
 pub struct Plan {
     /// What is typed.
     pub trace: Arc<Trace>,
-    /// Most events per second, over all editors.
+    /// Events per second on average, over all editors.
     pub rate: f64,
     /// Malformed edits, over all editors.
     pub malformed: usize,

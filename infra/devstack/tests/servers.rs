@@ -18,7 +18,7 @@ use devstack::fetch::{self, Progress};
 use devstack::hash::{PinList, sha256};
 use devstack::{
     Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer, NatsUser,
-    ServerProcess,
+    ServerProcess, Stack, StackOptions,
 };
 
 /// Longest wait for anything; a busy machine is slow to start Java.
@@ -181,6 +181,26 @@ fn kafka_is_ready_and_keeps_its_data_and_port_across_a_kill() {
 
     server.stop().unwrap();
     assert!(TcpStream::connect(&bootstrap).is_err());
+}
+
+#[test]
+fn servers_that_run_already_are_taken_and_left_running() {
+    let runtime = fetch::kafka(&Config::from_env(), &|_| {}).unwrap();
+    let kafka = KafkaServer::start(KafkaOptions::new(runtime)).unwrap();
+    let nats = NatsServer::start(nats_options()).unwrap();
+    let mut config = Config::from_env();
+    config.nats_url = Some(nats.url());
+    config.kafka_bootstrap = Some(kafka.bootstrap());
+    let mut stack = Stack::start(&config, StackOptions::default(), &|_| {}).unwrap();
+    assert_eq!(stack.nats_url(), nats.url());
+    assert_eq!(stack.kafka_bootstrap(), kafka.bootstrap());
+    assert_eq!(stack.processes(), [None, None]);
+    stack.stop().unwrap();
+    assert_eq!(
+        nats_request(&nats.url(), "{\"verbose\":false}", "PING\r\n"),
+        "PONG"
+    );
+    assert_eq!(create_topic(&kafka.bootstrap(), "still-there"), 0);
 }
 
 /// Runs `devstack up` until both servers are ready.

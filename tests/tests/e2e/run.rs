@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cli::client::{Client, ClientOptions, Delivery, Draft};
 use devstack::{Config, ServerProcess};
-use harness::{KafkaChoice, Servers, wait};
+use harness::{KafkaChoice, Servers, environment, process, wait};
 use serde_json::Value;
 
 use super::common::{EARLIEST, note};
@@ -86,23 +86,54 @@ async fn try_out(ready: &Value) {
     }
 }
 
+/// Runs the command line as a second terminal would; what it prints.
+async fn eddyline(cache: &Path, arguments: &[&str]) -> String {
+    let mut command = tokio::process::Command::new(environment::program("eddyline"));
+    command.args(arguments).env("EDDYLINE_CACHE", cache);
+    let what = format!("eddyline {}", arguments.join(" "));
+    let output = wait::within(&what, command.output()).await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every command finds the running stack by itself; the demo is told where it is.
+async fn try_the_shell(cache: &Path, ready: &Value) {
+    let data = r#"{"text":"hello"}"#;
+    let stored = eddyline(cache, &["--json", "pub", "chat.shell", data]).await;
+    let stored: Value = serde_json::from_str(&stored).unwrap();
+    let seq = stored["position"]["seq"].as_u64().unwrap();
+    let received = ["sub", "chat.shell", "--from", "earliest", "--count", "1"];
+    let replayed = ["replay", "chat.shell"];
+    for arguments in [&received[..], &replayed[..]] {
+        let line = eddyline(cache, arguments).await;
+        assert!(
+            line.contains(&seq.to_string()) && line.contains(data),
+            "{line}"
+        );
+    }
+    let token = eddyline(
+        cache,
+        &["token", "--user", "ann", "--scope", "publish:chat.>"],
+    )
+    .await;
+    assert_eq!(token.trim().split('.').count(), 3);
+    let edges = ready["edges"].as_array().unwrap().iter().map(Value::as_str);
+    let mut demo = vec!["demo", "--txns", "100"];
+    demo.extend(edges.flat_map(|edge| ["--edge", edge.unwrap()]));
+    demo.extend(["--grpc", ready["grpc"].as_str().unwrap()]);
+    let report = eddyline(cache, &demo).await;
+    assert!(report.contains("equal three ways: yes"), "{report}");
+}
+
 /// Parent of each process that has not ended.
 fn processes() -> BTreeMap<u32, u32> {
-    let mut parents = BTreeMap::new();
-    for entry in fs::read_dir("/proc").unwrap().map(Result::unwrap) {
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // `pid (name) state parent …`, and a name may hold anything.
-        let Some((head, tail)) = stat.rsplit_once(") ") else {
-            continue;
-        };
-        let mut fields = tail.split(' ');
-        let (state, parent) = (fields.next(), fields.next());
-        let pid = head.split(' ').next().and_then(|pid| pid.parse().ok());
-        if let (Some(pid), Some(parent), false) = (pid, parent, matches!(state, Some("Z" | "X"))) {
-            parents.insert(pid, parent.parse().unwrap());
-        }
-    }
-    parents
+    let entries = fs::read_dir("/proc").unwrap().map(Result::unwrap);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Some((pid, process::look(pid)?)))
+        .filter(|(_, seen)| !matches!(seen.state, 'Z' | 'X'))
+        .map(|(pid, seen)| (pid, seen.parent))
+        .collect()
 }
 
 /// A process and everything below it.
@@ -131,15 +162,18 @@ async fn nothing_is_left(family: &[u32]) {
     .await;
 }
 
-/// Starts, tries and ends it in some way. `/proc` tells who is whose child.
-async fn runs_and_ends(end: impl FnOnce(&mut ServerProcess)) {
+/// Starts, uses and ends it in some way. `/proc` tells who is whose child.
+async fn runs_and_ends(
+    use_it: impl AsyncFnOnce(&Path, &Value),
+    end: impl FnOnce(&mut ServerProcess),
+) {
     if !cfg!(target_os = "linux") || Servers::start(KafkaChoice::None).await.is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let mut make = make_run(folder.path());
     let ready = ready(&mut make).await;
-    try_out(&ready).await;
+    use_it(folder.path(), &ready).await;
     let family = family(make.pid());
     assert!(
         family.len() >= 4,
@@ -151,7 +185,7 @@ async fn runs_and_ends(end: impl FnOnce(&mut ServerProcess)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn make_run_serves_until_ctrl_c() {
-    runs_and_ends(|make| {
+    runs_and_ends(try_the_shell, |make| {
         // A terminal sends it to the whole group.
         let group = format!("-{}", make.pid());
         let sent = Command::new("kill").args(["-INT", "--", &group]).status();
@@ -162,11 +196,14 @@ async fn make_run_serves_until_ctrl_c() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn make_run_ends_when_its_parent_is_killed() {
-    runs_and_ends(|make| {
-        // make alone: what it runs is told nothing.
-        let pid = make.pid().to_string();
-        let sent = Command::new("kill").args(["-KILL", &pid]).status();
-        assert!(sent.unwrap().success());
-    })
+    runs_and_ends(
+        async |_, ready| try_out(ready).await,
+        |make| {
+            // make alone: what it runs is told nothing.
+            let pid = make.pid().to_string();
+            let sent = Command::new("kill").args(["-KILL", &pid]).status();
+            assert!(sent.unwrap().success());
+        },
+    )
     .await;
 }
