@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use protocol::name::StoreName;
 use protocol::record::TOPIC_PREFIX_DEFAULT;
-use protocol::service::settings::{self, NatsSettings, Secret, SettingsError};
+use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use service::settings;
+use service::settings::{NatsSettings, SettingsError};
 
 /// Where gRPC listens unless settings say otherwise.
 const GRPC_PORT_DEFAULT: u16 = 7610;

@@ -1,10 +1,10 @@
 //! Why the bridge does not start, or ends.
 
+use auth::AuthError;
+use bus::BusError;
 use protocol::name::StoreName;
-use protocol::service::auth::AuthError;
-use protocol::service::bus::BusError;
-use protocol::service::fault::FaultError;
 use rdkafka::error::KafkaError;
+use service::fault::FaultError;
 
 use crate::config::ConfigError;
 

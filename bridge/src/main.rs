@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bridge::BridgeConfig;
-use protocol::service::shutdown::Shutdown;
-use protocol::service::telemetry;
+use service::shutdown::Shutdown;
+use service::telemetry;
 use tokio::net::TcpListener;
 
 /// What the shell sees when the settings are not accepted (`EX_USAGE`).

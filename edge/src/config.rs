@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use protocol::name::StoreName;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use service::settings::NatsSettings;
 
 use crate::error::EdgeError;
 

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use protocol::service::auth::AuthError;
-use protocol::service::bus::BusError;
-use protocol::service::fault::FaultError;
+use auth::AuthError;
+use bus::BusError;
+use service::fault::FaultError;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]

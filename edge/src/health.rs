@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::service::telemetry;
+use service::telemetry;
 
 use crate::node::Node;
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge::{EdgeConfig, EdgeError};
-use protocol::service::settings;
-use protocol::service::shutdown::Shutdown;
-use protocol::service::telemetry;
+use service::settings;
+use service::shutdown::Shutdown;
+use service::telemetry;
 
 /// Exit code for settings that cannot be used (sysexits' EX_CONFIG is 78; 64 is what
 /// all of Eddyline's binaries use, before anything is bound).

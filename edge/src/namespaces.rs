@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bus::{BusError, KvChange};
 use futures_util::StreamExt;
 use parking_lot::RwLock;
 use protocol::lane::Lane;
 use protocol::name::{Channel, StoreName, Tenant};
 use protocol::position::Epoch;
-use protocol::service::bus::{Bucket, BusError, KvChange};
 use protocol::spec::{NamespaceSpec, Path, StoreSpec, key};
+use protocol::stream::Bucket;
 use tokio::sync::watch;
 
 use crate::node::Node;

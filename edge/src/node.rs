@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::service::auth::Authenticator;
-use protocol::service::bus::Bus;
-use protocol::service::fault::Faults;
-use protocol::service::shutdown::Shutdown;
+use auth::Authenticator;
+use bus::Bus;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 

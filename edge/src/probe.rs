@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::service::bus::{BusError, LAST_SEQS_MAX};
+use bus::{BusError, LAST_SEQS_MAX};
 use protocol::stream::StreamName;
 use tokio::time::{MissedTickBehavior, interval};
 

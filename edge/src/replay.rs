@@ -8,12 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::BusError;
 use futures_util::StreamExt;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Named, Outcome, Reply, Start, Subscribed, encode};
 use protocol::name::{Channel, Tenant};
 use protocol::position::Position;
-use protocol::service::bus::BusError;
 use tokio::time::timeout;
 
 use crate::feed::{Encoded, FeedKey, Join, Source, Subscriber, lost};

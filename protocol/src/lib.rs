@@ -16,11 +16,14 @@
 //! - [`spec`]: store, namespace and function specs
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`outcome`]: what a publisher is told of its event; dead letters
+//! - [`bus`]: what goes into streams and comes out of them, as plain data
+//! - [`permission`]: what each service's NATS user may do
+//! - [`secret`]: texts that are never printed
 //! - [`record`]: the mirror's Kafka records and its progress record
 //!
-//! Without features the crate is pure and compiles for `wasm32-wasip2`. The
-//! feature `service` adds what the services share at run time.
+//! The crate is pure and compiles for `wasm32-wasip2`: it knows neither NATS nor a clock.
 
+pub mod bus;
 pub mod checkpoint;
 pub mod close_code;
 pub mod envelope;
@@ -34,9 +37,7 @@ pub mod outcome;
 pub mod permission;
 pub mod position;
 pub mod record;
+pub mod secret;
 pub mod spec;
 pub mod stream;
 pub mod subject;
-
-#[cfg(feature = "service")]
-pub mod service;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use harness::{Builder, Deployment};
+use protocol::bus::Outgoing;
 use protocol::envelope::Envelope;
 use protocol::id::{EventId, Publisher};
 use protocol::lane::Lane;
 use protocol::name::{Channel, ClientId, User};
-use protocol::service::bus::Outgoing;
 use protocol::subject::{Kind, Subject};
 
 /// Events stored at once when a stream is filled.

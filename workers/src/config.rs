@@ -3,8 +3,8 @@
 //! Owns no state.
 
 use protocol::name::StoreName;
-use protocol::service::settings::NatsSettings;
 use serde::{Deserialize, Serialize};
+use service::settings::NatsSettings;
 
 /// The store unless settings say otherwise: the one that a deployment starts with.
 const STORE_DEFAULT: &str = "main";

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bus::{Bus, BusError, Kv};
 use bytes::Bytes;
 use protocol::checkpoint::Digest;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::service::bus::{Bucket, Bus, BusError, Kv};
 use protocol::spec::{FunctionLimits, FunctionSpec, SpecError, Trigger};
+use protocol::stream::Bucket;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use sha2::{Digest as _, Sha256};

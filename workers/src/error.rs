@@ -1,8 +1,8 @@
 //! Why a worker does not start, or ends.
 
+use bus::BusError;
 use protocol::name::StoreName;
-use protocol::service::bus::BusError;
-use protocol::service::fault::FaultError;
+use service::fault::FaultError;
 
 use crate::host::HostError;
 

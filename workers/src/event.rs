@@ -3,9 +3,9 @@
 //!
 //! Owns nothing. Must not know functions or lanes.
 
+use protocol::bus::Stored;
 use protocol::envelope::{Envelope, EnvelopeError};
 use protocol::name::{Channel, Tenant};
-use protocol::service::bus::Stored;
 use protocol::subject::{Parsed, SubjectError};
 
 /// An event that a function may handle.

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use protocol::service::{settings, shutdown::Shutdown, telemetry};
+use service::shutdown::Shutdown;
+use service::{settings, telemetry};
 use workers::WorkerConfig;
 
 /// Exit code for settings that are refused, as in `sysexits.h`.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{BusError, KvChange, KvWatch};
 use futures_util::StreamExt;
 use protocol::name::FunctionName;
-use protocol::service::bus::{BusError, KvChange, KvWatch};
 use protocol::spec::FunctionSpec;
 
 use crate::host::module::Program;

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bus::{Bus, Kv};
 use metrics::Gauge;
 use parking_lot::Mutex;
 use protocol::checkpoint::Digest;
 use protocol::lane::Lane;
 use protocol::name::FunctionName;
-use protocol::service::bus::{Bucket, Bus, Kv};
-use protocol::service::fault::Faults;
-use protocol::service::shutdown::Shutdown;
 use protocol::spec::{StoreSpec, key};
+use protocol::stream::Bucket;
 use rand::Rng;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::service::bus::{BusError, Kv};
+use bus::{BusError, Kv};
 use protocol::stream::StreamName;
 
 /// Key in `CONFIG`: by progress topic, the partition of each stream.

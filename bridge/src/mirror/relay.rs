@@ -11,8 +11,8 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::bus::Stored;
 use protocol::record::{MirrorGap, MirrorGapReason};
-use protocol::service::bus::Stored;
 
 /// Events after which a transaction is committed: larger ones gain nothing.
 pub(crate) const TRANSACTION_EVENTS_MAX: usize = 10_000;

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use protocol::bus::Stored;
 use protocol::outcome::dead_letter;
 use protocol::record::topic;
-use protocol::service::bus::Stored;
 use protocol::subject::{Parsed, SubjectError};
 
 /// Where a record goes.

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bus::{BusError, Reader, ReaderOptions};
+use protocol::bus::Stored;
 use protocol::record::{GAPS_KEPT_MAX, Progress};
-use protocol::service::bus::{BusError, Reader, ReaderOptions, Stored};
 
 use super::progress::{self, ProgressError};
 use super::relay::{Action, CommitPoint, Relay};

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Bus, Kv};
 use protocol::position::Epoch;
 use protocol::record::Progress;
-use protocol::service::bus::{Bus, Kv};
-use protocol::service::fault::Faults;
-use protocol::service::shutdown::Shutdown;
 use protocol::stream::StreamName;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::session::{self, End};

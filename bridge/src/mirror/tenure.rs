@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use protocol::service::bus::{BusError, Kv};
-use protocol::service::fault::Faults;
-use protocol::service::lease::{self, Kept, Lease, LeaseLost};
-use protocol::service::shutdown::Shutdown;
+use bus::lease;
+use bus::lease::{Kept, Lease, LeaseLost};
+use bus::{BusError, Kv};
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 /// Between two attempts to take a lease that somebody holds, unless the lease's own

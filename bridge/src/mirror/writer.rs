@@ -9,12 +9,12 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use protocol::bus::Stored;
 use protocol::header;
 use protocol::position::Epoch;
 use protocol::record::{MirrorGap, Progress};
-use protocol::service::bus::Stored;
-use protocol::service::fault::Faults;
 use protocol::stream::StreamName;
+use service::fault::Faults;
 use tokio::sync::{mpsc, oneshot};
 
 use super::routing::Route;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::Bus;
 use protocol::record::{MirrorGapReason, Progress};
-use protocol::service::bus::Bus;
 use protocol::stream::StreamName;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;

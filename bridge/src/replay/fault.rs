@@ -1,7 +1,7 @@
 //! Every way in which a read is refused or ends early, and its gRPC status.
 
-use protocol::service::auth::AuthError;
-use protocol::service::bus::BusError;
+use auth::AuthError;
+use bus::BusError;
 use rdkafka::error::KafkaError;
 use tonic::Status;
 

@@ -5,7 +5,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::service::bus::{Bus, Reader, ReaderOptions, Stored};
+use bus::{Bus, Reader, ReaderOptions};
+use protocol::bus::Stored;
 use protocol::subject::{Parsed, Subject};
 
 use super::batch::Batch;

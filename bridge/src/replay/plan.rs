@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
+use auth::{Action, Identity, Scopes};
 use protocol::name::{CHANNEL_TOKENS_MAX, Channel, ChannelPattern, StoreName};
 use protocol::position::Epoch;
 use protocol::record::topic;
-use protocol::service::auth::{Action, Identity, Scopes};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Parsed};
 use rand::Rng;

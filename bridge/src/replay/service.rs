@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use protocol::service::auth::{Authenticator, Identity};
-use protocol::service::shutdown::Shutdown;
+use auth::{Authenticator, Identity};
+use service::shutdown::Shutdown;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use protocol::frame::{Encoding, Event};
 use protocol::name::ClientId;
-use protocol::service::settings::Secret;
+use protocol::secret::Secret;
 
 use super::error::ClientError;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::name::{Tenant, User};
-use protocol::service::shutdown::Shutdown;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::dev::{self, SCOPES, TENANT, TOKEN_TTL};

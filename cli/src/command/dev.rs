@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::name::{Tenant, User};
-use protocol::service::shutdown::Shutdown;
 use serde::Serialize;
+use service::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::{Dev, StackArgs};

@@ -12,8 +12,8 @@ pub mod token;
 
 use std::process::ExitCode;
 
-use protocol::service::shutdown::Shutdown;
-use protocol::service::telemetry::LOG_VARIABLE;
+use service::shutdown::Shutdown;
+use service::telemetry::LOG_VARIABLE;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};

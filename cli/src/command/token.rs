@@ -1,8 +1,8 @@
 //! `eddyline token`: makes a token with the secret of a running `dev`, or another.
 
+use auth::{Authenticator, Scopes};
 use protocol::name::{Tenant, User};
-use protocol::service::auth::{Authenticator, Scopes};
-use protocol::service::settings::Secret;
+use protocol::secret::Secret;
 use serde::Serialize;
 
 use crate::args::Token;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use protocol::service::auth::AuthError;
-use protocol::service::bootstrap::BootstrapError;
-use protocol::service::bus::BusError;
+use auth::AuthError;
+use bus::BusError;
+use bus::bootstrap::BootstrapError;
 
 /// A failure of the stack; the sources say more.
 #[derive(Debug, thiserror::Error)]

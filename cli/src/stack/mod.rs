@@ -26,12 +26,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::Authenticator;
+use bus::Bus;
 use protocol::name::{StoreName, Tenant, User};
-use protocol::service::auth::Authenticator;
-use protocol::service::bus::Bus;
-use protocol::service::settings::Secret;
-use protocol::service::shutdown::Shutdown;
-use protocol::service::telemetry;
+use protocol::secret::Secret;
+use service::shutdown::Shutdown;
+use service::telemetry;
 
 pub use error::StackError;
 pub use options::{EDGE_PORTS, OnStep, StackOptions};

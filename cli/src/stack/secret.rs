@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use protocol::service::settings::Secret;
+use protocol::secret::Secret;
 use rand::Rng;
 
 use super::error::StackError;

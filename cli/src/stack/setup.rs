@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bus::bootstrap::{StoreSettings, bootstrap};
+use bus::{Bus, BusError};
 use bytes::Bytes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace};
-use protocol::service::bootstrap::{StoreSettings, bootstrap};
-use protocol::service::bus::{Bucket, Bus, BusError};
 use protocol::spec::{FunctionLimits, NamespaceSpec, Path as EventPath, Trigger, key};
+use protocol::stream::Bucket;
 use workers::deploy::{FunctionDraft, Start, deploy};
 
 use super::error::StackError;

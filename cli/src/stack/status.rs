@@ -1,9 +1,9 @@
 //! What a stack is doing, in a few numbers. Reads; owns nothing.
 
-use protocol::service::bus::Bus;
-use protocol::service::telemetry;
+use bus::Bus;
 use protocol::stream::StreamName;
 use serde::Serialize;
+use service::telemetry;
 
 use super::error::StackError;
 use super::services::Services;

@@ -6,8 +6,9 @@
 use devstack::NatsUser;
 use protocol::name::StoreName;
 use protocol::permission::Role;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::secret::Secret;
 use rand::Rng;
+use service::settings::NatsSettings;
 
 /// Who may do everything.
 const OPERATOR: &str = "operator";

@@ -5,10 +5,10 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use protocol::bus::Stored;
 use protocol::envelope::{Envelope, JSON};
 use protocol::frame::{CaughtUp, Encoding, Event, Gap, GapReason, Payload, Push, encode};
 use protocol::header::{self, Headers};
-use protocol::service::bus::Stored;
 
 use super::state::Link;
 use crate::websocket;

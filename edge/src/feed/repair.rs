@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use bus::{Bus, BusError};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use protocol::service::bus::{Bus, BusError};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
@@ -81,7 +81,7 @@ pub async fn read(
 
 /// The event without the read buffer that its data is a slice of: kept in a ring, a
 /// small one would keep a large buffer.
-fn compact(mut event: protocol::service::bus::Stored) -> protocol::service::bus::Stored {
+fn compact(mut event: protocol::bus::Stored) -> protocol::bus::Stored {
     event.payload = Bytes::copy_from_slice(&event.payload);
     event
 }

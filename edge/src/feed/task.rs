@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{BusError, Incoming, Subscription};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use protocol::service::bus::{BusError, Incoming, Subscription};
 use tokio::time::Instant;
 
 use super::encode::Relayed;

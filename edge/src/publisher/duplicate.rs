@@ -3,11 +3,12 @@
 //! Owns nothing. What counts is what the publisher wrote: channel, data, content
 //! type, headers; not when it was accepted.
 
+use bus::Bus;
+use protocol::bus::Stored;
 use protocol::envelope::Envelope;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Published};
 use protocol::header::Headers;
-use protocol::service::bus::{Bus, Stored};
 
 use super::job::Job;
 use super::refusal;

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use protocol::bus::{Expect, Outgoing};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Published, StoredIn};
 use protocol::header::Headers;
 use protocol::lane::Lane;
 use protocol::name::Channel;
 use protocol::position::{Epoch, Position};
-use protocol::service::bus::{Expect, Outgoing};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 use tokio::time::Instant;

@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bus::BusError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use protocol::service::bus::BusError;
 use tokio::sync::mpsc;
 
 use super::job::{Job, Line};

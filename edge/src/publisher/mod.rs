@@ -18,15 +18,16 @@ mod turns;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bus::{Bus, BusError};
 use parking_lot::Mutex;
+use protocol::bus::{Expect, PubAck};
 use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
 use protocol::lane::Lane;
 use protocol::name::Channel;
-use protocol::service::bus::{Bus, BusError, Expect, PubAck};
-use protocol::service::fault::Faults;
-use protocol::service::shutdown::Shutdown;
 use protocol::stream::StreamName;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 

@@ -10,12 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Bus, BusError, PUBLISH_TIMEOUT};
 use futures_util::StreamExt;
+use protocol::bus::Expect;
 use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
 use protocol::header;
 use protocol::name::Channel;
-use protocol::service::bus::{Bus, BusError, Expect, PUBLISH_TIMEOUT};
 
 use super::job::{Draft, Job, Writer};
 use super::{Publisher, duplicate, refusal};

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use auth::{Action, AuthError, Authenticator, Identity};
 use bytes::Bytes;
 use protocol::envelope::{Envelope, stored_content_type};
 use protocol::error_code::ErrorCode;
@@ -12,7 +13,6 @@ use protocol::frame::{Connect, ErrorBody, Publish, StoredIn, Subscribe};
 use protocol::header::Headers;
 use protocol::id::{EventId, Publisher};
 use protocol::name::{Channel, ClientId, StoreName};
-use protocol::service::auth::{Action, AuthError, Authenticator, Identity};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use tokio::time::Instant;

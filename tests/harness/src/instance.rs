@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use devstack::ServerProcess;
 use devstack::port::Lease;
-use protocol::service::shutdown::Shutdown;
+use service::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

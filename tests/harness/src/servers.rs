@@ -15,9 +15,10 @@ use devstack::fetch::{self, Progress};
 use devstack::prerequisites::{self, Scope};
 use devstack::{Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer};
 
+use bus::bootstrap::StoreSettings;
 use protocol::permission::Role;
-use protocol::service::bootstrap::StoreSettings;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::secret::Secret;
+use service::settings::NatsSettings;
 
 use crate::environment;
 

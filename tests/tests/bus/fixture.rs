@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use bus::Bus;
+use bus::bootstrap::{StoreSettings, bootstrap};
 use bytes::Bytes;
 use devstack::{Config, NatsOptions, NatsServer, fetch};
+use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
 use protocol::name::{Channel, StoreName, Tenant};
-use protocol::service::bootstrap::{StoreSettings, bootstrap};
-use protocol::service::bus::{Bus, Outgoing};
-use protocol::service::settings::NatsSettings;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
+use service::settings::NatsSettings;
 
 /// How long anything that must happen may take; generous, the machine is shared.
 pub const DEADLINE: Duration = Duration::from_secs(30);

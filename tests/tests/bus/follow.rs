@@ -1,7 +1,7 @@
 //! Readers across everything that can break them.
 
+use bus::{Bus, BusError, Reader, ReaderOptions};
 use futures_util::{FutureExt, TryStreamExt};
-use protocol::service::bus::{Bus, BusError, Reader, ReaderOptions};
 use protocol::subject::Kind;
 
 use super::fixture::{Fixture, event, subject, within};
@@ -173,7 +173,7 @@ async fn a_stream_made_anew_is_not_read_as_if_it_were_the_old_one() {
     read_to(&mut reader, 1, 10).await;
     let context = async_nats::jetstream::new(f.plain().await);
     context.delete_stream(f.events.as_str()).await.unwrap();
-    protocol::service::bootstrap::bootstrap(&f.bus, &super::fixture::settings())
+    bus::bootstrap::bootstrap(&f.bus, &super::fixture::settings())
         .await
         .unwrap();
     let error = within("the refusal", reader.next_batch())

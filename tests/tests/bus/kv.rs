@@ -1,10 +1,11 @@
 //! Buckets and leases.
 
+use bus::BusError;
+use bus::lease::{Lease, LeaseLost, keep};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use protocol::service::bus::{Bucket, BusError};
-use protocol::service::lease::{Lease, LeaseLost, keep};
-use protocol::service::shutdown::Shutdown;
+use protocol::stream::Bucket;
+use service::shutdown::Shutdown;
 
 use super::fixture::{Fixture, connect, within};
 

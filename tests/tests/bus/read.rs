@@ -1,8 +1,9 @@
 //! Every way of reading.
 
+use bus::{BusError, LAST_SEQS_MAX, ReaderOptions};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use protocol::service::bus::{BusError, LAST_SEQS_MAX, ReaderOptions, Stored};
+use protocol::bus::Stored;
 use protocol::subject::{Kind, Subject};
 
 use super::fixture::{Fixture, event, store, subject, within};

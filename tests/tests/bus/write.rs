@@ -1,8 +1,9 @@
 //! Publishing and batches, the bootstrap, modules.
 
+use bus::bootstrap::{BootstrapError, StoreSettings, bootstrap};
+use bus::{BATCH_EVENTS_MAX, BusError};
 use bytes::Bytes;
-use protocol::service::bootstrap::{BootstrapError, StoreSettings, bootstrap};
-use protocol::service::bus::{BATCH_EVENTS_MAX, BusError, Expect, Outgoing};
+use protocol::bus::{Expect, Outgoing};
 use protocol::subject::{Kind, Subject};
 
 use super::fixture::{Fixture, event, identified, settings, subject, within};

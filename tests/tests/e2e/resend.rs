@@ -7,11 +7,11 @@ use std::time::Duration;
 use checker::Sent;
 use cli::client::{Published, Resend};
 use harness::{Builder, Deployment, Writer, body_hash, until};
+use protocol::bus::Outgoing;
 use protocol::error_code::ErrorCode;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
 use protocol::name::Channel;
-use protocol::service::bus::Outgoing;
 use protocol::subject::{Kind, Subject};
 
 use super::common::{assert_duplicate, edit, note, refusal, removed, short_lived};

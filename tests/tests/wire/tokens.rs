@@ -5,13 +5,13 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use auth::{SCOPES_MAX, TOKEN_BYTES_MAX};
 use harness::raw::Received;
 use harness::{Deployment, RawSession};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{Action, Connect, Encoding, Named, Ping, Start, Subscribe};
-use protocol::service::auth::{SCOPES_MAX, TOKEN_BYTES_MAX};
 use serde_json::{Value, json};
 
 use super::seen::Seen;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use protocol::bus::Stored;
 use protocol::checkpoint::Digest;
 use protocol::envelope::Envelope;
 use protocol::id::Publisher;
 use protocol::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName, Tenant};
-use protocol::service::bus::Stored;
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
 
 use super::abi::Batch;

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use bus::{Bus, BusError};
+use protocol::bus::Outgoing;
 use protocol::checkpoint::Checkpoint;
-use protocol::service::bus::{Bus, BusError, Outgoing};
-use protocol::service::fault::Faults;
 use protocol::stream::StreamName;
+use service::fault::Faults;
 
 use super::messages::Scope;
 use super::staging::Commit;

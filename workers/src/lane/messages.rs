@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use protocol::bus::{Expect, Outgoing, Stored};
 use protocol::checkpoint::Checkpoint;
 use protocol::envelope::{Envelope, HOPS_MAX};
 use protocol::id::{EventId, OutputId};
@@ -15,7 +16,6 @@ use protocol::lane::Lane;
 use protocol::name::Channel;
 use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
 use protocol::position::{Position, Source};
-use protocol::service::bus::{Expect, Outgoing, Stored};
 use protocol::spec::{FunctionSpec, StoreSpec, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};

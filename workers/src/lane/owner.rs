@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::lease;
+use bus::lease::{Kept, Lease, LeaseLost};
+use bus::{BusError, Kv};
 use protocol::lane::Lane;
-use protocol::service::bus::{BusError, Kv};
-use protocol::service::lease::{self, Kept, Lease, LeaseLost};
-use protocol::service::shutdown::Shutdown;
 use rand::Rng;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::run::{End, Run, Shared};

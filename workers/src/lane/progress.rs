@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use protocol::bus::Outgoing;
 use protocol::checkpoint::{Checkpoint, Parked};
 use protocol::name::{Channel, Tenant};
-use protocol::service::bus::Outgoing;
 
 /// Which channel waits.
 pub type Key = (Tenant, Channel);

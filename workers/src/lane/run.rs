@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bus::{Bus, BusError, Reader, ReaderOptions};
+use protocol::bus::Stored;
 use protocol::lane::Lane;
-use protocol::service::bus::{Bus, BusError, Reader, ReaderOptions, Stored};
-use protocol::service::fault::Faults;
-use protocol::service::shutdown::Shutdown;
 use protocol::spec::StoreSpec;
 use protocol::subject::Subject;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::commit::{self, Landed};

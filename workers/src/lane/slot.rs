@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use protocol::service::bus::Stored;
+use protocol::bus::Stored;
 
 use super::messages::Scope;
 use super::progress::{Key, Waiting};

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use bus::BATCH_EVENTS_MAX;
+use protocol::bus::Outgoing;
 use protocol::checkpoint::Checkpoint;
-use protocol::service::bus::{BATCH_EVENTS_MAX, Outgoing};
 
 use super::messages::Scope;
 use super::progress::{Effect, Progress};

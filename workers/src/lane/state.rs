@@ -11,8 +11,8 @@
 
 use std::collections::VecDeque;
 
+use protocol::bus::Stored;
 use protocol::checkpoint::{Checkpoint, PARKED_MAX};
-use protocol::service::bus::Stored;
 use protocol::subject::Subject;
 
 use super::messages::Scope;

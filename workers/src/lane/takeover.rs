@@ -4,9 +4,10 @@
 //!
 //! Owns nothing. Nothing is run before the fence is stored.
 
+use bus::{Bus, BusError};
+use protocol::bus::StreamState;
 use protocol::checkpoint::Checkpoint;
-use protocol::service::bus::{Bus, BusError, StreamState};
-use protocol::service::fault::Faults;
+use service::fault::Faults;
 
 use super::commit::{self, Landed, Last};
 use super::messages::Scope;

@@ -3,7 +3,7 @@
 //! Owns nothing: a decision from the answer, the event's history, the limits and
 //! the time.
 
-use protocol::service::bus::Outgoing;
+use protocol::bus::Outgoing;
 
 use super::messages::{Scope, Settled};
 use super::progress::Waiting;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use protocol::bus::Stored;
 use protocol::header::Headers;
 use protocol::record::{MirrorGap, MirrorGapReason};
-use protocol::service::bus::Stored;
 
 use super::*;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use auth::Authenticator;
+use bus::KvChange;
 use protocol::frame::{Connect, Payload, Ping, Unsubscribe};
 use protocol::name::{StoreName, Tenant, User};
-use protocol::service::auth::Authenticator;
-use protocol::service::bus::KvChange;
-use protocol::service::settings::Secret;
+use protocol::secret::Secret;
 
 use super::*;
 use crate::config::EdgeLimits;

@@ -4,6 +4,7 @@
 //! protocol crate says, and nothing of how they came about.
 
 use anyhow::Context;
+use bus::{Bus, ReaderOptions};
 use checker::{Kind, Parked, Place, Stored, StreamState};
 use protocol::checkpoint::Checkpoint;
 use protocol::header::{self, Headers};
@@ -11,7 +12,6 @@ use protocol::id::OutputId;
 use protocol::name::OUTCOME_NAMESPACE;
 use protocol::outcome::dead_letter;
 use protocol::position::Source;
-use protocol::service::bus::{self, Bus, ReaderOptions};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind as SubjectKind, Parsed};
 

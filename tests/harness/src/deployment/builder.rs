@@ -5,20 +5,21 @@
 
 use std::time::Duration;
 
+use auth::Authenticator;
 use bridge::BridgeConfig;
+use bus::Bus;
+use bus::bootstrap::{StoreSettings, bootstrap};
 use checker::Recorder;
 use edge::EdgeConfig;
 use protocol::lane::Lane;
 use protocol::name::{StoreName, Tenant};
 use protocol::permission::Role;
-use protocol::service::auth::Authenticator;
-use protocol::service::bootstrap::{StoreSettings, bootstrap};
-use protocol::service::bus::Bus;
-use protocol::service::settings::{NatsSettings, Secret};
+use protocol::secret::Secret;
 use protocol::spec::FunctionLimits;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 use rand::Rng;
+use service::settings::NatsSettings;
 use workers::WorkerConfig;
 
 use super::{Deployment, setup};

@@ -14,15 +14,15 @@ mod setup;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use auth::Authenticator;
 use bridge::BridgeConfig;
 use bridge::client::ReplayClient;
+use bus::Bus;
 use checker::{Expected, Recorder};
 use cli::client::{ClientOptions, Start};
 use edge::EdgeConfig;
 use protocol::name::{Tenant, User};
-use protocol::service::auth::Authenticator;
-use protocol::service::bus::Bus;
-use protocol::service::settings::Secret;
+use protocol::secret::Secret;
 use protocol::spec::{FunctionSpec, StoreSpec};
 use tempfile::TempDir;
 use workers::WorkerConfig;

@@ -1,10 +1,11 @@
 //! What a store holds before a test begins: namespaces and functions.
 //! Owns nothing.
 
+use bus::Bus;
 use bytes::Bytes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::service::bus::{Bucket, Bus};
 use protocol::spec::{FunctionLimits, FunctionSpec, NamespaceSpec, Path, Trigger, key};
+use protocol::stream::Bucket;
 use workers::deploy::{FunctionDraft, Start, deploy};
 
 use super::FunctionChoice;

@@ -3,7 +3,7 @@
 //!
 //! Owns nothing of its own: it is part of the state machine.
 
-use protocol::service::bus::Outgoing;
+use protocol::bus::Outgoing;
 
 use super::Machine;
 use crate::host::reply::Handled;

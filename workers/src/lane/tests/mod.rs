@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use protocol::bus::{Outgoing, Stored};
 use protocol::checkpoint::{Checkpoint, Digest};
 use protocol::lane::Lane;
 use protocol::name::StoreName;
 use protocol::position::Epoch;
-use protocol::service::bus::{Outgoing, Stored};
 use protocol::spec::{FunctionLimits, StoreSpec};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;

@@ -13,8 +13,9 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::bus::{BusError, Kv};
-use super::shutdown::Shutdown;
+use crate::error::BusError;
+use crate::nats::Kv;
+use service::shutdown::Shutdown;
 
 /// A lease is renewed when this part of its time-to-live has passed, so that two
 /// renewals may fail.

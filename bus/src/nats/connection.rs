@@ -18,14 +18,15 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::error::BusError;
 use super::inbox::Inbox;
 use super::publish::PENDING_ACKS_MAX;
-use super::types::Incoming;
 use super::wire;
-use crate::permission::inbox;
-use crate::service::settings::NatsSettings;
-use crate::subject::Subject;
+use crate::error::BusError;
+use crate::incoming::Incoming;
+use protocol::bus::Outgoing;
+use protocol::permission::inbox;
+use protocol::subject::Subject;
+use service::settings::NatsSettings;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -205,7 +206,7 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::Disconnected`], [`BusError::TooLarge`], [`BusError::Header`].
-    pub async fn publish_core(&self, message: super::types::Outgoing) -> Result<(), BusError> {
+    pub async fn publish_core(&self, message: Outgoing) -> Result<(), BusError> {
         self.require_connected()?;
         let headers = wire::outgoing(&message)?;
         let subject = message.subject.as_str().to_owned();

@@ -13,9 +13,11 @@ use serde_json::{Map, Value};
 pub use self::compare::Difference;
 use self::compare::compare;
 pub use self::settings::StoreSettings;
-use super::bus::{Bucket, Bus, BusError, StreamDetails};
-use crate::position::Epoch;
-use crate::spec::{StoreSpec, key};
+use crate::error::BusError;
+use crate::nats::{Bus, StreamDetails};
+use protocol::position::Epoch;
+use protocol::spec::{StoreSpec, key};
+use protocol::stream::Bucket;
 
 /// How often the spec is read again when another bootstrap is writing it.
 const SPEC_ATTEMPTS: u32 = 5;

@@ -5,9 +5,9 @@
 use async_nats::HeaderMap;
 use async_nats::header::{HeaderName, HeaderValue};
 
-use super::error::BusError;
-use super::types::{Expect, Outgoing, Republished, Stored};
-use crate::header::Headers;
+use crate::error::BusError;
+use protocol::bus::{Expect, Outgoing, Republished, Stored};
+use protocol::header::Headers;
 
 const NANOS_PER_MICRO: i128 = 1_000;
 

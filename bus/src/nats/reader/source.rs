@@ -7,8 +7,8 @@ use async_nats::{Message, StatusCode, Subscriber};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::super::types::Stored;
-use super::super::wire;
+use crate::nats::wire;
+use protocol::bus::Stored;
 
 /// A consumer and what is under way from it.
 pub(super) struct Source {

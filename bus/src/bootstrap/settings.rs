@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::BootstrapError;
-use crate::lane::{LANES_DEFAULT, LANES_MAX};
-use crate::name::StoreName;
-use crate::stream::{Bucket, MODULES, StreamName};
-use crate::subject::{Kind, Subject};
+use protocol::lane::{LANES_DEFAULT, LANES_MAX};
+use protocol::name::StoreName;
+use protocol::stream::{Bucket, MODULES, StreamName};
+use protocol::subject::{Kind, Subject};
 
 /// Revisions that `CONFIG` and `FUNCTIONS` keep of a key.
 const BUCKET_HISTORY: u64 = 8;

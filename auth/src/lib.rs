@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use super::settings::Secret;
-use crate::name::{Channel, ChannelPattern, Tenant, User};
+use protocol::name::{Channel, ChannelPattern, Tenant, User};
+use protocol::secret::Secret;
 
 /// Shortest secret, in bytes: HS256 needs a key as long as its hash (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;

@@ -13,11 +13,11 @@ use futures_util::Stream;
 use tokio::time::timeout;
 
 use super::connection::Bus;
-use super::error::BusError;
 use super::reader::{Reader, ReaderOptions};
-use super::types::Stored;
-use crate::stream::StreamName;
-use crate::subject::Subject;
+use crate::error::BusError;
+use protocol::bus::Stored;
+use protocol::stream::StreamName;
+use protocol::subject::Subject;
 
 /// How many events have to be left for a consumer to be worth its making: measured,
 /// Direct Get and consumer are equal near 100 events, and the consumer costs the

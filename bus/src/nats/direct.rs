@@ -10,11 +10,11 @@ use tokio::time::timeout;
 
 use super::api::Get;
 use super::connection::{Bus, REQUEST_TIMEOUT};
-use super::error::BusError;
-use super::types::{Chunk, Stored, StreamState};
 use super::wire;
-use crate::stream::StreamName;
-use crate::subject::Subject;
+use crate::error::BusError;
+use protocol::bus::{Chunk, Stored, StreamState};
+use protocol::stream::StreamName;
+use protocol::subject::Subject;
 
 /// Most subjects of one [`Bus::last_seqs`].
 pub const LAST_SEQS_MAX: usize = 256;

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::error::BusError;
+use crate::error::BusError;
 
 enum Waiter {
     One(oneshot::Sender<Message>),

@@ -1,6 +1,6 @@
 //! Every way in which the bus says no, named for what the caller does about it.
 
-use crate::stream::StreamName;
+use protocol::stream::StreamName;
 
 /// Why something on the bus did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ const TEMPORARY_CODES: &[u64] = &[10_008, 10_009, 10_023, 10_028, 10_047, 10_077
 
 impl BusError {
     /// Names an error of JetStream.
-    pub(super) fn from_api(code: u64, description: String) -> Self {
+    pub(crate) fn from_api(code: u64, description: String) -> Self {
         match code {
             10_071 | 10_164 => Self::GuardRefused,
             10_201 => Self::Duplicate,
@@ -127,7 +127,7 @@ impl BusError {
     }
 
     /// A stream name in a [`Self::StreamChanged`].
-    pub(super) fn changed(stream: &str) -> Self {
+    pub(crate) fn changed(stream: &str) -> Self {
         Self::StreamChanged {
             stream: stream.into(),
         }
@@ -159,6 +159,6 @@ impl BusError {
 }
 
 /// A stream as the server names it; [`BusError::Malformed`] for a foreign one.
-pub(super) fn stream_name(text: &str) -> Result<StreamName, BusError> {
+pub(crate) fn stream_name(text: &str) -> Result<StreamName, BusError> {
     StreamName::parse(text).ok_or(BusError::Malformed { what: "stream" })
 }

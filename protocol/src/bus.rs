@@ -1,4 +1,5 @@
-//! What goes into the bus and comes out of it.
+//! What goes into streams and comes out of them, as plain data: machines handle it
+//! without knowing who carries it.
 
 use bytes::Bytes;
 
@@ -61,25 +62,6 @@ pub struct Republished {
     pub prev: u64,
     /// When it was stored, microseconds since 1970.
     pub time_us: u64,
-}
-
-/// A message from a core subscription.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    pub(super) subject: async_nats::Subject,
-    /// Its headers, without `Nats-*`.
-    pub headers: Headers,
-    /// Its bytes.
-    pub payload: Bytes,
-    /// Present on what a stream republished.
-    pub republished: Option<Republished>,
-}
-
-impl Incoming {
-    /// The subject it was published to.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
 }
 
 /// An event as a stream holds it.

@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::api;
 use super::api::Get;
 use super::connection::Bus;
-use super::error::BusError;
 use super::publish::PUBLISH_TIMEOUT;
 use super::reader::{Reader, ReaderOptions, Start};
-use super::types::Stored;
-use crate::stream::Bucket;
+use crate::error::BusError;
+use protocol::bus::Stored;
+use protocol::stream::Bucket;
 
 /// Marks a deletion, as NATS's own clients do.
 const OPERATION: &str = "KV-Operation";

@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api;
 use super::connection::Bus;
-use super::error::{BusError, stream_name};
 use super::inbox::OneReply;
 use super::publish::PUBLISH_TIMEOUT;
-use super::types::{BatchAck, Outgoing};
 use super::wire;
+use crate::error::{BusError, stream_name};
+use protocol::bus::{BatchAck, Outgoing};
 
 /// Most events of a batch; the server's own limit.
 pub const BATCH_EVENTS_MAX: usize = 1_000;

@@ -20,10 +20,10 @@ use tokio::time::{Instant, timeout_at};
 
 use self::source::{ConsumerConfig, CreateConsumer, Created, Heard, Pull, Source};
 use super::connection::Bus;
-use super::error::BusError;
-use super::types::Stored;
-use crate::stream::StreamName;
-use crate::subject::Subject;
+use crate::error::BusError;
+use protocol::bus::Stored;
+use protocol::stream::StreamName;
+use protocol::subject::Subject;
 
 /// Most events of one pull request: two of them have to fit the subscription.
 pub const READER_BATCH_MAX: usize = 10_000;

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::connection::{Bus, REQUEST_TIMEOUT};
-use super::error::BusError;
-use super::types::{Stored, StreamState};
 use super::wire;
+use crate::error::BusError;
+use protocol::bus::{Stored, StreamState};
 
 #[derive(Debug, Deserialize)]
 struct ApiError {

@@ -1,7 +1,4 @@
-//! The JetStream bus: the only module that knows async-nats.
-//!
-//! One [`Bus`] is one NATS connection; clones are cheap and share it. The bus
-//! carries subjects, headers and bytes; it does not know what they mean.
+//! The bus over NATS: the only module that knows async-nats.
 //!
 //! - `connection`: connecting, the connection's state, core subscriptions
 //! - `inbox`: replies to requests, by one subscription
@@ -18,29 +15,20 @@ mod api;
 mod batch;
 mod connection;
 mod direct;
-mod error;
 mod inbox;
 mod kv;
 mod modules;
 mod publish;
 mod reader;
 mod scan;
-mod types;
 mod wire;
 
 pub use batch::BATCH_EVENTS_MAX;
 pub use connection::{Bus, Subscription};
 pub use direct::{LAST_SEQS_MAX, NEXT_EVENTS_MAX};
-pub use error::BusError;
 pub use kv::{Kv, KvChange, KvWatch};
 pub use publish::{PUBLISH_TIMEOUT, PendingAck};
 pub use reader::{READER_BATCH_MAX, Reader, ReaderOptions};
 pub use scan::{SCAN_CONSUMER_THRESHOLD, Scan};
-pub use types::{
-    BatchAck, Chunk, Expect, Incoming, Outgoing, PubAck, Republished, Stored, StreamState,
-};
-
-pub use crate::header::Headers;
-pub use crate::stream::Bucket;
 
 pub(crate) use api::StreamDetails;

@@ -12,10 +12,10 @@ use tokio::time::{Sleep, timeout};
 
 use super::api;
 use super::connection::Bus;
-use super::error::{BusError, stream_name};
 use super::inbox::OneReply;
-use super::types::{Outgoing, PubAck};
 use super::wire;
+use crate::error::{BusError, stream_name};
+use protocol::bus::{Outgoing, PubAck};
 
 /// How long an acknowledgement is waited for. After it the outcome is unknown.
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);

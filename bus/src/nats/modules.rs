@@ -8,9 +8,9 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use super::connection::Bus;
-use super::error::BusError;
-use crate::checkpoint::Digest;
-use crate::stream::MODULES;
+use crate::error::BusError;
+use protocol::checkpoint::Digest;
+use protocol::stream::MODULES;
 
 /// Largest module, in bytes: an interpreter as a component has about 20 MiB.
 const MODULE_BYTES_MAX: usize = 64 << 20;

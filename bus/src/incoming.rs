@@ -1,0 +1,24 @@
+//! A message of a core subscription.
+
+use bytes::Bytes;
+use protocol::bus::Republished;
+use protocol::header::Headers;
+
+/// A message from a core subscription.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    pub(crate) subject: async_nats::Subject,
+    /// Its headers, without `Nats-*`.
+    pub headers: Headers,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Present on what a stream republished.
+    pub republished: Option<Republished>,
+}
+
+impl Incoming {
+    /// The subject it was published to.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
