@@ -22,8 +22,8 @@ test: build fetch ## every test, the end-to-end ones on real servers included
 	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe
 	@# Built as a release is, without debug assertions: the test-only switches are gone.
 	@# Cargo would be content with no such test, so its one result is looked for.
-	$(CARGO) test -p protocol --features service --lib release_tests \
-		--config profile.dev.package.protocol.debug-assertions=false | grep "ok. 1 passed"
+	$(CARGO) test -p service --lib release_tests \
+		--config profile.dev.package.service.debug-assertions=false | grep "ok. 1 passed"
 
 bench: build fetch ## one table: each figure beside a bare yardstick of the same run
 	target/debug/bench $(ARGS)

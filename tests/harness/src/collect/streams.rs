@@ -28,7 +28,7 @@ const READING: ReaderOptions = ReaderOptions {
 pub struct Log {
     stream: StreamName,
     records: Vec<Stored>,
-    state: Option<bus::StreamState>,
+    state: Option<protocol::bus::StreamState>,
 }
 
 impl Log {
@@ -122,7 +122,7 @@ fn place(headers: &Headers, name: &str) -> Option<Place> {
     Some(Place::new(source.stream.to_string(), source.seq))
 }
 
-fn record(stream: &StreamName, stored: &bus::Stored) -> anyhow::Result<Stored> {
+fn record(stream: &StreamName, stored: &protocol::bus::Stored) -> anyhow::Result<Stored> {
     let headers = &stored.headers;
     let record = |lane: u16, kind, function| Stored {
         stream: stream.to_string(),
@@ -188,7 +188,7 @@ mod tests {
         headers
             .iter()
             .for_each(|(name, value)| list.push(name, *value));
-        let stored = bus::Stored {
+        let stored = protocol::bus::Stored {
             seq: 7,
             time_us: 1,
             subject: subject.into(),
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_none_of_ours_is_an_error() {
-        let foreign = bus::Stored {
+        let foreign = protocol::bus::Stored {
             seq: 1,
             time_us: 1,
             subject: "other.subject".into(),
