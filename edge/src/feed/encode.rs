@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use protocol::bus::Stored;
-use protocol::envelope::{Envelope, JSON};
+use protocol::envelope::{Envelope, is_json};
 use protocol::frame::{CaughtUp, Encoding, Event, Gap, GapReason, Payload, Push, encode};
 use protocol::header::{self, Headers};
 
@@ -124,7 +124,7 @@ impl Encoded {
             id: event.headers.get(header::ID).unwrap_or_default().into(),
             ..Envelope::default()
         });
-        let is_json = envelope.content_type() == JSON;
+        let is_json = is_json(envelope.content_type.as_deref());
         let (user, client) = match envelope.publisher {
             Some(publisher) => (
                 Some(publisher.user.as_str().into()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use auth::{Action, AuthError, Authenticator, Identity};
 use bytes::Bytes;
-use protocol::envelope::{Envelope, stored_content_type};
+use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{Connect, ErrorBody, Publish, StoredIn, Subscribe};
 use protocol::header::Headers;
@@ -111,7 +111,7 @@ pub fn publish(
 ) -> Result<Draft, ErrorBody> {
     let (channel, place) = publish_place(rules, who, &publish.channel)?;
     let content_type = content_type(publish.content_type.as_deref())?;
-    let payload = data(rules, publish.data, content_type.is_none())?;
+    let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
     let Identity { tenant, user, .. } = &who.identity;
     let publisher = Publisher {
