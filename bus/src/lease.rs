@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::BusError;
-use crate::nats::Kv;
+use crate::kv::Kv;
 use service::shutdown::Shutdown;
 
 /// A lease is renewed when this part of its time-to-live has passed, so that two

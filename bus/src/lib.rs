@@ -1,23 +1,37 @@
 //! The JetStream bus: streams, buckets, leases, and the bootstrap of a store. The only
 //! crate of the services that knows async-nats.
 //!
-//! One [`Bus`] is one NATS connection; clones are cheap and share it. The bus
-//! carries subjects, headers and bytes; it does not know what they mean.
+//! One [`Bus`] is one connection; clones are cheap and share it. The bus carries
+//! subjects, headers and bytes; it does not know what they mean.
 //!
-//! - [`nats`]: the connection, publishing, reading, buckets, modules
+//! - [`Bus`]: publishing, reading, core subscriptions; over NATS, or over [`model`]
+//! - [`Reader`], [`Scan`], [`Kv`]: following a stream, reading a range, buckets
 //! - [`bootstrap`]: makes the streams and buckets of a store, or checks them
 //! - [`lease`]: who may work on what, for a short time
+//! - [`model`]: JetStream in memory, with virtual time and faults, for simulations
 
 pub mod bootstrap;
+mod bus;
+mod details;
 mod error;
+mod following;
 mod incoming;
+mod kv;
 pub mod lease;
-pub mod nats;
+mod limits;
+pub mod model;
+mod modules;
+mod nats;
+mod reader;
+mod scan;
 
+pub use bus::{Bus, PendingAck, Subscription};
 pub use error::BusError;
+pub use following::ReaderOptions;
 pub use incoming::Incoming;
-pub use nats::{
-    BATCH_EVENTS_MAX, Bus, Kv, KvChange, KvWatch, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT,
-    PendingAck, READER_BATCH_MAX, Reader, ReaderOptions, SCAN_CONSUMER_THRESHOLD, Scan,
-    Subscription,
+pub use kv::{Kv, KvChange, KvWatch};
+pub use limits::{
+    BATCH_EVENTS_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT, READER_BATCH_MAX,
 };
+pub use reader::Reader;
+pub use scan::{SCAN_CONSUMER_THRESHOLD, Scan};

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 pub use self::compare::Difference;
 use self::compare::compare;
 pub use self::settings::StoreSettings;
+use crate::bus::Bus;
+use crate::details::StreamDetails;
 use crate::error::BusError;
-use crate::nats::{Bus, StreamDetails};
 use protocol::position::Epoch;
 use protocol::spec::{StoreSpec, key};
 use protocol::stream::Bucket;
@@ -85,20 +86,15 @@ async fn find_or_create(
     name: &str,
     config: &Map<String, Value>,
 ) -> Result<StreamDetails, BusError> {
-    match bus.details(name).await {
+    match bus.describe(name).await {
         Err(BusError::NotFound) => {}
         found => return found,
     }
-    let mut query = config.clone();
-    query.insert("name".into(), name.into());
     /// The code of "stream name already in use": another bootstrap was faster, with
     /// other settings; the comparison says which.
     const EXISTS: u64 = 10_058;
-    match bus
-        .api::<_, StreamDetails>(&format!("STREAM.CREATE.{name}"), &query)
-        .await
-    {
-        Err(BusError::Api { code: EXISTS, .. }) => bus.details(name).await,
+    match bus.create_stream(name, config).await {
+        Err(BusError::Api { code: EXISTS, .. }) => bus.describe(name).await,
         created => created,
     }
 }

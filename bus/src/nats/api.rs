@@ -8,11 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::connection::{Bus, REQUEST_TIMEOUT};
+use super::connection::Bus;
 use super::wire;
+use crate::details;
 use crate::error::BusError;
+use crate::limits::REQUEST_TIMEOUT;
 use protocol::bus::{Stored, StreamState};
 
 #[derive(Debug, Deserialize)]
@@ -88,9 +91,9 @@ fn parse<T: DeserializeOwned>(json: &[u8], what: &'static str) -> Result<T, BusE
 
 /// A stream's configuration and state as its leader tells them.
 #[derive(Debug, Deserialize)]
-pub(crate) struct StreamDetails {
+pub(super) struct StreamDetails {
     /// The configuration, as JSON.
-    pub config: serde_json::Map<String, serde_json::Value>,
+    config: Map<String, Value>,
     created: String,
     state: State,
 }
@@ -106,12 +109,7 @@ struct State {
 
 impl StreamDetails {
     fn nanos(&self, field: &str) -> Duration {
-        Duration::from_nanos(
-            self.config
-                .get(field)
-                .and_then(serde_json::Value::as_u64)
-                .unwrap_or(0),
-        )
+        Duration::from_nanos(self.config.get(field).and_then(Value::as_u64).unwrap_or(0))
     }
 
     /// When the stream was created, microseconds since 1970.
@@ -121,9 +119,11 @@ impl StreamDetails {
         })
     }
 
-    /// How long messages are kept; zero: for ever.
-    pub(crate) fn max_age(&self) -> Duration {
-        self.nanos("max_age")
+    fn plain(self) -> Result<details::StreamDetails, BusError> {
+        Ok(details::StreamDetails {
+            state: self.state()?,
+            config: self.config,
+        })
     }
 
     pub(super) fn state(&self) -> Result<StreamState, BusError> {
@@ -205,7 +205,7 @@ pub(super) struct Get<'a> {
 
 impl Bus {
     /// One request of the JetStream API.
-    pub(crate) async fn api<Q: Serialize, R: DeserializeOwned>(
+    pub(super) async fn api<Q: Serialize, R: DeserializeOwned>(
         &self,
         call: &str,
         query: &Q,
@@ -257,8 +257,26 @@ impl Bus {
     }
 
     /// A stream's configuration and state, from its leader.
-    pub(crate) async fn details(&self, stream: &str) -> Result<StreamDetails, BusError> {
+    pub(super) async fn details(&self, stream: &str) -> Result<StreamDetails, BusError> {
         self.api(&format!("STREAM.INFO.{stream}"), &serde_json::json!({}))
             .await
+    }
+
+    /// A stream's configuration and state, as plain data.
+    pub(crate) async fn describe(&self, stream: &str) -> Result<details::StreamDetails, BusError> {
+        self.details(stream).await?.plain()
+    }
+
+    /// Makes a stream. One that is there with the same settings counts as made.
+    pub(crate) async fn create_stream(
+        &self,
+        name: &str,
+        config: &Map<String, Value>,
+    ) -> Result<details::StreamDetails, BusError> {
+        let mut query = config.clone();
+        query.insert("name".into(), name.into());
+        self.api::<_, StreamDetails>(&format!("STREAM.CREATE.{name}"), &query)
+            .await?
+            .plain()
     }
 }

@@ -13,13 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::api;
 use super::connection::Bus;
 use super::inbox::OneReply;
-use super::publish::PUBLISH_TIMEOUT;
 use super::wire;
 use crate::error::{BusError, stream_name};
+use crate::limits::{BATCH_EVENTS_MAX, PUBLISH_TIMEOUT};
 use protocol::bus::{BatchAck, Outgoing};
 
-/// Most events of a batch; the server's own limit.
-pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// How often a batch is tried again when the stream has too many open.
 const BUSY_RETRIES_MAX: u32 = 8;
 /// The first wait before such a try; doubles, plus up to as much at random.

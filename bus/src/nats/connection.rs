@@ -23,6 +23,7 @@ use super::publish::PENDING_ACKS_MAX;
 use super::wire;
 use crate::error::BusError;
 use crate::incoming::Incoming;
+use crate::limits::REQUEST_TIMEOUT;
 use protocol::bus::Outgoing;
 use protocol::permission::inbox;
 use protocol::subject::Subject;
@@ -30,8 +31,6 @@ use service::settings::NatsSettings;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for its answer.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a drain may take before the connection is left to the system.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait in one subscription. Policy: the newest is dropped and counted

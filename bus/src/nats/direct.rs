@@ -2,28 +2,24 @@
 //! Direct Get (ADR-31). Owns no state.
 //!
 //! A Direct Get may be answered by a follower that lags: what it does not have is
-//! no proof. Single reads go to the leader; [`Bus::scan`] confirms its end there.
+//! no proof. Single reads go to the leader; a scan confirms its end there.
 
 use std::collections::HashMap;
 
 use tokio::time::timeout;
 
 use super::api::Get;
-use super::connection::{Bus, REQUEST_TIMEOUT};
+use super::connection::Bus;
 use super::wire;
 use crate::error::BusError;
-use protocol::bus::{Chunk, Stored, StreamState};
+use crate::limits::{LAST_SEQS_MAX, NEXT_EVENTS_MAX, REQUEST_TIMEOUT};
+use protocol::bus::{Stored, StreamState};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
-/// Most subjects of one [`Bus::last_seqs`].
-pub const LAST_SEQS_MAX: usize = 256;
-/// Most events of one [`Bus::next_on`].
-pub const NEXT_EVENTS_MAX: usize = 4_096;
-
 /// What a batched Direct Get brought.
 #[derive(Default)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub events: Vec<Stored>,
     /// How many more match, as the server said with its last word.
     pub pending: u64,
@@ -45,27 +41,8 @@ impl Bus {
         .await
     }
 
-    /// The last event on a subject or filter, from the stream's leader.
-    ///
-    /// # Errors
-    /// As [`Self::get`]. Cancel safe.
-    pub async fn last_on(
-        &self,
-        stream: &StreamName,
-        subject: &Subject,
-    ) -> Result<Option<Stored>, BusError> {
-        self.leader_get(
-            stream.as_str(),
-            &Get {
-                last_by_subj: Some(subject.as_str()),
-                ..Get::default()
-            },
-        )
-        .await
-    }
-
     /// The first event on a filter at or after a sequence, from the stream's leader.
-    pub(super) async fn leader_next(
+    pub(crate) async fn leader_next(
         &self,
         stream: &str,
         filter: &str,
@@ -161,29 +138,12 @@ impl Bus {
     }
 
     /// Up to `limit` events (at most [`NEXT_EVENTS_MAX`]) on a filter from a sequence
-    /// on, about `bytes_max` bytes at most. A follower may answer, and `more: false`
-    /// is no proof that there are none: [`Self::scan`] has one.
+    /// on, about `bytes_max` bytes at most. A follower may answer, and nothing pending
+    /// is no proof that there is nothing: a scan has one.
     ///
     /// # Errors
     /// [`BusError::Limit`]; those of a request. Cancel safe.
-    pub async fn next_on(
-        &self,
-        stream: &StreamName,
-        filter: &Subject,
-        from_seq: u64,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<Chunk, BusError> {
-        let run = self
-            .next_run(stream.as_str(), filter.as_str(), from_seq, limit, bytes_max)
-            .await?;
-        Ok(Chunk {
-            events: run.events,
-            more: run.pending > 0,
-        })
-    }
-
-    pub(super) async fn next_run(
+    pub(crate) async fn next_run(
         &self,
         stream: &str,
         filter: &str,

@@ -5,30 +5,22 @@
 //! - `publish`: one event and its acknowledgement
 //! - `batch`: atomic batches
 //! - `direct`: reading single events and short runs of events
-//! - `scan`: reading a range
 //! - `reader`: following a stream
-//! - `kv`, `modules`: buckets and the object store
+//! - `bucket`, `objects`: what buckets and the object store need beside
 //! - `api`: JetStream's requests and replies as JSON
 //! - `wire`: headers and times, the same rule for every way of reading
 
 mod api;
 mod batch;
+mod bucket;
 mod connection;
 mod direct;
 mod inbox;
-mod kv;
-mod modules;
+mod objects;
 mod publish;
 mod reader;
-mod scan;
 mod wire;
 
-pub use batch::BATCH_EVENTS_MAX;
 pub use connection::{Bus, Subscription};
-pub use direct::{LAST_SEQS_MAX, NEXT_EVENTS_MAX};
-pub use kv::{Kv, KvChange, KvWatch};
-pub use publish::{PUBLISH_TIMEOUT, PendingAck};
-pub use reader::{READER_BATCH_MAX, Reader, ReaderOptions};
-pub use scan::{SCAN_CONSUMER_THRESHOLD, Scan};
-
-pub(crate) use api::StreamDetails;
+pub use publish::PendingAck;
+pub(crate) use reader::Reader;

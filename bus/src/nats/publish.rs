@@ -5,7 +5,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, timeout};
@@ -15,10 +14,9 @@ use super::connection::Bus;
 use super::inbox::OneReply;
 use super::wire;
 use crate::error::{BusError, stream_name};
+use crate::limits::PUBLISH_TIMEOUT;
 use protocol::bus::{Outgoing, PubAck};
 
-/// How long an acknowledgement is waited for. After it the outcome is unknown.
-pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Acknowledgements that a connection waits for at a time. Policy: the next publish
 /// waits for one of them.
 pub(super) const PENDING_ACKS_MAX: usize = 16_384;

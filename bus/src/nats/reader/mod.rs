@@ -21,12 +21,10 @@ use tokio::time::{Instant, timeout_at};
 use self::source::{ConsumerConfig, CreateConsumer, Created, Heard, Pull, Source};
 use super::connection::Bus;
 use crate::error::BusError;
+use crate::following::{ReaderOptions, Start};
+use crate::limits::READER_BATCH_MAX;
 use protocol::bus::Stored;
-use protocol::stream::StreamName;
-use protocol::subject::Subject;
 
-/// Most events of one pull request: two of them have to fit the subscription.
-pub const READER_BATCH_MAX: usize = 10_000;
 /// Pull requests under way, so that the server never waits for the next one.
 const PULLS: usize = 2;
 /// How long a pull request stands before it is renewed.
@@ -52,25 +50,8 @@ const _: () = assert!(
     "the server refuses other heartbeats"
 );
 
-/// How much a reader may hold: twice this waits in the connection at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReaderOptions {
-    /// Events of a pull request, and most events of a batch; 1 to [`READER_BATCH_MAX`].
-    pub batch: usize,
-    /// Bytes of a pull request; raised to what the largest payload needs.
-    pub bytes_max: usize,
-}
-
-/// Where a reader starts when it has read nothing yet.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Start {
-    Seq(u64),
-    /// The last message of each subject, then everything new.
-    LastPerSubject,
-}
-
 /// Reads a stream, or one filter of it, in order.
-pub struct Reader {
+pub(crate) struct Reader {
     bus: Bus,
     stream: String,
     filter: Option<String>,
@@ -88,42 +69,15 @@ pub struct Reader {
 }
 
 impl Bus {
-    /// Follows a stream from a sequence on, or only a filter of it.
-    ///
-    /// # Errors
-    /// [`BusError::NotFound`] if there is no such stream, [`BusError::Limit`]; those of
-    /// a request.
-    pub async fn reader(
-        &self,
-        stream: &StreamName,
-        filter: Option<&Subject>,
-        from_seq: u64,
-        options: ReaderOptions,
-    ) -> Result<Reader, BusError> {
-        let filter = filter.map(|filter| filter.as_str().to_owned());
-        self.raw_reader(
-            stream.as_str(),
-            filter,
-            Start::Seq(from_seq.max(1)),
-            options,
-        )
-        .await
-    }
-
-    pub(super) async fn raw_reader(
+    /// Follows a stream, or only a filter of it.
+    pub(crate) async fn reader(
         &self,
         stream: &str,
         filter: Option<String>,
         start: Start,
         mut options: ReaderOptions,
     ) -> Result<Reader, BusError> {
-        if options.batch == 0 || options.batch > READER_BATCH_MAX {
-            return Err(BusError::Limit {
-                field: "batch",
-                value: options.batch,
-                max: READER_BATCH_MAX,
-            });
-        }
+        options.check()?;
         options.bytes_max = options.bytes_max.max(self.max_payload() + PULL_BYTES_SLACK);
         let created_us = self.details(stream).await?.state()?.created_us;
         let mut reader = Reader {

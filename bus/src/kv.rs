@@ -9,12 +9,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
-use super::api;
-use super::api::Get;
-use super::connection::Bus;
-use super::publish::PUBLISH_TIMEOUT;
-use super::reader::{Reader, ReaderOptions, Start};
+use crate::bus::Bus;
 use crate::error::BusError;
+use crate::following::{ReaderOptions, Start};
+use crate::limits::PUBLISH_TIMEOUT;
+use crate::reader::Reader;
 use protocol::bus::Stored;
 use protocol::stream::Bucket;
 
@@ -56,7 +55,7 @@ impl Bus {
     /// [`BusError::NotFound`] if the bootstrap has not run; those of a request.
     pub async fn kv(&self, bucket: Bucket) -> Result<Kv, BusError> {
         let bucket = bucket.as_str();
-        let max_age = self.details(&stream(bucket)).await?.max_age();
+        let max_age = self.describe(&stream(bucket)).await?.max_age();
         Ok(Kv {
             bus: self.clone(),
             bucket,
@@ -99,15 +98,7 @@ impl Kv {
 
     async fn last(&self, key: &str) -> Result<Option<Stored>, BusError> {
         let subject = self.subject(key)?;
-        self.bus
-            .leader_get(
-                &stream(self.bucket),
-                &Get {
-                    last_by_subj: Some(&subject),
-                    ..Get::default()
-                },
-            )
-            .await
+        self.bus.leader_last(&stream(self.bucket), &subject).await
     }
 
     /// A key's value and revision, from the leader.
@@ -245,31 +236,8 @@ impl Kv {
         delete: bool,
     ) -> Result<u64, BusError> {
         let subject = self.subject(key)?;
-        let mut headers = async_nats::HeaderMap::new();
-        if let Some(revision) = revision {
-            headers.insert(
-                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                revision.to_string(),
-            );
-        }
-        if delete {
-            headers.insert(OPERATION, "DEL");
-        }
-        self.bus.require_connected()?;
-        let (to, reply) = self.bus.inner.inbox.one();
-        let sent = self
-            .bus
-            .inner
-            .client
-            .publish_with_reply_and_headers(subject, to, headers, value);
-        let sent = timeout(PUBLISH_TIMEOUT, sent)
-            .await
-            .map_err(|_| BusError::Disconnected)?;
-        sent.map_err(|error| self.bus.publish_error(&error))?;
-        let reply = timeout(PUBLISH_TIMEOUT, reply)
-            .await
-            .map_err(|_| BusError::Timeout)??;
-        Ok(api::pub_ack(&reply)?.seq)
+        let header = delete.then_some((OPERATION, "DEL"));
+        self.bus.write(subject, header, value, revision).await
     }
 }
 

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio::time::timeout;
 
-use super::connection::Bus;
-use super::reader::{Reader, ReaderOptions};
+use crate::bus::Bus;
 use crate::error::BusError;
+use crate::following::ReaderOptions;
+use crate::reader::Reader;
 use protocol::bus::Stored;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
@@ -121,15 +122,15 @@ impl Place {
             return self.confirm_end().await;
         }
         let (stream, filter) = (self.stream.as_str(), self.filter.as_str());
-        let run = self
+        let (events, pending) = self
             .bus
             .next_run(stream, filter, self.next, SCAN_EVENTS, SCAN_BYTES)
             .await?;
-        let Some(last) = run.events.last().map(|event| event.seq) else {
+        let Some(last) = events.last().map(|event| event.seq) else {
             return self.confirm_end().await;
         };
-        self.ready.extend(run.events);
-        if last < self.to && run.pending > SCAN_CONSUMER_THRESHOLD {
+        self.ready.extend(events);
+        if last < self.to && pending > SCAN_CONSUMER_THRESHOLD {
             let options = ReaderOptions {
                 batch: 4 * SCAN_EVENTS,
                 bytes_max: SCAN_BYTES,

@@ -1,0 +1,60 @@
+//! What buckets need of NATS beside the ways of events: the last message on a raw
+//! subject, and a write with its condition. Owns no state; does not know what a key is.
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::api::{self, Get};
+use super::connection::Bus;
+use crate::error::BusError;
+use crate::limits::PUBLISH_TIMEOUT;
+use protocol::bus::Stored;
+
+impl Bus {
+    /// The last message on a raw subject, from the stream's leader.
+    pub(crate) async fn leader_last(
+        &self,
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<Stored>, BusError> {
+        let query = Get {
+            last_by_subj: Some(subject),
+            ..Get::default()
+        };
+        self.leader_get(stream, &query).await
+    }
+
+    /// Stores a message on a raw subject, if the last sequence there is `expected`.
+    pub(crate) async fn write(
+        &self,
+        subject: String,
+        header: Option<(&'static str, &'static str)>,
+        value: Bytes,
+        expected: Option<u64>,
+    ) -> Result<u64, BusError> {
+        let mut headers = async_nats::HeaderMap::new();
+        if let Some(revision) = expected {
+            headers.insert(
+                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                revision.to_string(),
+            );
+        }
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
+        }
+        self.require_connected()?;
+        let (to, reply) = self.inner.inbox.one();
+        let sent = self
+            .inner
+            .client
+            .publish_with_reply_and_headers(subject, to, headers, value);
+        let sent = timeout(PUBLISH_TIMEOUT, sent)
+            .await
+            .map_err(|_| BusError::Disconnected)?;
+        sent.map_err(|error| self.publish_error(&error))?;
+        let reply = timeout(PUBLISH_TIMEOUT, reply)
+            .await
+            .map_err(|_| BusError::Timeout)??;
+        Ok(api::pub_ack(&reply)?.seq)
+    }
+}
