@@ -13,10 +13,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge", &["protocol", "service", "auth", "bus"]),
     ("workers", &["protocol", "service", "bus"]),
     ("bridge", &["protocol", "service", "auth", "bus"]),
+    ("client", &["protocol"]),
     (
         "cli",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "devstack",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "devstack",
         ],
     ),
     ("devstack", &[]),
@@ -24,15 +25,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "harness",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "cli", "devstack",
-            "checker",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "cli",
+            "devstack", "checker",
         ],
     ),
     (
         "tests",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "cli", "devstack",
-            "checker", "harness",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "cli",
+            "devstack", "checker", "harness",
         ],
     ),
     ("sdk", &[]),
@@ -45,12 +46,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("axum", &["edge"]),
     ("hyper", &["edge"]),
-    ("tokio-tungstenite", &["edge", "cli", "harness", "tests"]),
+    ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
     ("wasmtime", &["workers"]),
     ("moka", &["workers"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
     ("rdkafka-sys", &["bridge"]),
-    ("tonic", &["bridge", "cli", "harness", "tests"]),
+    ("tonic", &["bridge", "client", "cli", "harness", "tests"]),
     ("async-nats", &["bus", "harness", "tests"]),
 ];
 
