@@ -11,13 +11,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["protocol"]),
     ("bus", &["protocol", "service"]),
     ("edge", &["protocol", "service", "auth", "bus"]),
-    ("workers", &["protocol", "service", "bus"]),
+    ("host", &["protocol", "service"]),
+    ("workers", &["protocol", "service", "bus", "host"]),
     ("bridge", &["protocol", "service", "auth", "bus"]),
     ("client", &["protocol"]),
+    ("control", &["protocol", "bus", "host"]),
     (
         "cli",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "devstack",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
+            "devstack",
         ],
     ),
     ("devstack", &[]),
@@ -25,15 +28,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "harness",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "cli",
-            "devstack", "checker",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
+            "cli", "devstack", "checker",
         ],
     ),
     (
         "tests",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "cli",
-            "devstack", "checker", "harness",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
+            "cli", "devstack", "checker", "harness",
         ],
     ),
     ("sdk", &[]),
@@ -47,11 +50,14 @@ const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("axum", &["edge"]),
     ("hyper", &["edge"]),
     ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
-    ("wasmtime", &["workers"]),
-    ("moka", &["workers"]),
+    ("wasmtime", &["host"]),
+    ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
     ("rdkafka-sys", &["bridge"]),
-    ("tonic", &["bridge", "client", "cli", "harness", "tests"]),
+    (
+        "tonic",
+        &["bridge", "client", "control", "cli", "harness", "tests"],
+    ),
     ("async-nats", &["bus", "harness", "tests"]),
 ];
 
