@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-use crate::client::ClientError;
 use crate::demo::DemoError;
 use crate::stack::{ServiceEnd, StackError};
+use client::ClientError;
 
 /// Something was checked and does not hold, or a request was refused for good.
 pub const EXIT_FAILED: u8 = 1;

@@ -1,8 +1,7 @@
 //! The `eddyline` command line, as a library: the program is thin, and tests use
-//! the same stack and the same client.
+//! the same stack.
 //!
 //! - [`stack`]: the whole of Eddyline on this machine, in one process
-//! - [`client`]: a WebSocket session that heals itself
 //! - [`demo`]: people editing one document together, and the proof that it worked
 //! - [`args`], [`config`]: what is asked for, and where a running stack is
 //! - [`command`]: one module per command
@@ -11,7 +10,6 @@
 //! Must not know how a service works inside: it starts them by their public API.
 
 pub mod args;
-pub mod client;
 pub mod command;
 pub mod config;
 pub mod demo;

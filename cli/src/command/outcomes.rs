@@ -8,9 +8,9 @@ use std::time::Duration;
 use protocol::frame::{Event, Named, Published, Start, StoredIn};
 use protocol::outcome::{OutcomeEvent, OutcomeKind};
 
-use crate::client::{Client, ClientError, Delivery, Subscription, data_of};
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::{Output, harmless};
+use client::{Client, ClientError, Delivery, Subscription, data_of};
 
 /// How long a function may be silent: tens of times longer than it takes to answer,
 /// and still no wait for a person. What it retries for longer is told on the channel

@@ -4,7 +4,7 @@
 use super::edit::EditError;
 use super::editor::EditorError;
 use super::trace::TraceError;
-use crate::client::ClientError;
+use client::ClientError;
 
 /// A failure of the demo.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ pub enum DemoError {
     },
     /// The mirror cannot be read.
     #[error("the mirror cannot be read: {0}")]
-    Mirror(#[from] bridge::client::ReplayError),
+    Mirror(#[from] client::replay::ReplayError),
     /// The mirror holds something that cannot be applied.
     #[error("the mirror holds event {seq}, which cannot be applied: {problem}")]
     MirrorEvent {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use bridge::client::{ReplayClient, ReplayItem, ReplayRequest};
+use client::replay::{ReplayClient, ReplayItem, ReplayRequest};
 use futures_util::StreamExt;
 use protocol::name::ChannelPattern;
 

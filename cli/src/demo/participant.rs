@@ -27,9 +27,7 @@ use super::malformed;
 use super::pace::Pace;
 use super::trace::Trace;
 use super::witness::{Author, Witness};
-use crate::client::{
-    Client, ClientError, ClientStats, Delivery, Draft, Resend, Subscription, data_of,
-};
+use client::{Client, ClientError, ClientStats, Delivery, Draft, Resend, Subscription, data_of};
 
 /// Longest time in which nothing happens at all before the run is given up: far
 /// longer than a lane's takeover or an election takes.

@@ -18,7 +18,7 @@ use super::participant::{Finished, Participant, Shared};
 use super::report::Report;
 use super::trace::Trace;
 use super::witness::Witness;
-use crate::client::{Client, ClientOptions};
+use client::{Client, ClientOptions};
 
 /// What is done.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use protocol::frame::{Event, Published};
 use protocol::name::ClientId;
 
-use crate::client::ClientError;
+use client::ClientError;
 
 /// Whose events they are, and where.
 #[derive(Debug, Clone)]

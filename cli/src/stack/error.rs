@@ -52,7 +52,7 @@ pub enum StackError {
         /// Its name.
         name: &'static str,
         /// Why.
-        source: workers::deploy::DeployError,
+        source: control::DeployError,
     },
     /// An edge node did not start.
     #[error("an edge node cannot start")]

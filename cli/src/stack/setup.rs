@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use bus::bootstrap::{StoreSettings, bootstrap};
 use bus::{Bus, BusError};
 use bytes::Bytes;
+use control::{FunctionDraft, Start, deploy};
 use protocol::name::{ChannelPattern, FunctionName, Namespace};
 use protocol::spec::{FunctionLimits, NamespaceSpec, Path as EventPath, Trigger, key};
 use protocol::stream::Bucket;
-use workers::deploy::{FunctionDraft, Start, deploy};
 
 use super::error::StackError;
 use super::store;

@@ -7,9 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use checker::{Delivered, Recorder, Subscription as Owed};
-use cli::client::{
-    Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of,
-};
+use client::{Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of};
 use protocol::name::Tenant;
 use protocol::position::{Epoch, Position};
 use tokio::sync::watch;

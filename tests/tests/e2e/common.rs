@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::client::{ClientError, Named, Published, Start};
+use client::{ClientError, Named, Published, Start};
 use harness::instance::get;
 use harness::{Builder, Deployment, until};
 use protocol::error_code::ErrorCode;

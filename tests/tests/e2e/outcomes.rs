@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use checker::{Expected, Kind, Verdict};
-use cli::client::{Event, data_of};
+use client::{Event, data_of};
 use harness::{Deployment, Follower, FunctionChoice};
 use protocol::lane::Lane;
 use protocol::name::Channel;

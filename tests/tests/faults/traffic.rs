@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use checker::Report;
-use cli::client::{Named, Start};
+use client::{Named, Start};
 use harness::{Deployment, Follower, Writer};
 use protocol::lane::Lane;
 use protocol::name::Channel;

@@ -20,8 +20,8 @@ use protocol::spec::{FunctionSpec, StoreSpec, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
-use crate::event::Event;
-use crate::host::reply::Emit;
+use host::event::Event;
+use host::reply::Emit;
 
 /// A function on a lane of a store.
 #[derive(Debug, Clone)]

@@ -1,13 +1,21 @@
 //! The Wasm host: compiles modules, runs guests on threads of their own, and turns
 //! what they answer into checked, typed outcomes.
 //!
+//! - [`module`]: compiles and keeps modules; [`engine`]: how Wasmtime is set up
+//! - [`event`], [`pack`], [`abi`]: a stored event, taken apart and handed over
+//! - [`pool`], [`instance`], [`imports`], [`limits`], [`bisect`]: guests at work
+//! - [`reply`], [`fault`]: what comes back, checked
+//! - [`check()`]: whether a module would run, before it is deployed
+//!
 //! Owns engine, compiled modules, threads and instances. Must not know streams,
 //! leases or checkpoints.
 
 pub mod abi;
 pub mod bisect;
+mod check;
 pub mod cpu;
 pub mod engine;
+pub mod event;
 pub mod fault;
 pub mod imports;
 pub mod instance;
@@ -16,6 +24,8 @@ pub mod module;
 pub mod pack;
 pub mod pool;
 pub mod reply;
+
+pub use check::{CheckError, check};
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use protocol::spec::FunctionLimits;
 
 use super::*;
-use crate::host::tests::{item, spec};
+use crate::tests::{item, spec};
 
 fn span(offset: u32, length: u32) -> Span {
     Span { offset, length }

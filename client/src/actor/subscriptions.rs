@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 use protocol::frame::{Action, ErrorBody, FromServer, Unsubscribe};
 
 use super::{Actor, Pending, Wake, count};
-use crate::client::channel::{Channel, Deed, State};
-use crate::client::error::ClientError;
-use crate::client::handle::Wanted;
+use crate::channel::{Channel, Deed, State};
+use crate::error::ClientError;
+use crate::handle::Wanted;
 
 /// Wait before a refused subscription is tried again, where none is named.
 const RETRY_DEFAULT: Duration = Duration::from_millis(100);

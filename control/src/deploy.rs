@@ -4,10 +4,10 @@
 //! Owns nothing. Used by tools and tests, not by workers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bus::{Bus, BusError, Kv};
 use bytes::Bytes;
+use host::CheckError;
 use protocol::checkpoint::Digest;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::spec::{FunctionLimits, FunctionSpec, SpecError, Trigger};
@@ -15,12 +15,6 @@ use protocol::stream::Bucket;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use sha2::{Digest as _, Sha256};
-
-use crate::host::engine;
-use crate::host::fault::Broken;
-use crate::host::instance::Instance;
-use crate::host::module::{ModuleError, Modules};
-use crate::host::program;
 
 /// A spec before its module is stored and its start is resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +51,9 @@ pub enum Start {
 /// Why a function is not deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    /// The module cannot be used.
+    /// The module cannot be used, or does not start with this configuration.
     #[error("module")]
-    Module(#[from] Arc<ModuleError>),
-    /// The module does not start with this configuration.
-    #[error("module")]
-    Broken(#[from] Broken),
-    /// The engine for the check does not start.
-    #[error("the wasm engine does not start: {0:#}")]
-    Engine(wasmtime::Error),
+    Module(#[from] CheckError),
     /// The spec is not accepted.
     #[error("spec")]
     Spec(#[from] SpecError),
@@ -240,16 +228,8 @@ async fn check_age(bus: &Bus, stream: &StreamName, spec: &FunctionSpec) -> Resul
 }
 
 async fn check_module(spec: FunctionSpec, wasm: Bytes) -> Result<(), DeployError> {
-    let check = move || -> Result<(), DeployError> {
-        let modules = engine::on_demand()
-            .and_then(|engine| Modules::new(&engine))
-            .map_err(DeployError::Engine)?;
-        let module = modules.get(&spec.digest, &wasm)?;
-        Instance::new(&program(Arc::new(spec), module), 0)?;
-        Ok(())
-    };
-    match tokio::task::spawn_blocking(check).await {
-        Ok(result) => result,
+    match tokio::task::spawn_blocking(move || host::check(spec, &wasm)).await {
+        Ok(result) => Ok(result?),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

@@ -41,9 +41,9 @@ pub enum ModuleError {
 
 /// A module, ready to be instantiated.
 pub struct Module {
-    pub(super) pre: InstancePre<Ambient>,
-    pub(super) init: ComponentExportIndex,
-    pub(super) handle: ComponentExportIndex,
+    pub(crate) pre: InstancePre<Ambient>,
+    pub(crate) init: ComponentExportIndex,
+    pub(crate) handle: ComponentExportIndex,
 }
 
 impl std::fmt::Debug for Module {
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Module {
 pub struct Program {
     /// The spec.
     pub spec: Arc<FunctionSpec>,
-    pub(super) module: Arc<Module>,
+    pub(crate) module: Arc<Module>,
 }
 
 /// Compiles modules and keeps them.
@@ -120,8 +120,8 @@ impl Modules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::engine;
-    use crate::host::tests::guest;
+    use crate::engine;
+    use crate::tests::guest;
 
     #[test]
     fn one_digest_is_compiled_once() {

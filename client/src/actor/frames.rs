@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Actor, Pending};
-use crate::client::outstanding::Sending;
-use crate::client::socket;
+use crate::outstanding::Sending;
+use crate::socket;
 
 /// Bytes of frames gathered into one message, below any node's limit on messages
 /// unless a single event is larger.

@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::tests::item;
+    use crate::tests::item;
 
     fn check(culprits: &[u64], events: u64) {
         let items: Vec<Item> = (1..=events).map(|seq| item(seq, "doc.a", "{}")).collect();

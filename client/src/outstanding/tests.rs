@@ -1,7 +1,7 @@
 //! Every decision about sending and resending, without a connection.
 
 use super::*;
-use crate::client::options::Resend;
+use crate::options::Resend;
 
 const WINDOW: usize = 4;
 const NOW_US: u64 = 1_000;

@@ -1,17 +1,19 @@
-//! A small client of the edge: one WebSocket session that heals itself.
+//! The Rust client: publish, subscribe, replay.
 //!
-//! [`Client`] is a cheap handle; one task owns the session behind it. That task
-//! sends publishes pipelined within the node's window, resends what has no ack
-//! (same `n`, time of the first attempt), connects again with jittered back-off,
-//! resumes each channel from its last position, and checks the chain of `seq` and
-//! `prev`, so that what a [`Subscription`] yields is complete or says what is not.
+//! [`Client`] is one WebSocket session that heals itself: a cheap handle, with one
+//! task behind it that owns the session. That task sends publishes pipelined within
+//! the node's window, resends what has no ack (same `n`, time of the first attempt),
+//! connects again with jittered back-off, resumes each channel from its last position,
+//! and checks the chain of `seq` and `prev`, so that what a [`Subscription`] yields is
+//! complete or says what is not.
 //!
 //! - `outstanding`: which event is sent next, and what an answer means for it
 //! - `channel`: what one subscription is doing
 //! - `chain`: whether a delivery follows the one before
 //! - `actor`: the task; `socket`: one connection
+//! - [`replay`]: stored events read back over gRPC
 //!
-//! Must not know what events mean, nor how the command line prints them.
+//! Must not know what events mean, nor link anything of a server.
 
 mod actor;
 mod backoff;
@@ -21,6 +23,8 @@ mod error;
 mod handle;
 mod options;
 mod outstanding;
+mod proto;
+pub mod replay;
 mod socket;
 mod subscription;
 
