@@ -12,6 +12,7 @@
 
 pub mod bootstrap;
 mod bus;
+mod codes;
 mod details;
 mod error;
 mod following;
@@ -24,6 +25,7 @@ mod modules;
 mod nats;
 mod reader;
 mod scan;
+mod whole;
 
 pub use bus::{Bus, PendingAck, Subscription};
 pub use error::BusError;
