@@ -25,6 +25,7 @@ mod modules;
 mod nats;
 mod reader;
 mod scan;
+mod share;
 mod whole;
 
 pub use bus::{Bus, PendingAck, Subscription};
