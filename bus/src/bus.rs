@@ -228,6 +228,13 @@ impl Bus {
     }
 }
 
+impl model::Model {
+    /// Another process's connection; `name` is what [`Self::cut`] knows it by.
+    pub fn connect(&self, name: &str) -> Bus {
+        Bus(Backend::Model(self.open(name)))
+    }
+}
+
 /// What buckets, scans, modules and the bootstrap are made of.
 impl Bus {
     /// A stream's configuration and state, from its leader.
