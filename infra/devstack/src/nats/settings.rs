@@ -27,6 +27,8 @@ pub struct NatsOptions {
     pub payload_bytes_max: u32,
     /// Users; with none, the default, everybody may do everything.
     pub users: Vec<NatsUser>,
+    /// Its place in a cluster; `None`, the default, is a server of its own.
+    pub member: Option<NatsMember>,
     /// Configuration appended as it is, in the syntax of nats-server.
     pub extra: String,
 }
@@ -42,6 +44,7 @@ impl NatsOptions {
             monitor_port: 0,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             users: Vec::new(),
+            member: None,
             extra: String::new(),
         }
     }
@@ -64,8 +67,48 @@ impl NatsOptions {
             }
             text.push_str("  ]\n}\n");
         }
+        if let Some(member) = &self.member {
+            member.render(&mut text);
+        }
         text.push_str(&self.extra);
         text
+    }
+}
+
+/// One server's place in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsMember {
+    /// Name of the cluster, the same for all.
+    pub cluster: String,
+    /// Name of this server, its own.
+    pub name: String,
+    /// Where it takes routes, `host:port`.
+    pub listen: String,
+    /// What it tells others to dial; an address where nobody listens, so that routes
+    /// are those alone that are named here, whatever stands in between.
+    pub advertise: String,
+    /// Where it reaches others, `host:port` each.
+    pub routes: Vec<String>,
+}
+
+impl NatsMember {
+    fn render(&self, text: &mut String) {
+        let routes: Vec<String> = self
+            .routes
+            .iter()
+            .map(|address| format!("nats-route://{address}"))
+            .collect();
+        writeln!(
+            text,
+            "server_name: {}\ncluster {{\n  name: {}\n  listen: {}\n  advertise: {}\n  \
+             no_advertise: true\n  routes: {}\n}}",
+            quote(&self.name),
+            quote(&self.cluster),
+            quote(&self.listen),
+            quote(&self.advertise),
+            list(&routes)
+        )
+        .expect("writing to a string cannot fail");
     }
 }
 
