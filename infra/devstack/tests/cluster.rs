@@ -43,8 +43,8 @@ fn ask(cluster: &NatsCluster, server: usize, subject: &str, body: &str) -> Optio
         "CONNECT {{\"verbose\":false}}\r\nSUB inbox 1\r\nPUB {subject} inbox {length}\r\n{body}\r\n"
     )
     .ok()?;
-    let mut answers = BufReader::new(stream).lines();
-    answers.find_map(|line| line.ok().filter(|line| line.starts_with('{')))
+    let mut answers = BufReader::new(stream).lines().map_while(Result::ok);
+    answers.find(|line| line.starts_with('{'))
 }
 
 fn publish(cluster: &NatsCluster, server: usize) -> Option<String> {
