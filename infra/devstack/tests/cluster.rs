@@ -1,4 +1,4 @@
-//! Three nats-servers as one cluster for real: who leads is told, whoever is killed or
+//! Three nats-servers, and three brokers, as one cluster for real: who leads is told, whoever is killed or
 //! frozen comes back, and what was stored is there.
 
 #![allow(
@@ -10,7 +10,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use devstack::{Config, NatsCluster, NatsClusterPlan, NatsOptions, fetch};
+use devstack::{
+    Config, KafkaCluster, KafkaClusterPlan, KafkaOptions, NatsCluster, NatsClusterPlan,
+    NatsOptions, fetch,
+};
 
 /// Longest wait for anything: an election on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -93,4 +96,23 @@ fn two_frozen_servers_leave_no_leader_until_they_go_on() {
     cluster.whole().unwrap();
     wait_for("three store", || publish(&cluster, frozen[0]));
     assert!(cluster.meta_leader().is_some());
+}
+
+#[test]
+fn a_transaction_coordinator_is_killed_and_another_broker_takes_its_work() {
+    let runtime = fetch::kafka(&Config::from_env(), &|_| {}).unwrap();
+    let plan = KafkaClusterPlan::new(&KafkaOptions::new(runtime), SERVERS, SERVERS).unwrap();
+    let mut kafka = KafkaCluster::start(plan).unwrap();
+    let coordinator = wait_for("there is a coordinator", || {
+        kafka.transaction_coordinator("somebody").ok()
+    });
+    kafka.broker_mut(coordinator).kill().unwrap();
+    let next = wait_for("another coordinator", || {
+        let next = kafka.transaction_coordinator("somebody").ok();
+        next.filter(|next| *next != coordinator)
+    });
+    kafka.broker_mut(next).pause().unwrap();
+    kafka.broker_mut(next).resume().unwrap();
+    kafka.restart(&[coordinator]).unwrap();
+    assert!(kafka.transaction_coordinator("somebody").is_ok());
 }

@@ -16,6 +16,9 @@ pub struct NatsOptions {
     pub binary: PathBuf,
     /// Folder for data and log; `None` makes one that is deleted on drop.
     pub data: Option<PathBuf>,
+    /// Folder for JetStream alone, on a disk of its own; `None`, the default, keeps it
+    /// with the rest.
+    pub store: Option<PathBuf>,
     /// Whether JetStream syncs to disk before it acknowledges; default true.
     /// NATS itself would sync every two minutes.
     pub sync_always: bool,
@@ -39,6 +42,7 @@ impl NatsOptions {
         NatsOptions {
             binary: binary.into(),
             data: None,
+            store: None,
             sync_always: true,
             port: 0,
             monitor_port: 0,
@@ -52,6 +56,7 @@ impl NatsOptions {
     /// The configuration file.
     pub(super) fn render(&self, port: u16, monitor_port: u16, store: &Path) -> String {
         let sync = if self.sync_always { "always" } else { "2m" };
+        let store = self.store.as_deref().unwrap_or(store);
         let store = quote(&store.to_string_lossy());
         let limit = self.payload_bytes_max;
         let mut text = format!(
