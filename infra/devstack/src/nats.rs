@@ -18,7 +18,7 @@ use crate::port::Lease;
 use crate::process::ServerProcess;
 use crate::server::{Program, Server};
 
-pub use cluster::{NatsCluster, NatsClusterPlan};
+pub use cluster::{NatsCluster, NatsClusterPlan, server_name};
 pub use monitor::{Replica, StreamView};
 pub(crate) use probe::greet;
 pub use settings::{NatsMember, NatsOptions, NatsUser};

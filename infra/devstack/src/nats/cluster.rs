@@ -103,8 +103,8 @@ impl NatsClusterPlan {
     }
 }
 
-/// The name of a server in its cluster.
-fn server_name(index: usize) -> String {
+/// The name of a server in its cluster, by its number from 0.
+pub fn server_name(index: usize) -> String {
     format!("n{index}")
 }
 
