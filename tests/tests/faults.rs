@@ -13,5 +13,4 @@ mod faults {
     mod owners;
     mod sabotage;
     mod servers;
-    mod traffic;
 }

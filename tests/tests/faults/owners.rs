@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::hunt::Victim;
-use super::traffic::{Followed, Traffic, channels, follow_all};
+use harness::traffic::{Followed, Traffic, channels, follow_all};
 
 /// Checkpoints that a lane gets before somebody else than a frozen owner must have
 /// written one: the frozen one had at most one on its way.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use checker::Report;
 use client::{Named, Start};
-use harness::{Deployment, Follower, Writer};
 use protocol::lane::Lane;
 use protocol::name::Channel;
 use rand::rngs::StdRng;
@@ -17,6 +16,8 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+
+use crate::{Deployment, Follower, Writer, wait};
 
 /// Writers of a test.
 const WRITERS: usize = 3;
@@ -56,6 +57,9 @@ pub fn channels(deployment: &Deployment) -> Vec<String> {
 
 /// Follows every channel from the start: in turn on one of the nodes alone, and on
 /// all of them.
+///
+/// # Panics
+/// If a node does not take a follower.
 pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Followed {
     let all: Vec<usize> = (0..deployment.edges.len()).collect();
     let mut followers = Vec::with_capacity(channels.len());
@@ -71,6 +75,7 @@ pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Fol
 }
 
 /// Who takes in what the writers publish.
+#[derive(Debug)]
 pub enum Followed {
     /// These, until the checker has looked: a follower that is dropped leaves.
     ByClients(Vec<Follower>),
@@ -79,6 +84,7 @@ pub enum Followed {
 }
 
 /// Running writers.
+#[derive(Debug)]
 pub struct Traffic {
     stop: CancellationToken,
     writers: JoinSet<()>,
@@ -87,6 +93,9 @@ pub struct Traffic {
 
 impl Traffic {
     /// Starts publishing to all of these channels, through all edge nodes.
+    ///
+    /// # Panics
+    /// If no node takes a writer.
     pub async fn begin(deployment: &Deployment, channels: &[String]) -> Self {
         let mut traffic = Self {
             stop: CancellationToken::new(),
@@ -114,6 +123,9 @@ impl Traffic {
     }
 
     /// Fails at once when a writer has: nothing that waits for events would end.
+    ///
+    /// # Panics
+    /// If a writer has ended.
     pub fn assert_flows(&mut self) {
         if let Some(ended) = self.writers.try_join_next() {
             panic!("a writer has ended: {ended:?}");
@@ -121,9 +133,12 @@ impl Traffic {
     }
 
     /// Waits until so many more events have their ack.
+    ///
+    /// # Panics
+    /// If they do not get it.
     pub async fn flows(&mut self, more: usize) {
         let enough = self.acked() + more;
-        harness::until("events flow", async || {
+        wait::until("events flow", async || {
             self.assert_flows();
             match self.acked() {
                 acked if acked >= enough => Ok(()),
@@ -135,6 +150,9 @@ impl Traffic {
 
     /// Lets events flow on for a while, ends, and has the checker look at everything:
     /// it must have had something to look at.
+    ///
+    /// # Panics
+    /// If the history is not clean, or empty.
     pub async fn conclude(mut self, deployment: &mut Deployment, followed: Followed) -> Report {
         self.flows(AFTERWARDS).await;
         self.end().await;
