@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use service::settings;
 use service::settings::{NatsSettings, SettingsError};
 
+use crate::kafka::ground::FIXED;
+use crate::kafka::settings::{RECORD_BYTES_MIN, RECORD_LIMIT};
+
 /// Where gRPC listens unless settings say otherwise.
 const GRPC_PORT_DEFAULT: u16 = 7610;
 /// Partitions of a topic that the mirror creates: enough for six consumers, few
@@ -54,6 +57,8 @@ pub struct BridgeConfig {
     pub commit_ms: u64,
     /// What the mirror does when events are missing in a stream.
     pub on_gap: OnGap,
+    /// What the mirror does when a topic is not as it made it.
+    pub on_broken_topic: OnBrokenTopic,
     /// Test-only switches; a release build refuses any.
     pub faults: String,
 }
@@ -69,6 +74,22 @@ pub enum OnGap {
     Stop,
 }
 
+/// What the mirror does when a topic is gone, was made anew, or has other partitions or
+/// settings than the mirror made it with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBrokenTopic {
+    /// Passes over its events, records and counts what it misses, and goes on with the
+    /// others. Once it is as it was, it is written again.
+    #[default]
+    Skip,
+    /// Stops the shard until somebody has looked.
+    Stop,
+    /// As `skip`; but a topic that is gone or was made anew is taken as it is found
+    /// when the mirror starts, and what it has lost is recorded as a gap.
+    Adopt,
+}
+
 /// How to reach Kafka, and what the topics are like that the mirror creates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,8 +98,8 @@ pub struct KafkaConfig {
     pub bootstrap: String,
     /// Any further setting of librdkafka, for every client.
     pub settings: BTreeMap<String, String>,
-    /// Any further setting of the topics that the mirror creates. Without one for
-    /// it, records are kept for ever.
+    /// Any further setting of the topics that the mirror creates, but for those that
+    /// exactness rests on. Without one for it, records are kept for ever.
     pub topic_settings: BTreeMap<String, String>,
     /// First part of every topic's name.
     pub topic_prefix: String,
@@ -99,6 +120,7 @@ impl Default for BridgeConfig {
             token_secret: Secret::default(),
             commit_ms: COMMIT_MS_DEFAULT,
             on_gap: OnGap::default(),
+            on_broken_topic: OnBrokenTopic::default(),
             faults: String::new(),
         }
     }
@@ -160,6 +182,16 @@ impl BridgeConfig {
         require(!self.kafka.bootstrap.is_empty(), "kafka.bootstrap", || {
             "names no broker".into()
         })?;
+        let fixed = |name: &&str| self.kafka.topic_settings.contains_key(*name);
+        let chosen = FIXED.iter().find(|name| fixed(name));
+        require(chosen.is_none(), "kafka.topic_settings", || {
+            format!("{} is the mirror's to set", chosen.unwrap_or(&""))
+        })?;
+        let limit = self.kafka.topic_settings.get(RECORD_LIMIT);
+        let fits = |text: &String| text.parse().is_ok_and(|n: u32| n >= RECORD_BYTES_MIN);
+        require(limit.is_none_or(fits), "kafka.topic_settings", || {
+            format!("{RECORD_LIMIT} must be a number of at least {RECORD_BYTES_MIN}")
+        })?;
         check_name("deployment", &self.deployment)?;
         check_name("kafka.topic_prefix", &self.kafka.topic_prefix)
     }
@@ -217,6 +249,14 @@ mod tests {
         assert_eq!(check(|c| c.commit_ms = 251), Some("commit_ms"));
         assert_eq!(check(|c| c.kafka.partitions = 1), None);
         assert_eq!(check(|c| c.kafka.partitions = 0), Some("kafka.partitions"));
+        let set = |c: &mut BridgeConfig, name: &str| {
+            c.kafka.topic_settings.insert(name.into(), "1".into());
+        };
+        assert_eq!(check(|c| set(c, "retention.ms")), None);
+        assert_eq!(
+            check(|c| set(c, "cleanup.policy")),
+            Some("kafka.topic_settings")
+        );
         assert_eq!(check(|c| c.deployment = "a".repeat(64)), None);
         assert_eq!(check(|c| c.deployment = "a".repeat(65)), Some("deployment"));
         assert_eq!(

@@ -311,6 +311,9 @@ fn decode(response: ReadResponse) -> Result<Vec<ReplayItem>, ReplayError> {
 fn gap_of(gap: &Gap) -> MirrorGap {
     let reason = match gap.reason() {
         GapReason::Hole => MirrorGapReason::Hole,
+        GapReason::Topic => MirrorGapReason::Topic,
+        GapReason::TooLarge => MirrorGapReason::TooLarge,
+        GapReason::Unreadable => MirrorGapReason::Unreadable,
         GapReason::Retention | GapReason::KafkaRetention | GapReason::Unspecified => {
             MirrorGapReason::Retention
         }
@@ -319,6 +322,7 @@ fn gap_of(gap: &Gap) -> MirrorGap {
         from: gap.from,
         to: gap.to,
         reason,
+        topic: None,
     }
 }
 

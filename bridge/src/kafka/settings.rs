@@ -17,6 +17,15 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest record, in bytes: the largest NATS payload (1 MiB) with its headers and
 /// ours, and room for growth.
 pub(crate) const RECORD_BYTES_MAX: u32 = 2 * 1024 * 1024;
+/// Room that a topic leaves beside one record: the head of its batch and of itself.
+const BATCH_OVERHEAD_BYTES: u32 = 1024;
+/// Smallest limit of a topic's records, in bytes: below it, even small batches of
+/// small events would be refused.
+pub(crate) const RECORD_BYTES_MIN: u32 = 16 * 1024;
+/// Bytes that librdkafka gathers for one batch at most, its own default.
+const BATCH_BYTES: u32 = 1_000_000;
+/// Kafka's name of a topic's limit of its batches.
+pub(crate) const RECORD_LIMIT: &str = "max.message.bytes";
 /// What librdkafka holds for one reader, in KiB; times [`crate::replay::READS_MAX`]
 /// readers it is what replay may take of this process.
 const READER_KBYTES: u32 = 16 * 1024;
@@ -46,10 +55,13 @@ pub(crate) fn producer(kafka: &KafkaConfig) -> ClientConfig {
     config
         .set("compression.type", "lz4")
         // A commit does not wait for it; without one, batches are too small.
-        .set("linger.ms", "20")
-        .set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+        .set("linger.ms", "20");
     configure(&mut config, kafka);
+    // A record that its topic would refuse is found out before it is in a batch.
+    let record = record_bytes_max(kafka).saturating_sub(BATCH_OVERHEAD_BYTES);
     config
+        .set("message.max.bytes", record.to_string())
+        .set("batch.size", record.min(BATCH_BYTES).to_string())
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set(
@@ -109,6 +121,14 @@ pub(crate) fn admin(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = common(kafka);
     configure(&mut config, kafka);
     config
+}
+
+/// What a topic of ours takes in one batch, in bytes.
+pub(crate) fn record_bytes_max(kafka: &KafkaConfig) -> u32 {
+    let configured = kafka.topic_settings.get(RECORD_LIMIT);
+    configured
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(RECORD_BYTES_MAX)
 }
 
 fn common(kafka: &KafkaConfig) -> ClientConfig {

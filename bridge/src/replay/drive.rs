@@ -276,5 +276,8 @@ fn reason(reason: MirrorGapReason) -> GapReason {
     match reason {
         MirrorGapReason::Retention => GapReason::Retention,
         MirrorGapReason::Hole => GapReason::Hole,
+        MirrorGapReason::Topic => GapReason::Topic,
+        MirrorGapReason::TooLarge => GapReason::TooLarge,
+        MirrorGapReason::Unreadable => GapReason::Unreadable,
     }
 }

@@ -71,7 +71,9 @@ impl History {
     /// # Errors
     /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
     pub(super) fn run(mut self) -> Result<Cursor, ReplayFault> {
-        let Some(count) = self.observer.partitions(&self.plan.topic)? else {
+        let topics = [self.plan.topic.clone()];
+        let found = self.observer.describe(&topics)?;
+        let Some(count) = found.get(&self.plan.topic).map(|found| found.partitions) else {
             // Nothing of this namespace has been mirrored yet.
             self.cursor.offsets.clear();
             return Ok(self.cursor);
