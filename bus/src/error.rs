@@ -26,6 +26,10 @@ pub enum BusError {
     /// Replies of a run were lost on their way; temporary, nothing of it may be used.
     #[error("replies of nats are missing")]
     Incomplete,
+    /// The answer is older than what is known already: it came from a leader that has
+    /// lost its place and does not know it; temporary.
+    #[error("an answer of nats is older than what is known")]
+    Behind,
     /// The stream has reached its limit of bytes; temporary, as age frees it.
     #[error("the stream is full")]
     StreamFull,
@@ -119,8 +123,13 @@ pub enum BusError {
 }
 
 impl BusError {
-    /// Names an error of JetStream: its own code, and the status beside it.
-    pub(crate) fn from_api(code: u64, status: u64, description: String) -> Self {
+    /// Names an error of JetStream by its own code, or by a bare status.
+    pub(crate) fn from_api(code: u64, description: String) -> Self {
+        Self::from_answer(code, code, description)
+    }
+
+    /// Names an error of JetStream by its own code and the status beside it.
+    pub(crate) fn from_answer(code: u64, status: u64, description: String) -> Self {
         match class(code, status) {
             Class::Guard => Self::GuardRefused,
             Class::Duplicate => Self::Duplicate,
@@ -153,6 +162,7 @@ impl BusError {
             | Self::Disconnected
             | Self::NoStream
             | Self::Incomplete
+            | Self::Behind
             | Self::StreamFull
             | Self::BatchBusy
             | Self::BatchAbandoned

@@ -17,6 +17,7 @@ mod details;
 mod error;
 mod following;
 mod incoming;
+mod known;
 mod kv;
 pub mod lease;
 mod limits;

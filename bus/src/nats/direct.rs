@@ -217,7 +217,7 @@ impl Bus {
                 Some(code) => {
                     let description = reply.description.unwrap_or_default();
                     let code = u64::from(code);
-                    return Err(BusError::from_api(code, code, description));
+                    return Err(BusError::from_api(code, description));
                 }
             }
         }

@@ -340,5 +340,7 @@ async fn read_range(
         .last_on(&scope.stream(), subject)
         .await?
         .map_or(0, |event| event.seq);
+    // What this lane has read is known to the bus: a leader that has less is refused.
+    bus.stream_state(&scope.stream()).await?;
     Ok((events, last <= known))
 }
