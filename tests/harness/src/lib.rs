@@ -4,8 +4,8 @@
 //!
 //! - [`environment`]: what the tests are told from outside, and where built things are
 //! - [`servers`]: a NATS server per test, one Kafka per process
-//! - [`instance`], [`service`]: one edge node, worker or bridge, in this process or
-//!   as a child process that can be killed
+//! - [`instance`]: one edge node, worker or bridge, in this process or as a child
+//!   process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
@@ -24,7 +24,6 @@ pub mod onlooker;
 pub mod process;
 pub mod raw;
 pub mod servers;
-pub mod service;
 pub mod wait;
 pub mod writer;
 
@@ -32,6 +31,7 @@ pub use deployment::{Builder, Deployment, FunctionChoice};
 pub use environment::seed;
 pub use follower::Follower;
 pub use instance::{Instance, Placement};
+pub use local::service;
 pub use onlooker::Onlooker;
 pub use raw::RawSession;
 pub use servers::{KafkaChoice, Servers};
