@@ -6,8 +6,8 @@
 //! - [`servers`]: a NATS server per test, one Kafka per process; or three of each:
 //!   [`cluster`], [`brokers`]
 //! - [`proxy`]: a bad network between any two parts; [`disk`]: a disk that is soon full
-//! - [`instance`], [`service`]: one edge node, worker or bridge, in this process or
-//!   as a child process that can be killed
+//! - [`instance`]: one edge node, worker or bridge, in this process or as a child
+//!   process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
 //! - [`traffic`]: events that keep flowing while a test breaks things
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
@@ -31,7 +31,6 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod servers;
-pub mod service;
 pub mod traffic;
 pub mod wait;
 pub mod writer;
@@ -42,6 +41,7 @@ pub use deployment::{Builder, Deployment, FunctionChoice};
 pub use environment::seed;
 pub use follower::Follower;
 pub use instance::{Instance, Placement};
+pub use local::service;
 pub use onlooker::Onlooker;
 pub use proxy::{Direction, Proxy};
 pub use raw::RawSession;

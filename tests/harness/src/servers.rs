@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cli::stack::nats_users;
 use devstack::fetch::{self, Progress};
 use devstack::prerequisites::{self, Scope};
 use devstack::{Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer};
+use local::stack::nats_users;
 
 use bus::bootstrap::StoreSettings;
 use protocol::permission::Role;

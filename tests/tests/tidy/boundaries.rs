@@ -17,10 +17,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["protocol"]),
     ("control", &["protocol", "bus", "host"]),
     (
+        "local",
+        &[
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "control",
+            "devstack",
+        ],
+    ),
+    ("demo", &["protocol", "client"]),
+    (
         "cli",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
-            "devstack",
+            "protocol", "service", "auth", "client", "local", "demo", "devstack",
         ],
     ),
     ("devstack", &[]),
@@ -29,14 +36,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "harness",
         &[
             "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
-            "cli", "devstack", "checker",
+            "local", "demo", "devstack", "checker",
         ],
     ),
     (
         "tests",
         &[
             "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
-            "cli", "devstack", "checker", "harness",
+            "local", "demo", "devstack", "checker", "harness",
         ],
     ),
     ("sdk", &[]),
@@ -54,10 +61,7 @@ const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
     ("rdkafka-sys", &["bridge"]),
-    (
-        "tonic",
-        &["bridge", "client", "control", "cli", "harness", "tests"],
-    ),
+    ("tonic", &["bridge", "client", "cli", "harness", "tests"]),
     ("async-nats", &["bus", "harness", "tests"]),
 ];
 

@@ -29,8 +29,8 @@ use crate::collect::streams::Log;
 use crate::environment;
 use crate::instance::{Instance, Placement};
 use crate::servers::{KafkaChoice, NatsChoice, Servers};
-use crate::service::Service;
 use crate::wait;
+use local::Service;
 
 /// Lanes of a test's store: several, and few enough to be owned quickly.
 const LANES: u16 = 4;

@@ -1,8 +1,9 @@
-//! The three services as the harness starts them: in this process by their `start`,
-//! or as a child process by their program and a settings file.
+//! The three services as instances start them: in this process by their `start`, or as
+//! a child process by their program and a settings file.
 //!
 //! Owns nothing. Knows each service by its settings and its public API only.
 
+use std::error::Error;
 use std::net::SocketAddr;
 
 use bridge::BridgeConfig;
@@ -15,13 +16,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use workers::{WorkerConfig, WorkerStatus};
 
+/// Why a service does not start, or ended: its own error.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
 /// A service that runs in this process.
 #[derive(Debug)]
 pub struct Here<V> {
     /// What it shows of itself.
     pub view: V,
     /// Ends when the service has.
-    pub task: JoinHandle<Result<(), String>>,
+    pub task: JoinHandle<Result<(), Failure>>,
 }
 
 /// One of the services, by its settings.
@@ -34,27 +38,12 @@ pub trait Service: Serialize + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Tells it where to listen, if it does.
     fn listen_on(&mut self, address: SocketAddr);
 
-    /// Starts it in this process.
+    /// Starts it in this process. A service that does not listen closes the listener.
     fn serve(
         self,
-        address: SocketAddr,
+        listener: TcpListener,
         shutdown: Shutdown,
-    ) -> impl Future<Output = Result<Here<Self::View>, String>> + Send;
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| format!("{address}: {error}"))
-}
-
-fn text(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    ) -> impl Future<Output = Result<Here<Self::View>, Failure>> + Send;
 }
 
 impl Service for EdgeConfig {
@@ -65,11 +54,8 @@ impl Service for EdgeConfig {
         self.listen = address;
     }
 
-    async fn serve(self, address: SocketAddr, shutdown: Shutdown) -> Result<Here<()>, String> {
-        let listener = bind(address).await?;
-        let node = edge::start(self, listener, shutdown)
-            .await
-            .map_err(|error| text(&error))?;
+    async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<Here<()>, Failure> {
+        let node = edge::start(self, listener, shutdown).await?;
         let task = tokio::spawn(async move {
             node.run().await;
             Ok(())
@@ -84,12 +70,14 @@ impl Service for WorkerConfig {
 
     fn listen_on(&mut self, _: SocketAddr) {}
 
-    async fn serve(self, _: SocketAddr, shutdown: Shutdown) -> Result<Here<WorkerStatus>, String> {
-        let worker = workers::start(self, shutdown)
-            .await
-            .map_err(|error| text(&error))?;
+    async fn serve(
+        self,
+        _: TcpListener,
+        shutdown: Shutdown,
+    ) -> Result<Here<WorkerStatus>, Failure> {
+        let worker = workers::start(self, shutdown).await?;
         let view = worker.status();
-        let task = tokio::spawn(async move { worker.run().await.map_err(|error| text(&error)) });
+        let task = tokio::spawn(async move { Ok(worker.run().await?) });
         Ok(Here { view, task })
     }
 }
@@ -104,15 +92,12 @@ impl Service for BridgeConfig {
 
     async fn serve(
         self,
-        address: SocketAddr,
+        listener: TcpListener,
         shutdown: Shutdown,
-    ) -> Result<Here<Self::View>, String> {
-        let listener = bind(address).await?;
-        let bridge = bridge::start(self, listener, shutdown)
-            .await
-            .map_err(|error| text(&error))?;
+    ) -> Result<Here<Self::View>, Failure> {
+        let bridge = bridge::start(self, listener, shutdown).await?;
         let view = bridge.status();
-        let task = tokio::spawn(async move { bridge.run().await.map_err(|error| text(&error)) });
+        let task = tokio::spawn(async move { Ok(bridge.run().await?) });
         Ok(Here { view, task })
     }
 }

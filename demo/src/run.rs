@@ -178,7 +178,7 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::generator::{Session, generate};
+    use crate::generator::{Session, generate};
 
     #[test]
     fn chores_are_shared_out_completely() {

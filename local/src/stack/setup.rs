@@ -2,7 +2,7 @@
 //! the two example functions. Running it again changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bus::bootstrap::{StoreSettings, bootstrap};
 use bus::{Bus, BusError};
@@ -14,6 +14,7 @@ use protocol::stream::Bucket;
 
 use super::error::StackError;
 use super::store;
+use crate::programs;
 
 /// The gate of documents.
 const GATE: &str = "document-gate";
@@ -30,9 +31,6 @@ const STATS_LINGER_MS: u64 = 50;
 /// does not fill its disk.
 const STREAM_BYTES_MAX: u64 = 1 << 30;
 
-/// Where `make functions` puts modules, from the folder of build profiles.
-const MODULES_FOLDER: &str = "wasm32-wasip2/release";
-
 /// The modules of [`FUNCTIONS`].
 pub(super) struct Modules {
     gate: Bytes,
@@ -41,9 +39,9 @@ pub(super) struct Modules {
 
 /// Reads the modules, from `folder` or from where they are built to.
 pub(super) fn modules(folder: Option<&Path>) -> Result<Modules, StackError> {
-    let folder = folder.map_or_else(built, Path::to_path_buf);
+    let folder = folder.map_or_else(programs::modules_folder, Path::to_path_buf);
     let read = |name: &str| {
-        let path = folder.join(format!("{}.wasm", name.replace('-', "_")));
+        let path = folder.join(programs::module_file(name));
         let bytes = std::fs::read(&path);
         bytes
             .map(Bytes::from)
@@ -53,16 +51,6 @@ pub(super) fn modules(folder: Option<&Path>) -> Result<Modules, StackError> {
         gate: read(GATE)?,
         stats: read(STATS)?,
     })
-}
-
-/// `../wasm32-wasip2/release` from the running program; tests run one folder deeper.
-fn built() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let mut folder = program.parent().unwrap_or(Path::new("."));
-    if folder.ends_with("deps") {
-        folder = folder.parent().unwrap_or(folder);
-    }
-    folder.parent().unwrap_or(folder).join(MODULES_FOLDER)
 }
 
 /// Creates what is not there yet.

@@ -13,8 +13,7 @@ use edge::EdgeConfig;
 use protocol::permission::Role;
 use protocol::secret::Secret;
 use service::shutdown::Shutdown;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -25,6 +24,7 @@ use super::options::StackOptions;
 use super::setup::FUNCTIONS;
 use super::store;
 use super::users::Access;
+use crate::http;
 
 /// Longest wait for all services to serve: compiling two functions and Kafka's
 /// first transaction take seconds on a busy machine, and leases of a killed
@@ -147,7 +147,7 @@ impl Services {
     /// The first thing that does not serve yet.
     async fn unready(&self) -> Option<String> {
         for (index, edge) in self.edges.iter().enumerate() {
-            if !is_ready(*edge).await {
+            if http::ready(*edge).await.is_err() {
                 return Some(format!("edge node {} at {edge}", index + 1));
             }
         }
@@ -217,18 +217,4 @@ async fn start_bridge(
         ..BridgeConfig::default()
     };
     Ok(bridge::start(config, listener, shutdown.child()).await?)
-}
-
-/// Whether a node's `/readyz` says 200.
-async fn is_ready(edge: SocketAddr) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(edge).await?;
-        let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).await?;
-        let mut status = [0; "HTTP/1.1 200".len()];
-        stream.read_exact(&mut status).await?;
-        std::io::Result::Ok(status.ends_with(b" 200"))
-    };
-    let asked = tokio::time::timeout(READY_TIMEOUT, ask).await;
-    matches!(asked, Ok(Ok(true)))
 }

@@ -20,7 +20,7 @@ pub fn data(index: usize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::edit::Edit;
+    use crate::edit::Edit;
 
     #[test]
     fn all_are_json_and_none_is_an_edit() {
