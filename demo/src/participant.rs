@@ -132,8 +132,10 @@ impl Participant {
         let failed = |source| DemoError::Client { agent, source };
         let now = || Start::Named(Named::Now);
         let deliveries = client.subscribe(channel, now()).await.map_err(failed)?;
-        let outcome_channel = client.session().outcome_channel;
-        let outcomes = client.subscribe(&outcome_channel, now()).await;
+        let prefix = client.session().outcome_prefix;
+        let namespace = channel.split('.').next().unwrap_or_default();
+        let told = format!("{prefix}.{namespace}");
+        let outcomes = client.subscribe(&told, now()).await;
         let author = Author {
             agent,
             client: client.client_id().clone(),

@@ -37,7 +37,7 @@ struct Stored<'a> {
 pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
     let client = connect(&args.edge).await?;
     let mut publisher = Publisher {
-        outcomes: Outcomes::of(&client).await?,
+        outcomes: Outcomes::of(&client, &args.channel).await?,
         args: &args,
         output,
     };

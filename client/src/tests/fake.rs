@@ -59,7 +59,7 @@ impl FakeEdge {
             "message_bytes": 65536, "data_bytes": 65536, "subscriptions": 8, "outbox_bytes": 65536
         });
         let body = json!({
-            "session": "s", "tenant": "t", "user": "u", "outcome_channel": "_outcome.u.c",
+            "session": "s", "tenant": "t", "user": "u", "outcome_prefix": "_outcome.u.c",
             "time": 1_000_000, "ping_interval_ms": 25_000, "publish_window": 2, "limits": limits
         });
         session.send(json!({"id": id, "connect": body})).await;
