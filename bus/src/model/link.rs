@@ -50,6 +50,8 @@ pub(super) struct Link {
     pub up: bool,
     /// Whether nothing gets through.
     pub cut: bool,
+    /// How often it was cut off.
+    pub cuts: u64,
     /// How often the process was connected.
     pub connects: u64,
     /// Counts breaks: what was under way in an older epoch is lost.
@@ -68,6 +70,7 @@ impl Link {
             name: name.into(),
             up: true,
             cut: false,
+            cuts: 0,
             connects: 1,
             epoch: 0,
             held: Vec::new(),

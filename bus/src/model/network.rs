@@ -33,8 +33,8 @@ pub(super) enum Action {
 #[derive(Debug)]
 enum Due {
     Arrival(Travel),
-    /// A process notices that it is cut off.
-    Notice,
+    /// A process notices that it is cut off, if it still is by the same cut.
+    Notice(u64),
     /// A broken connection stands again.
     Return,
 }
@@ -198,7 +198,7 @@ impl Network {
 
     fn happen(&mut self, now: u64, link: usize, what: Due) {
         match what {
-            Due::Notice if self.links[link].cut => {
+            Due::Notice(cut) if self.links[link].cut && self.links[link].cuts == cut => {
                 self.links[link].fall();
                 self.actions.push_back(Action::Link(link));
             }
@@ -206,7 +206,7 @@ impl Network {
                 self.links[link].rise();
                 self.actions.push_back(Action::Link(link));
             }
-            Due::Notice | Due::Return => {}
+            Due::Notice(_) | Due::Return => {}
             Due::Arrival(travel) if self.links[link].cut => self.links[link].held.push(travel),
             Due::Arrival(travel) => self.arrive(now, link, travel),
         }
@@ -293,8 +293,10 @@ impl Network {
     pub(super) fn cut(&mut self, now: u64, link: usize) {
         if !self.links[link].cut {
             self.links[link].cut = true;
+            self.links[link].cuts += 1;
+            let cut = self.links[link].cuts;
             let noticed = now + micros(self.faults.cut_noticed);
-            self.schedule(noticed, link, Due::Notice);
+            self.schedule(noticed, link, Due::Notice(cut));
         }
     }
 

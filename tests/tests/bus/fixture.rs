@@ -1,11 +1,16 @@
-//! A server, a connection and a store for one test.
+//! What a case runs on: a model, a server, and a store on either.
+//!
+//! Another place to run on is one more variant of [`Place`] and one more function
+//! beside [`on_model`] and [`on_server`].
 
 use std::time::Duration;
 
-use bus::Bus;
 use bus::bootstrap::{StoreSettings, bootstrap};
+use bus::model::{Model, ModelFaults};
+use bus::{Bus, BusError};
 use bytes::Bytes;
 use devstack::{Config, NatsOptions, NatsServer, fetch};
+use futures_util::TryStreamExt;
 use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
@@ -15,67 +20,201 @@ use protocol::subject::{Kind, Subject};
 use service::settings::NatsSettings;
 
 /// How long anything that must happen may take; generous, the machine is shared.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
+/// What every connection of a case is called.
+const NAME: &str = "bus-test";
 
-/// One test's server and what it talks to it with.
-pub struct Fixture {
-    pub server: Option<NatsServer>,
-    pub bus: Bus,
-    pub events: StreamName,
+/// What a case runs on.
+enum Place {
+    Model(Model),
+    /// Away only while a blocking call is made on it.
+    One(Option<NatsServer>),
 }
 
-/// Settings with short windows, so that nothing leans on long ones.
-pub fn settings() -> StoreSettings {
-    StoreSettings {
-        lanes: 4,
-        lease_ttl: Duration::from_millis(1_500),
-        ..StoreSettings::default()
-    }
+/// One case's server and what it talks to it with.
+pub struct Fixture {
+    place: Place,
+    pub bus: Bus,
+    pub events: StreamName,
+    replicas: u8,
+}
+
+/// Runs a case on a model, in virtual time.
+pub fn on_model<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let model = Model::start(ModelFaults::default());
+        case(Fixture::new(Place::Model(model), 1).await).await;
+    });
+}
+
+/// Runs a case on one nats-server of its own.
+pub fn on_server<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    let binary =
+        fetch::nats(&Config::from_env(), &|_| {}).expect("nats-server is there or can be fetched");
+    let server = NatsServer::start(NatsOptions::new(binary)).expect("nats-server starts");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        case(Fixture::new(Place::One(Some(server)), 1).await).await;
+    });
 }
 
 impl Fixture {
-    /// A server with a bootstrapped store.
-    pub async fn start() -> Self {
-        let server = tokio::task::spawn_blocking(|| {
-            let binary = fetch::nats(&Config::from_env(), &|_| {})
-                .expect("nats-server is there or can be fetched");
-            NatsServer::start(NatsOptions::new(binary)).expect("nats-server starts")
-        });
-        let server = server.await.unwrap();
-        let bus = connect(&server).await;
-        bootstrap(&bus, &settings()).await.unwrap();
-        Self {
-            server: Some(server),
+    /// A connection and a bootstrapped store.
+    async fn new(place: Place, replicas: u8) -> Self {
+        let bus = place.connect().await;
+        let fixture = Self {
+            place,
             bus,
             events: StreamName::events(&store()),
+            replicas,
+        };
+        bootstrap(&fixture.bus, &fixture.settings()).await.unwrap();
+        fixture
+    }
+
+    /// Settings with short windows, so that nothing leans on long ones.
+    pub fn settings(&self) -> StoreSettings {
+        StoreSettings {
+            lanes: 4,
+            replicas: self.replicas,
+            lease_ttl: Duration::from_millis(1_500),
+            ..StoreSettings::default()
         }
     }
 
-    /// Runs a blocking call on the server.
-    pub async fn server(&mut self, call: impl FnOnce(&mut NatsServer) + Send + 'static) {
-        let mut server = self.server.take().unwrap();
-        let back = tokio::task::spawn_blocking(move || {
-            call(&mut server);
-            server
-        });
-        self.server = Some(back.await.unwrap());
+    /// Another store, with other settings.
+    pub async fn other_store(&self, name: &str, change: fn(&mut StoreSettings)) -> StreamName {
+        let mut settings = self.settings();
+        settings.name = StoreName::parse(name).unwrap();
+        change(&mut settings);
+        bootstrap(&self.bus, &settings).await.unwrap();
+        StreamName::events(&settings.name)
+    }
+
+    /// Another process's connection.
+    pub async fn connect(&self) -> Bus {
+        self.place.connect().await
+    }
+
+    /// The servers go down, with no time to say so.
+    pub async fn go_down(&mut self) {
+        match &mut self.place {
+            Place::Model(model) => model.disconnect(NAME),
+            Place::One(server) => blocking(server, |server| server.kill().unwrap()).await,
+        }
+    }
+
+    /// They are there again, with all that they had stored.
+    pub async fn come_back(&mut self) {
+        match &mut self.place {
+            Place::Model(model) => model.heal(NAME),
+            Place::One(server) => blocking(server, |server| server.restart().unwrap()).await,
+        }
+    }
+
+    /// Takes every reader of EVENTS its consumer.
+    pub async fn lose_consumers(&self) {
+        if let Place::Model(model) = &self.place {
+            return model.cut_readers(self.events.as_str());
+        }
+        let stream = self.plain_stream().await;
+        let names = self.consumers().await;
+        assert!(!names.is_empty(), "nobody reads");
+        for name in names {
+            stream.delete_consumer(&name).await.unwrap();
+        }
+    }
+
+    /// The consumers of EVENTS; a model has none to show.
+    pub async fn consumers(&self) -> Vec<String> {
+        let stream = self.plain_stream().await;
+        stream.consumer_names().try_collect().await.unwrap()
+    }
+
+    /// Deletes EVENTS, with all that is in it.
+    pub async fn delete_events(&self) {
+        match &self.place {
+            Place::Model(model) => model.delete_stream(self.events.as_str()),
+            Place::One(_) => {
+                let context = async_nats::jetstream::new(self.plain().await);
+                context.delete_stream(self.events.as_str()).await.unwrap();
+            }
+        }
+    }
+
+    /// Opens a batch and leaves it; says whether the stream took its first event.
+    pub async fn leave_batch(&self, id: u64, event: Outgoing) -> bool {
+        if let Place::Model(model) = &self.place {
+            return match model.leave_batch(event) {
+                Ok(()) => true,
+                Err(BusError::BatchBusy) => false,
+                Err(error) => panic!("{error}"),
+            };
+        }
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Batch-Id", format!("left-{id}"));
+        headers.insert("Nats-Batch-Sequence", "1");
+        let subject = event.subject.as_str().to_owned();
+        let client = self.plain().await;
+        let answer = client.request_with_headers(subject, headers, event.payload);
+        let answer = answer.await.unwrap().payload;
+        if answer.is_empty() {
+            return true;
+        }
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["error"]["err_code"], 10_210, "{answer}");
+        false
+    }
+
+    async fn plain_stream(&self) -> async_nats::jetstream::stream::Stream {
+        let context = async_nats::jetstream::new(self.plain().await);
+        context.get_stream(self.events.as_str()).await.unwrap()
     }
 
     /// A plain NATS client, to do what the bus does not offer.
-    pub async fn plain(&self) -> async_nats::Client {
-        async_nats::connect(self.server.as_ref().unwrap().url())
-            .await
-            .unwrap()
+    async fn plain(&self) -> async_nats::Client {
+        let Place::One(Some(server)) = &self.place else {
+            panic!("a model has no NATS clients");
+        };
+        async_nats::connect(server.url()).await.unwrap()
     }
 }
 
-/// Connects a bus.
-pub async fn connect(server: &NatsServer) -> Bus {
-    let settings = NatsSettings {
-        url: server.url(),
-        ..NatsSettings::default()
-    };
-    Bus::connect(&settings, "bus-test").await.unwrap()
+impl Place {
+    async fn connect(&self) -> Bus {
+        match self {
+            Self::Model(model) => model.connect(NAME),
+            Self::One(server) => {
+                let settings = NatsSettings {
+                    url: server.as_ref().unwrap().url(),
+                    ..NatsSettings::default()
+                };
+                Bus::connect(&settings, NAME).await.unwrap()
+            }
+        }
+    }
+}
+
+/// Runs a blocking call on a server.
+async fn blocking(
+    server: &mut Option<NatsServer>,
+    call: impl FnOnce(&mut NatsServer) + Send + 'static,
+) {
+    let mut taken = server.take().unwrap();
+    let back = tokio::task::spawn_blocking(move || {
+        call(&mut taken);
+        taken
+    });
+    *server = Some(back.await.unwrap());
 }
 
 pub fn store() -> StoreName {
@@ -83,9 +222,13 @@ pub fn store() -> StoreName {
 }
 
 pub fn subject(kind: Kind, channel: &str) -> Subject {
+    subject_in("main", kind, channel)
+}
+
+pub fn subject_in(store: &str, kind: Kind, channel: &str) -> Subject {
     Subject::event(
         kind,
-        &store(),
+        &StoreName::parse(store).unwrap(),
         Lane(0),
         &Tenant::parse("acme").unwrap(),
         &Channel::parse(channel).unwrap(),
@@ -114,9 +257,22 @@ pub fn identified(channel: &str, n: u64) -> Outgoing {
     }
 }
 
+/// The same event in another store.
+pub fn in_store(store: &str, event: Outgoing, channel: &str) -> Outgoing {
+    Outgoing {
+        subject: subject_in(store, Kind::Ev, channel),
+        ..event
+    }
+}
+
 /// Waits for something that must come.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(DEADLINE, future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen within {DEADLINE:?}"))
+}
+
+/// Lets time pass between two looks at a condition.
+pub async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
 }

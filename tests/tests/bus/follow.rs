@@ -1,10 +1,10 @@
 //! Readers across everything that can break them.
 
 use bus::{Bus, BusError, Reader, ReaderOptions};
-use futures_util::{FutureExt, TryStreamExt};
+use futures_util::FutureExt;
 use protocol::subject::Kind;
 
-use super::fixture::{Fixture, event, subject, within};
+use super::fixture::{Fixture, event, look_again, subject, within};
 
 const OPTIONS: ReaderOptions = ReaderOptions {
     batch: 100,
@@ -16,7 +16,7 @@ async fn publish(bus: &Bus, range: std::ops::Range<u64>) {
         // While the server is down a publish says so, and is sent again.
         while let Err(error) = bus.publish(event("doc.a", n)).await {
             assert!(error.temporary(), "{error}");
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     }
 }
@@ -32,15 +32,7 @@ async fn read_to(reader: &mut Reader, from: u64, last: u64) {
     }
 }
 
-async fn consumers(f: &Fixture) -> Vec<String> {
-    let context = async_nats::jetstream::new(f.plain().await);
-    let stream = context.get_stream(f.events.as_str()).await.unwrap();
-    stream.consumer_names().try_collect().await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_yields_each_event_once_in_batches() {
-    let f = Fixture::start().await;
+pub async fn a_reader_yields_each_event_once_in_batches(f: Fixture) {
     for start in 0..12 {
         f.bus
             .commit_batch(
@@ -66,9 +58,7 @@ async fn a_reader_yields_each_event_once_in_batches() {
     read_to(&mut reader, 6_002, 6_002).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_events_pass_a_small_bound_of_bytes() {
-    let f = Fixture::start().await;
+pub async fn large_events_pass_a_small_bound_of_bytes(f: Fixture) {
     for n in 0..20 {
         let mut large = event("doc.a", n);
         large.payload = vec![b'x'; 900_000].into();
@@ -90,9 +80,7 @@ async fn large_events_pass_a_small_bound_of_bytes() {
     read_to(&mut reader, 1, 20).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancelled_wait_loses_nothing() {
-    let f = Fixture::start().await;
+pub async fn a_cancelled_wait_loses_nothing(f: Fixture) {
     let mut reader = f.bus.reader(&f.events, None, 1, OPTIONS).await.unwrap();
     let writer = tokio::spawn({
         let bus = f.bus.clone();
@@ -103,7 +91,7 @@ async fn a_cancelled_wait_loses_nothing() {
         match reader.next_batch().now_or_never() {
             None => {
                 cancelled += 1;
-                tokio::task::yield_now().await;
+                look_again().await;
             }
             Some(batch) => {
                 for event in batch.unwrap() {
@@ -117,17 +105,11 @@ async fn a_cancelled_wait_loses_nothing() {
     within("the writer", writer).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_survives_the_loss_of_its_consumer() {
-    let f = Fixture::start().await;
+pub async fn a_reader_survives_the_loss_of_its_consumer(f: Fixture) {
     let mut reader = f.bus.reader(&f.events, None, 1, OPTIONS).await.unwrap();
     publish(&f.bus, 0..150).await;
     read_to(&mut reader, 1, 100).await;
-    let context = async_nats::jetstream::new(f.plain().await);
-    let stream = context.get_stream(f.events.as_str()).await.unwrap();
-    let names = consumers(&f).await;
-    assert_eq!(names.len(), 1);
-    stream.delete_consumer(&names[0]).await.unwrap();
+    f.lose_consumers().await;
     publish(&f.bus, 150..300).await;
     let mut next = reader.last_seq() + 1;
     while next <= 300 {
@@ -136,12 +118,9 @@ async fn a_reader_survives_the_loss_of_its_consumer() {
             next += 1;
         }
     }
-    assert_ne!(consumers(&f).await, names);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_survives_restarts_of_the_server() {
-    let mut f = Fixture::start().await;
+pub async fn a_reader_survives_restarts_of_the_server(mut f: Fixture) {
     let mut reader = f.bus.reader(&f.events, None, 1, OPTIONS).await.unwrap();
     let mut next = 1;
     for round in 0..3 {
@@ -156,24 +135,18 @@ async fn a_reader_survives_restarts_of_the_server() {
             }
             (reader, next)
         });
-        f.server(|server| {
-            server.kill().unwrap();
-            server.restart().unwrap();
-        })
-        .await;
+        f.go_down().await;
+        f.come_back().await;
         (reader, next) = within("the reader", read).await.unwrap();
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_made_anew_is_not_read_as_if_it_were_the_old_one() {
-    let f = Fixture::start().await;
+pub async fn a_stream_made_anew_is_not_read_as_if_it_were_the_old_one(f: Fixture) {
     publish(&f.bus, 0..10).await;
     let mut reader = f.bus.reader(&f.events, None, 1, OPTIONS).await.unwrap();
     read_to(&mut reader, 1, 10).await;
-    let context = async_nats::jetstream::new(f.plain().await);
-    context.delete_stream(f.events.as_str()).await.unwrap();
-    bus::bootstrap::bootstrap(&f.bus, &super::fixture::settings())
+    f.delete_events().await;
+    bus::bootstrap::bootstrap(&f.bus, &f.settings())
         .await
         .unwrap();
     let error = within("the refusal", reader.next_batch())
@@ -185,13 +158,11 @@ async fn a_stream_made_anew_is_not_read_as_if_it_were_the_old_one() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_reader_leaves_no_consumer() {
-    let f = Fixture::start().await;
+pub async fn a_dropped_reader_leaves_no_consumer(f: Fixture) {
     drop(f.bus.reader(&f.events, None, 1, OPTIONS).await.unwrap());
     within("the deletion", async {
-        while !consumers(&f).await.is_empty() {
-            tokio::task::yield_now().await;
+        while !f.consumers().await.is_empty() {
+            look_again().await;
         }
     })
     .await;

@@ -7,15 +7,13 @@ use futures_util::StreamExt;
 use protocol::stream::Bucket;
 use service::shutdown::Shutdown;
 
-use super::fixture::{Fixture, connect, within};
+use super::fixture::{Fixture, look_again, within};
 
 fn text(value: &'static str) -> Bytes {
     Bytes::from_static(value.as_bytes())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_are_compare_and_set() {
-    let f = Fixture::start().await;
+pub async fn changes_are_compare_and_set(f: Fixture) {
     let kv = f.bus.kv(Bucket::Functions).await.unwrap();
     assert_eq!(kv.get("gate").await.unwrap(), None);
     let first = kv.create("gate", text("1")).await.unwrap();
@@ -48,9 +46,7 @@ async fn changes_are_compare_and_set() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_tells_what_is_there_and_what_changes() {
-    let mut f = Fixture::start().await;
+pub async fn a_watch_tells_what_is_there_and_what_changes(mut f: Fixture) {
     let kv = f.bus.kv(Bucket::Functions).await.unwrap();
     let mut empty = kv.watch_all().await.unwrap();
     let start = within("the start", empty.next()).await.unwrap();
@@ -80,13 +76,12 @@ async fn a_watch_tells_what_is_there_and_what_changes() {
             ("a".into(), text("2"), true)
         ]
     );
-    f.server(|server| {
-        server.kill().unwrap();
-        server.restart().unwrap();
-    })
-    .await;
+    f.go_down().await;
+    f.come_back().await;
     within("the connection", async {
-        while f.bus.flush().await.is_err() {}
+        while f.bus.flush().await.is_err() {
+            look_again().await;
+        }
     })
     .await;
     kv.delete("a", a).await.unwrap();
@@ -97,10 +92,8 @@ async fn a_watch_tells_what_is_there_and_what_changes() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_passes_on_only_when_it_has_ended() {
-    let f = Fixture::start().await;
-    let other = connect(f.server.as_ref().unwrap()).await;
+pub async fn a_lease_passes_on_only_when_it_has_ended(f: Fixture) {
+    let other = f.connect().await;
     let (mine, theirs) = (
         f.bus.kv(Bucket::Leases).await.unwrap(),
         other.kv(Bucket::Leases).await.unwrap(),
@@ -152,9 +145,7 @@ async fn a_lease_passes_on_only_when_it_has_ended() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kept_lease_outlives_its_time_and_is_released() {
-    let f = Fixture::start().await;
+pub async fn a_kept_lease_outlives_its_time_and_is_released(f: Fixture) {
     let kv = f.bus.kv(Bucket::Leases).await.unwrap();
     let stop = Shutdown::new();
     let lease = Lease::acquire(&kv, "shard.EVENTS-main", "one")
@@ -182,9 +173,7 @@ async fn a_kept_lease_outlives_its_time_and_is_released() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stolen_lease_is_noticed_at_the_next_renewal() {
-    let f = Fixture::start().await;
+pub async fn a_stolen_lease_is_noticed_at_the_next_renewal(f: Fixture) {
     let kv = f.bus.kv(Bucket::Leases).await.unwrap();
     let mut lease = Lease::acquire(&kv, "lane.main.gate.0", "one")
         .await
@@ -192,4 +181,49 @@ async fn a_stolen_lease_is_noticed_at_the_next_renewal() {
         .unwrap();
     kv.put("lane.main.gate.0", text("two#1")).await.unwrap();
     assert_eq!(lease.renew().await, Err(LeaseLost::Taken));
+}
+
+pub async fn an_entry_ends_with_its_time_and_its_revision_is_never_used_again(f: Fixture) {
+    let kv = f.bus.kv(Bucket::Leases).await.unwrap();
+    assert_eq!(kv.max_age(), f.settings().lease_ttl);
+    let first = kv.create("lane", text("one")).await.unwrap();
+    within("the end of the entry", async {
+        while kv.get("lane").await.unwrap().is_some() {
+            look_again().await;
+        }
+    })
+    .await;
+    assert_eq!(kv.keys().await.unwrap(), Vec::<String>::new());
+    let late = kv.update("lane", text("two"), first).await.unwrap_err();
+    assert!(matches!(late, BusError::Conflict), "{late}");
+    assert!(kv.create("lane", text("two")).await.unwrap() > first);
+}
+
+pub async fn only_the_last_of_a_key_is_told_and_deletions_are(f: Fixture) {
+    let kv = f.bus.kv(Bucket::Config).await.unwrap();
+    let before = kv.keys().await.unwrap().len();
+    for n in 0..20 {
+        kv.put("often", Bytes::from(n.to_string())).await.unwrap();
+    }
+    let gone = kv.put("gone", text("1")).await.unwrap();
+    kv.delete("gone", gone).await.unwrap();
+    let mut watch = kv.watch_all().await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        let change = within("an entry", watch.next()).await.unwrap();
+        let done = change.initial_done;
+        told.push((change.key, change.value));
+        if done {
+            break;
+        }
+    }
+    assert_eq!(told.len(), before + 2);
+    assert_eq!(
+        told[before..],
+        [
+            ("often".into(), Some(Bytes::from("19"))),
+            ("gone".into(), None)
+        ]
+    );
+    assert_eq!(kv.keys().await.unwrap().len(), before + 1);
 }

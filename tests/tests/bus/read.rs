@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use protocol::bus::Stored;
 use protocol::subject::{Kind, Subject};
 
-use super::fixture::{Fixture, event, store, subject, within};
+use super::fixture::{Fixture, event, look_again, store, subject, within};
 
 const OPTIONS: ReaderOptions = ReaderOptions {
     batch: 1_000,
@@ -35,9 +35,7 @@ fn seqs(events: &[Stored]) -> Vec<u64> {
     events.iter().map(|event| event.seq).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_is_the_same_on_every_path() {
-    let f = Fixture::start().await;
+pub async fn an_event_is_the_same_on_every_path(f: Fixture) {
     let mut live = f.bus.subscribe(&subject(Kind::Fan, "doc.a")).await.unwrap();
     f.bus.flush().await.unwrap();
     let before = f.bus.publish(event("doc.a", 1)).await.unwrap().seq;
@@ -99,9 +97,7 @@ async fn an_event_is_the_same_on_every_path() {
     assert_eq!(incoming.subject(), subject(Kind::Fan, "doc.a").as_str());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_there_is_said() {
-    let f = Fixture::start().await;
+pub async fn what_is_not_there_is_said(f: Fixture) {
     let filter = subject(Kind::Ev, "doc.a");
     assert_eq!(f.bus.get(&f.events, 1).await.unwrap(), None);
     assert_eq!(f.bus.last_on(&f.events, &filter).await.unwrap(), None);
@@ -136,6 +132,24 @@ async fn what_is_not_there_is_said() {
         (1, 0, 0)
     );
     let missing = protocol::stream::StreamName::parse("EVENTS-none").unwrap();
+    for error in [
+        f.bus
+            .next_on(&missing, &filter, 1, 10, 1 << 20)
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        f.bus
+            .last_seqs(&missing, std::slice::from_ref(&filter))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, BusError::NoStream), "{error}");
+    }
+    assert!(matches!(
+        f.bus.stream_state(&missing).await,
+        Err(BusError::NotFound)
+    ));
     assert!(matches!(
         f.bus.get(&missing, 1).await,
         Err(BusError::NotFound)
@@ -146,9 +160,7 @@ async fn what_is_not_there_is_said() {
     ));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_and_long_ranges_are_complete() {
-    let f = Fixture::start().await;
+pub async fn short_and_long_ranges_are_complete(f: Fixture) {
     let all = fill(&f, 12_000).await;
     let filter = subject(Kind::Ev, "doc.a");
     let end = f.bus.stream_state(&f.events).await.unwrap().last_seq;
@@ -207,9 +219,7 @@ async fn short_and_long_ranges_are_complete() {
     assert_eq!(seqs(&scanned), (1..=end).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tails_of_many_subjects_in_one_call() {
-    let f = Fixture::start().await;
+pub async fn tails_of_many_subjects_in_one_call(f: Fixture) {
     let name = |n: u64| format!("doc.{n}");
     let large = vec![b'x'; 100_000];
     let batch = (0..200u64).map(|n| {
@@ -241,9 +251,7 @@ async fn tails_of_many_subjects_in_one_call() {
     ));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_time_finds_the_first_event_from_it_on() {
-    let f = Fixture::start().await;
+pub async fn a_time_finds_the_first_event_from_it_on(f: Fixture) {
     let mut times = Vec::new();
     for n in 0..5 {
         let seq = f.bus.publish(event("doc.a", n)).await.unwrap().seq;
@@ -282,5 +290,46 @@ async fn a_time_finds_the_first_event_from_it_on() {
     assert_eq!(
         (state.first_seq, state.last_seq, state.first_time_us),
         (1, 10, times[0].1)
+    );
+}
+
+pub async fn a_filter_has_a_last_event(f: Fixture) {
+    let lane = Subject::lane_filter(Kind::Ev, &store(), protocol::lane::Lane(0));
+    assert_eq!(f.bus.last_on(&f.events, &lane).await.unwrap(), None);
+    for (n, channel) in ["doc.a", "doc.b", "doc.a"].into_iter().enumerate() {
+        f.bus.publish(event(channel, n as u64)).await.unwrap();
+        let last = f.bus.last_on(&f.events, &lane).await.unwrap().unwrap();
+        assert_eq!(last.seq, n as u64 + 1);
+    }
+    let other = Subject::lane_filter(Kind::Ev, &store(), protocol::lane::Lane(1));
+    assert_eq!(f.bus.last_on(&f.events, &other).await.unwrap(), None);
+    let b = subject(Kind::Ev, "doc.b");
+    assert_eq!(f.bus.last_on(&f.events, &b).await.unwrap().unwrap().seq, 2);
+}
+
+pub async fn dead_letters_are_copied(f: Fixture) {
+    let gate = protocol::name::FunctionName::parse("gate").unwrap();
+    let letters = Subject::dead_letter(&store(), protocol::lane::Lane(0), &gate);
+    let mut letter = event("doc.a", 7);
+    letter.subject = letters.clone();
+    f.bus
+        .commit_batch(vec![event("doc.a", 1), letter, event("doc.a", 2)])
+        .await
+        .unwrap();
+    let rejected = protocol::stream::StreamName::rejected(&store());
+    let copy = within("the copy", async {
+        loop {
+            match f.bus.last_on(&rejected, &letters).await.unwrap() {
+                Some(copy) => return copy,
+                None => look_again().await,
+            }
+        }
+    })
+    .await;
+    let original = f.bus.get(&f.events, 2).await.unwrap().unwrap();
+    assert_eq!(copy.seq, 1);
+    assert_eq!(
+        (&copy.subject, &copy.headers, &copy.payload),
+        (&original.subject, &original.headers, &original.payload)
     );
 }

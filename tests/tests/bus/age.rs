@@ -1,0 +1,105 @@
+//! What time takes: events by their age, ids by the duplicate window.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use protocol::bus::StreamState;
+use protocol::stream::StreamName;
+use protocol::subject::Kind;
+
+use super::fixture::{Fixture, event, identified, in_store, look_again, subject_in, within};
+
+const STORE: &str = "short";
+
+/// A store whose events are kept for a second.
+async fn short(f: &Fixture) -> StreamName {
+    f.other_store(STORE, |settings| {
+        settings.ingress_max_age = Duration::from_secs(1);
+        settings.events_max_age = Duration::from_secs(1);
+        settings.duplicate_window_ingress = Duration::from_millis(500);
+        settings.duplicate_window_events = Duration::from_millis(500);
+    })
+    .await
+}
+
+/// Waits until nothing is left of a stream.
+async fn emptied(f: &Fixture, events: &StreamName) -> StreamState {
+    within("the end of the events", async {
+        loop {
+            let state = f.bus.stream_state(events).await.unwrap();
+            if state.first_time_us == 0 {
+                return state;
+            }
+            look_again().await;
+        }
+    })
+    .await
+}
+
+pub async fn age_takes_events_and_keeps_the_count(f: Fixture) {
+    let events = short(&f).await;
+    let subject = subject_in(STORE, Kind::Ev, "doc.a");
+    for n in 0..3 {
+        let event = in_store(STORE, event("doc.a", n), "doc.a");
+        f.bus.publish(event).await.unwrap();
+    }
+    let state = emptied(&f, &events).await;
+    assert_eq!((state.first_seq, state.last_seq, state.bytes), (4, 3, 0));
+    assert_eq!(f.bus.get(&events, 3).await.unwrap(), None);
+    assert_eq!(f.bus.last_on(&events, &subject).await.unwrap(), None);
+    let chunk = f.bus.next_on(&events, &subject, 1, 10, 1 << 20).await;
+    assert_eq!(chunk.unwrap().events, []);
+    // Nothing is left on the subject, and so that is what a condition meets.
+    let mut guarded = in_store(STORE, event("doc.a", 4), "doc.a");
+    guarded.expect = Some(protocol::bus::Expect::LastOnSubject(0));
+    assert_eq!(f.bus.publish(guarded).await.unwrap().seq, 4);
+    let state = f.bus.stream_state(&events).await.unwrap();
+    assert_eq!(state.last_seq, 4);
+}
+
+pub async fn an_id_is_forgotten_after_its_window(f: Fixture) {
+    short(&f).await;
+    let send = || async {
+        let event = in_store(STORE, identified("doc.a", 1), "doc.a");
+        f.bus.publish(event).await.unwrap()
+    };
+    assert_eq!(send().await.seq, 1);
+    let stored = within("the end of the window", async {
+        loop {
+            let ack = send().await;
+            if !ack.duplicate {
+                return ack.seq;
+            }
+            assert_eq!(ack.seq, 1);
+            look_again().await;
+        }
+    });
+    assert_eq!(stored.await, 2);
+    // From now on it is the second one's.
+    let ack = send().await;
+    assert!(ack.seq >= 2, "{ack:?}");
+}
+
+pub async fn what_age_took_is_no_predecessor(f: Fixture) {
+    let events = short(&f).await;
+    let mut live = f
+        .bus
+        .subscribe(&subject_in(STORE, Kind::Fan, "doc.a"))
+        .await
+        .unwrap();
+    f.bus.flush().await.unwrap();
+    f.bus
+        .publish(in_store(STORE, event("doc.a", 1), "doc.a"))
+        .await
+        .unwrap();
+    emptied(&f, &events).await;
+    f.bus
+        .publish(in_store(STORE, event("doc.a", 2), "doc.a"))
+        .await
+        .unwrap();
+    for seq in [1, 2] {
+        let said = within("the event", live.next()).await.unwrap();
+        let said = said.republished.unwrap();
+        assert_eq!((said.stream_seq, said.prev), (seq, 0));
+    }
+}
