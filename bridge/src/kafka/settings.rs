@@ -26,8 +26,8 @@ pub(crate) const RECORD_BYTES_MIN: u32 = 16 * 1024;
 const BATCH_BYTES: u32 = 1_000_000;
 /// Kafka's name of a topic's limit of its batches.
 pub(crate) const RECORD_LIMIT: &str = "max.message.bytes";
-/// What librdkafka holds for one reader, in KiB; times [`crate::replay::READS_MAX`]
-/// readers it is what replay may take of this process.
+/// What librdkafka holds for one reader, in KiB; times the places
+/// for reads it is what replay may take of this process.
 const READER_KBYTES: u32 = 16 * 1024;
 
 /// Which records a reader sees.
