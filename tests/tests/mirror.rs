@@ -10,6 +10,7 @@ mod mirror {
     mod common;
     mod crowd;
     mod passed;
+    mod replay;
     mod taken;
     mod topics;
 }

@@ -1,5 +1,7 @@
 //! Every way in which a read is refused or ends early, and its gRPC status.
 
+use std::time::Duration;
+
 use auth::AuthError;
 use bus::BusError;
 use rdkafka::error::KafkaError;
@@ -35,12 +37,12 @@ pub(crate) enum ReplayFault {
     Record { partition: i32, offset: i64 },
     #[error("the mirror has {mirrored} of {stored}; try again")]
     Lag { mirrored: u64, stored: u64 },
-    #[error("{max} reads are under way; try again later", max = super::places::READS_MAX)]
-    TooMany,
-    #[error("{max} reads of this tenant are under way; try again later", max = super::places::TENANT_READS_MAX)]
-    TenantTooMany,
-    #[error("nothing was taken for {} s; go on with the last resume token", super::out::STALLED_AFTER.as_secs())]
-    Stalled,
+    #[error("{max} reads are under way; try again later")]
+    TooMany { max: usize },
+    #[error("{max} reads of this tenant are under way; try again later")]
+    TenantTooMany { max: usize },
+    #[error("nothing was taken for {} s; go on with the last resume token", after.as_secs())]
+    Stalled { after: Duration },
     #[error("the start is sequence {asked}, past the stream's end, which is {last}")]
     PastEnd { asked: u64, last: u64 },
     #[error("kafka does not know topic {topic}, which is mirrored; try again")]
@@ -71,7 +73,7 @@ impl From<ReplayFault> for Status {
             F::Stale { .. } | F::ForeignRecord { .. } => Self::failed_precondition(text),
             F::PastEnd { .. } => Self::out_of_range(text),
             F::Record { .. } => Self::data_loss(text),
-            F::TooMany | F::TenantTooMany | F::Stalled | F::Thread => {
+            F::TooMany { .. } | F::TenantTooMany { .. } | F::Stalled { .. } | F::Thread => {
                 Self::resource_exhausted(text)
             }
             F::Bus(error) if !error.temporary() => Self::internal(text),

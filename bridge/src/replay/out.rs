@@ -21,7 +21,7 @@ use crate::proto::ReadResponse;
 /// waits, and with it Kafka's consumer.
 const RESPONSES_MAX: usize = 4;
 /// How long a client may take nothing, as WebSocket clients may.
-pub(super) const STALLED_AFTER: Duration = Duration::from_secs(20);
+const STALLED_AFTER: Duration = Duration::from_secs(20);
 /// Between two looks whether it has.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -93,8 +93,8 @@ impl Out {
     }
 
     /// Waits until the queue has been full for [`STALLED_AFTER`] without anything
-    /// being taken from it. Cancel safe.
-    pub(super) async fn stalled(&self) {
+    /// being taken from it; returns that time. Cancel safe.
+    pub(super) async fn stalled(&self) -> Duration {
         let mut full: Option<(u64, Instant)> = None;
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -105,7 +105,7 @@ impl Out {
                 _ => Some((sent, Instant::now())),
             };
             if full.is_some_and(|(_, since)| since.elapsed() >= STALLED_AFTER) {
-                return;
+                return STALLED_AFTER;
             }
         }
     }

@@ -11,9 +11,9 @@ use protocol::name::Tenant;
 use super::fault::ReplayFault;
 
 /// Reads at once in one process.
-pub(crate) const READS_MAX: usize = 32;
+const READS_MAX: usize = 32;
 /// Reads at once of one tenant: four tenants that take all they may leave none out.
-pub(super) const TENANT_READS_MAX: usize = 8;
+const TENANT_READS_MAX: usize = 8;
 
 /// The places of one process.
 #[derive(Clone, Default)]
@@ -36,10 +36,12 @@ impl Places {
             .get(tenant)
             .is_some_and(|own| *own >= TENANT_READS_MAX)
         {
-            return Err(ReplayFault::TenantTooMany);
+            return Err(ReplayFault::TenantTooMany {
+                max: TENANT_READS_MAX,
+            });
         }
         if taken.values().sum::<usize>() >= READS_MAX {
-            return Err(ReplayFault::TooMany);
+            return Err(ReplayFault::TooMany { max: READS_MAX });
         }
         *taken.entry(tenant.clone()).or_default() += 1;
         Ok(Place {
@@ -81,7 +83,7 @@ mod tests {
             .map(|_| places.take(&tenant(0)).unwrap())
             .collect();
         let refused = places.take(&tenant(0));
-        assert!(matches!(refused, Err(ReplayFault::TenantTooMany)));
+        assert!(matches!(refused, Err(ReplayFault::TenantTooMany { .. })));
         let other = places.take(&tenant(1)).unwrap();
         own.pop();
         own.push(places.take(&tenant(0)).unwrap());
@@ -97,7 +99,7 @@ mod tests {
             .collect();
         assert!(matches!(
             places.take(&tenant(99)),
-            Err(ReplayFault::TooMany)
+            Err(ReplayFault::TooMany { .. })
         ));
         drop(taken);
         assert!(places.take(&tenant(99)).is_ok());

@@ -69,14 +69,14 @@ impl Replay for ReplayService {
             drop(place);
             metrics::replay_ended(match &result {
                 Ok(()) => "ok",
-                Err(ReplayFault::Stalled) => "stalled",
+                Err(ReplayFault::Stalled { .. }) => "stalled",
                 Err(_) => "error",
             });
             if let Err(fault) = result {
                 tracing::debug!(%fault, "a replay ends early");
                 // A client that has gone does not hear it.
                 match fault {
-                    ReplayFault::Stalled => ending.cut(fault.into()),
+                    ReplayFault::Stalled { .. } => ending.cut(fault.into()),
                     fault => ending.end(fault.into()),
                 }
             }
@@ -102,7 +102,7 @@ async fn supervise(
         result = drive(context, plan, out) => result,
         () = tokio::time::sleep(left) => Err(ReplayFault::Expired),
         () = shutdown.triggered() => Err(ReplayFault::Shutdown),
-        () = out.stalled() => Err(ReplayFault::Stalled),
+        after = out.stalled() => Err(ReplayFault::Stalled { after }),
         () = out.closed() => Err(ReplayFault::Gone),
     }
 }
