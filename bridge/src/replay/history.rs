@@ -7,7 +7,7 @@
 //! sequence ends a partition, and its offset is where a later read goes on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::header;
 use protocol::name::Channel;
@@ -15,6 +15,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::fault::ReplayFault;

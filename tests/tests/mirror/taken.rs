@@ -58,7 +58,7 @@ async fn a_topic_that_was_made_anew_stops_itself() {
     let missed = notes(&deployment, "chat.a", 3).await;
     let given = notes(&deployment, "doc.a", 3).await;
     mirrored(&deployment, given).await;
-    assert_eq!(sequences(&deployment, &chat).await, []);
+    assert_eq!(sequences(&deployment, &chat).await, [0u64; 0]);
     let doc = topic(&deployment, "doc");
     assert_eq!(sequences(&deployment, &doc).await.len(), 3);
     let passed = common::read(&deployment).await.passed;
