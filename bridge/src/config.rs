@@ -14,9 +14,6 @@ use serde::{Deserialize, Serialize};
 use service::settings;
 use service::settings::{NatsSettings, SettingsError};
 
-use crate::kafka::ground::FIXED;
-use crate::kafka::settings::{RECORD_BYTES_MIN, RECORD_LIMIT};
-
 /// Where gRPC listens unless settings say otherwise.
 const GRPC_PORT_DEFAULT: u16 = 7610;
 /// Partitions of a topic that the mirror creates: enough for six consumers, few
@@ -35,6 +32,21 @@ pub(crate) const COMMIT_MS_MAX: u64 = 250;
 /// Longest deployment name or topic prefix, in bytes: a topic's name has 249 at
 /// most, two names of 64 tokens, doubled by escaping where they hold `_`, excluded.
 const NAME_BYTES_MAX: usize = 64;
+
+/// Settings of topics that nobody may choose otherwise, because exactness rests on
+/// them.
+pub(crate) const FIXED: [&str; 5] = [
+    "cleanup.policy",
+    "message.timestamp.type",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.after.max.ms",
+    "unclean.leader.election.enable",
+];
+/// Kafka's name of a topic's limit of its batches.
+pub(crate) const RECORD_LIMIT: &str = "max.message.bytes";
+/// Smallest such limit, in bytes: below it, even small batches of small events would
+/// be refused.
+const RECORD_BYTES_MIN: u32 = 16 * 1024;
 
 /// The bridge's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

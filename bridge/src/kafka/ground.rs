@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::settings;
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, RECORD_LIMIT};
 
 /// Segment of the progress topic, in bytes: the least that Kafka takes, so that
 /// compaction keeps it short.
@@ -17,16 +17,6 @@ const EVER_MS: &str = "9223372036854775807";
 /// Copies from which a write must reach two: with fewer, one broker that is away
 /// would stop the mirror.
 const REPLICATION_FOR_TWO: i32 = 3;
-
-/// The settings that nobody may choose otherwise: `kafka.topic_settings` that name
-/// one of them are refused.
-pub(crate) const FIXED: [&str; 5] = [
-    "cleanup.policy",
-    "message.timestamp.type",
-    "message.timestamp.before.max.ms",
-    "message.timestamp.after.max.ms",
-    "unclean.leader.election.enable",
-];
 
 /// Settings by name.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -91,7 +81,7 @@ fn shared(kafka: &KafkaConfig) -> Settings {
     let mut wanted = Settings::new();
     set(&mut wanted, "min.insync.replicas", copies);
     let bytes_max = settings::RECORD_BYTES_MAX.to_string();
-    set(&mut wanted, settings::RECORD_LIMIT, &bytes_max);
+    set(&mut wanted, RECORD_LIMIT, &bytes_max);
     wanted
 }
 
@@ -115,6 +105,7 @@ pub(crate) fn compare(topic: &str, wanted: &Settings, found: &Settings) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FIXED;
 
     #[test]
     fn what_exactness_rests_on_is_set_whatever_is_configured() {

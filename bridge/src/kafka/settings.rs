@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, RECORD_LIMIT};
 
 /// How long a transaction may live. A dead one's records hide everything behind
 /// them from readers for that long, so it is short.
@@ -19,15 +19,10 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const RECORD_BYTES_MAX: u32 = 2 * 1024 * 1024;
 /// Room that a topic leaves beside one record: the head of its batch and of itself.
 const BATCH_OVERHEAD_BYTES: u32 = 1024;
-/// Smallest limit of a topic's records, in bytes: below it, even small batches of
-/// small events would be refused.
-pub(crate) const RECORD_BYTES_MIN: u32 = 16 * 1024;
 /// Bytes that librdkafka gathers for one batch at most, its own default.
 const BATCH_BYTES: u32 = 1_000_000;
-/// Kafka's name of a topic's limit of its batches.
-pub(crate) const RECORD_LIMIT: &str = "max.message.bytes";
-/// What librdkafka holds for one reader, in KiB; times [`crate::replay::READS_MAX`]
-/// readers it is what replay may take of this process.
+/// What librdkafka holds for one reader, in KiB; times the places
+/// for reads it is what replay may take of this process.
 const READER_KBYTES: u32 = 16 * 1024;
 
 /// Which records a reader sees.

@@ -4,10 +4,11 @@
 //! that sees everything and one that sees what is committed.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
+use tokio::time::Instant;
 
 use super::context::{Quiet, Reader};
 use super::describe::{self, Description};

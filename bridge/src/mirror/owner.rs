@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::backoff::Backoff;
+use service::chain::Chain;
+
 use super::end::{End, RunError};
 use super::run;
 use super::shard::Shard;
@@ -13,8 +16,8 @@ use super::tenure::Tenure;
 use crate::metrics;
 use crate::status::ShardState;
 
-/// Wait before a new run after an error: first and longest. Each doubles the one
-/// before until a run has committed something.
+/// Wait before a new run after an error: first and longest; short again once a run has
+/// committed something.
 const RESTART_DELAY_MIN: Duration = Duration::from_millis(100);
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 /// Wait after somebody else has fenced us: two owners must not take turns at it.
@@ -58,7 +61,7 @@ enum Next {
 
 /// Has the shard run for as long as the lease is ours.
 async fn hold(shard: &Arc<Shard>, tenure: &mut Tenure) -> Next {
-    let mut delay = RESTART_DELAY_MIN;
+    let mut delay = Backoff::new(RESTART_DELAY_MIN, RESTART_DELAY_MAX);
     loop {
         let before = shard.mirrored();
         match run::run(shard, tenure).await {
@@ -73,7 +76,7 @@ async fn hold(shard: &Arc<Shard>, tenure: &mut Tenure) -> Next {
                 return Next::Compete(FENCED_DELAY);
             }
             End::Halt(error) => {
-                let error = chain(&error);
+                let error = Chain(&error).to_string();
                 tracing::error!(stream = %shard.stream, error, "the shard has stopped and waits for somebody to look");
                 shard.waits_for(format!("halted until somebody has looked: {error}"));
                 return Next::Halt;
@@ -81,10 +84,9 @@ async fn hold(shard: &Arc<Shard>, tenure: &mut Tenure) -> Next {
             End::Restart(error) => restart(shard, &error),
         }
         if shard.mirrored() > before {
-            delay = RESTART_DELAY_MIN;
+            delay.reset();
         }
-        pause(shard, delay).await;
-        delay = (delay * 2).min(RESTART_DELAY_MAX);
+        pause(shard, delay.next_wait()).await;
         if tenure.is_lost() || shard.shutdown.is_triggered() {
             return Next::Compete(Duration::ZERO);
         }
@@ -100,7 +102,7 @@ async fn is_ours(shard: &Shard, tenure: &Tenure) -> bool {
 
 fn restart(shard: &Shard, error: &RunError) {
     metrics::restarted(&shard.stream);
-    let error = chain(error);
+    let error = Chain(error).to_string();
     tracing::warn!(stream = %shard.stream, error, "the shard starts anew");
     shard.waits_for(error);
 }
@@ -111,13 +113,4 @@ async fn pause(shard: &Shard, delay: Duration) {
         () = tokio::time::sleep(delay) => {}
         () = shard.shutdown.triggered() => {}
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

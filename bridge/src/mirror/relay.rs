@@ -9,10 +9,11 @@
 //! While it lags, transactions grow to their limits, because Kafka makes each wait
 //! 20 ms for its predecessor.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::bus::Stored;
 use protocol::record::{MirrorGap, MirrorGapReason};
+use tokio::time::Instant;
 
 /// Events after which a transaction is committed: larger ones gain nothing.
 pub(crate) const TRANSACTION_EVENTS_MAX: usize = 10_000;

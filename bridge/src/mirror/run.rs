@@ -8,13 +8,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bus::Reader;
 use protocol::bus::Stored;
 use protocol::record::{GAPS_KEPT_MAX, MirrorGap, MirrorGapReason, Progress};
 use protocol::subject::SubjectError;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::end::{End, RunError};
 use super::relay::{Action, CommitPoint, Relay};
@@ -471,7 +472,7 @@ impl<'a> Run<'a> {
 
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

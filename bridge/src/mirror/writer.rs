@@ -7,7 +7,7 @@
 //! leases or of the reader.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::bus::Stored;
 use protocol::header;
@@ -16,6 +16,7 @@ use protocol::record::{GAPS_KEPT_MAX, MirrorGap, MirrorGapReason, Progress};
 use protocol::stream::StreamName;
 use service::fault::Faults;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::routing::Route;
 use crate::config::KafkaConfig;

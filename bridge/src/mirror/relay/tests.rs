@@ -1,13 +1,14 @@
 //! The relay against its promises: every event once and in order, gaps named,
 //! commits when they are due.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::bus::Stored;
 use protocol::header::Headers;
 use protocol::record::{MirrorGap, MirrorGapReason};
+use tokio::time::Instant;
 
 use super::*;
 
