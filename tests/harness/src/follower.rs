@@ -7,13 +7,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use checker::{Delivered, Recorder, Subscription as Owed};
-use client::{Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of};
+use client::{
+    Client, ClientError, ClientOptions, Delivery, Event, Named, Start, Subscription, data_of,
+};
 use protocol::name::Tenant;
 use protocol::position::{Epoch, Position};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::{body_hash, wait};
+
+/// From the first event kept.
+pub const EARLIEST: Start = Start::Named(Named::Earliest);
 
 /// What one subscriber has seen of one channel.
 #[derive(Debug)]

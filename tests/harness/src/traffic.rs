@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use checker::Report;
-use client::{Named, Start};
 use protocol::lane::Lane;
 use protocol::name::Channel;
 use rand::rngs::StdRng;
@@ -17,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::follower::EARLIEST;
 use crate::{Deployment, Follower, Writer, wait};
 
 /// Writers of a test.
@@ -68,8 +68,7 @@ pub async fn follow_all(deployment: &mut Deployment, channels: &[String]) -> Fol
             alone if alone < all.len() => &all[alone..=alone],
             _ => &all[..],
         };
-        let start = Start::Named(Named::Earliest);
-        followers.push(deployment.follow(nodes, "bob", channel, start).await);
+        followers.push(deployment.follow(nodes, "bob", channel, EARLIEST).await);
     }
     Followed::ByClients(followers)
 }
@@ -97,16 +96,29 @@ impl Traffic {
     /// # Panics
     /// If no node takes a writer.
     pub async fn begin(deployment: &Deployment, channels: &[String]) -> Self {
+        let nodes = deployment.edges.len();
+        let edges = |index| (0..nodes).map(|edge| (edge + index) % nodes).collect();
+        let edges: Vec<Vec<usize>> = (0..WRITERS).map(edges).collect();
+        Self::begin_through(deployment, channels, &edges).await
+    }
+
+    /// Starts a writer for each of these lists of edge nodes, between which it moves.
+    ///
+    /// # Panics
+    /// If no node takes a writer.
+    pub async fn begin_through(
+        deployment: &Deployment,
+        channels: &[String],
+        edges: &[Vec<usize>],
+    ) -> Self {
         let mut traffic = Self {
             stop: CancellationToken::new(),
             writers: JoinSet::new(),
             acked: Arc::default(),
         };
-        let nodes = deployment.edges.len();
-        for index in 0..WRITERS {
-            let edges: Vec<usize> = (0..nodes).map(|edge| (edge + index) % nodes).collect();
+        for (index, edges) in edges.iter().enumerate() {
             let publisher = Publisher {
-                writer: deployment.writer(&edges, &format!("ann{index}")).await,
+                writer: deployment.writer(edges, &format!("ann{index}")).await,
                 channels: channels.to_vec(),
                 random: StdRng::seed_from_u64(deployment.seed.wrapping_add(index as u64)),
                 body: BODIES * index as u64,
