@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 
 use bridge::BridgeConfig;
 use edge::EdgeConfig;
-use local::Service;
+use harness::service::Service;
 use harness::{DEADLINE, Deployment, Instance, wait};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

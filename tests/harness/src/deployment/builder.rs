@@ -304,7 +304,6 @@ impl Deployment {
             name: format!("edge-{index}"),
             nats: self.servers.nats_settings(Role::Edge),
             token_secret: self.secret.clone(),
-            store: self.store.name.clone(),
             probe_interval_ms: 500,
             ..EdgeConfig::default()
         }
