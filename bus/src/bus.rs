@@ -200,6 +200,15 @@ impl Bus {
         Ok(state)
     }
 
+    /// The clock of the server that leads a stream, microseconds since 1970: the clock by
+    /// which its events are stamped.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn server_time(&self, stream: &StreamName) -> Result<u64, BusError> {
+        Ok(self.describe(stream.as_str()).await?.time_us)
+    }
+
     /// The last sequence on each of at most [`crate::LAST_SEQS_MAX`] subjects; subjects
     /// without an event are left out. For probes: a follower may answer.
     ///

@@ -12,6 +12,8 @@ pub(crate) struct StreamDetails {
     pub config: Map<String, Value>,
     /// The state.
     pub state: StreamState,
+    /// The answering server's clock, microseconds since 1970.
+    pub time_us: u64,
 }
 
 impl StreamDetails {

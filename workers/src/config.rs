@@ -2,8 +2,11 @@
 //!
 //! Owns no state.
 
+use std::net::SocketAddr;
+
 use protocol::name::StoreName;
 use serde::{Deserialize, Serialize};
+use service::listener;
 use service::settings::NatsSettings;
 
 /// The store unless settings say otherwise: the one that a deployment starts with.
@@ -34,6 +37,8 @@ pub struct WorkerConfig {
     pub batch_events: usize,
     /// How often a lane that another worker holds is asked for again, milliseconds.
     pub claim_interval_ms: u64,
+    /// Where health and metrics are served; port 0: a free one, which the log names.
+    pub health: SocketAddr,
     /// Test-only switches; refused by a release build.
     pub faults: String,
 }
@@ -47,6 +52,7 @@ impl Default for WorkerConfig {
             guest_threads: 0,
             batch_events: BATCH_EVENTS_DEFAULT,
             claim_interval_ms: CLAIM_INTERVAL_MS_DEFAULT,
+            health: listener::ADDR_DEFAULT,
             faults: String::new(),
         }
     }

@@ -1,7 +1,9 @@
 //! Why a worker does not start, or ends.
 
+use std::net::SocketAddr;
+
 use bus::BusError;
-use protocol::name::StoreName;
+use bus::directory::StoreError;
 use service::fault::FaultError;
 
 use host::HostError;
@@ -23,24 +25,25 @@ pub enum WorkerError {
     /// NATS is out of reach, or a bucket is missing.
     #[error("nats")]
     Bus(#[from] BusError),
-    /// The store was not set up.
-    #[error("store {store} has no spec in CONFIG: run the bootstrap first")]
-    NoStore {
-        /// Its name.
-        store: StoreName,
-    },
-    /// The store's spec cannot be read.
-    #[error("the spec of store {store} is not readable: {problem}")]
-    Spec {
-        /// Its name.
-        store: StoreName,
-        /// What is wrong.
-        problem: String,
+    /// The store was not set up, or its spec cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Health and metrics cannot be served there.
+    #[error("cannot listen on {addr}")]
+    Health {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
     },
     /// The Wasm host does not start.
     #[error("wasm host")]
     Host(#[from] HostError),
-    /// The bucket with the functions was removed.
-    #[error("the bucket FUNCTIONS is gone")]
-    FunctionsGone,
+}
+
+impl WorkerError {
+    /// Whether only other settings help.
+    pub fn is_settings(&self) -> bool {
+        matches!(self, Self::Setting { .. } | Self::Faults(_))
+    }
 }

@@ -4,6 +4,7 @@
 //! - `config`: settings; `error`: why a worker does not start
 //! - `lane`: one function on one lane: a pure state machine, and what drives it
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
+//! - `status`: what a worker shows of itself
 //! - `worker`: one process's worker: claims lanes, runs them, gives them up
 //!
 //! Functions read INGRESS (gates) or EVENTS (reactive functions) and write EVENTS.
@@ -14,8 +15,10 @@ mod config;
 mod error;
 mod lane;
 mod registry;
+mod status;
 mod worker;
 
 pub use config::WorkerConfig;
 pub use error::WorkerError;
-pub use worker::{Worker, WorkerStatus, start};
+pub use status::WorkerStatus;
+pub use worker::{Worker, start};

@@ -1,40 +1,25 @@
 //! The `workers` process: settings, start, run until a signal. Everything else is
 //! in the library.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use service::process::{self, Failure};
 use service::shutdown::Shutdown;
-use service::{settings, telemetry};
-use workers::WorkerConfig;
-
-/// Exit code for settings that are refused, as in `sysexits.h`.
-const EXIT_SETTINGS: u8 = 64;
+use workers::{WorkerConfig, WorkerError};
 
 fn main() -> ExitCode {
-    telemetry::init_logs("workers");
-    let file = std::env::args_os().nth(1).map(PathBuf::from);
-    let config: WorkerConfig = match settings::load(file.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            tracing::error!("{:#}", anyhow::Error::from(error));
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    process::run("workers", serve)
 }
 
-#[tokio::main]
-async fn run(config: WorkerConfig) -> anyhow::Result<()> {
-    telemetry::metrics_handle();
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    let worker = workers::start(config, shutdown).await?;
-    Ok(worker.run().await?)
+async fn serve(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Failure> {
+    let worker = workers::start(config, shutdown).await.map_err(failure)?;
+    worker.run().await.map_err(failure)
+}
+
+fn failure(error: WorkerError) -> Failure {
+    if error.is_settings() {
+        Failure::settings(error)
+    } else {
+        Failure::unavailable(error)
+    }
 }

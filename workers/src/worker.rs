@@ -4,20 +4,18 @@
 //! Owns the tasks of the lanes, and ends them before it ends itself.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bus::{Bus, Kv};
-use metrics::Gauge;
-use parking_lot::Mutex;
-use protocol::checkpoint::Digest;
+use bus::pulse::Pulse;
+use bus::{Bus, Kv, directory};
 use protocol::lane::Lane;
 use protocol::name::FunctionName;
-use protocol::spec::{StoreSpec, key};
-use protocol::stream::Bucket;
+use protocol::stream::{Bucket, StreamName};
 use rand::Rng;
 use service::fault::Faults;
+use service::listener;
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,8 +23,9 @@ use tokio::task::JoinSet;
 use crate::config::{BATCH_EVENTS_MAX, WorkerConfig};
 use crate::error::WorkerError;
 use crate::lane::owner::Owner;
-use crate::lane::run::Shared;
+use crate::lane::shared::Shared;
 use crate::registry::{Change, Registry};
+use crate::status::{Status, WorkerStatus};
 use host::Host;
 use host::module::Program;
 
@@ -37,96 +36,12 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// user headers may be, our own, and those of a dead letter.
 const HEADERS_BYTES_MAX: usize = 32 << 10;
 
-/// What a worker shows of itself.
-#[derive(Debug, Default)]
-pub struct Status {
-    owned: AtomicUsize,
-    halted: AtomicUsize,
-    functions: Mutex<BTreeMap<FunctionName, Digest>>,
-}
-
-/// Counts for as long as it lives.
-#[derive(Debug)]
-pub struct Counted {
-    status: Arc<Status>,
-    counter: fn(&Status) -> &AtomicUsize,
-    gauge: Option<Gauge>,
-}
-
-impl Status {
-    /// One more lane is owned.
-    pub fn owned(self: &Arc<Self>) -> Counted {
-        Counted::new(self, |status| &status.owned, None)
-    }
-
-    /// One more lane is halted, shown by its gauge.
-    pub fn halted(self: &Arc<Self>, gauge: Gauge) -> Counted {
-        Counted::new(self, |status| &status.halted, Some(gauge))
-    }
-}
-
-impl Counted {
-    fn new(
-        status: &Arc<Status>,
-        counter: fn(&Status) -> &AtomicUsize,
-        gauge: Option<Gauge>,
-    ) -> Self {
-        counter(status).fetch_add(1, Ordering::Relaxed);
-        let counted = Self {
-            status: status.clone(),
-            counter,
-            gauge,
-        };
-        counted.show(1.0);
-        counted
-    }
-
-    fn show(&self, own: f64) {
-        match &self.gauge {
-            Some(gauge) => gauge.set(own),
-            None => {
-                metrics::gauge!("lanes_owned").set(self.status.owned.load(Ordering::Relaxed) as f64)
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        (self.counter)(&self.status).fetch_sub(1, Ordering::Relaxed);
-        self.show(0.0);
-    }
-}
-
-/// A view of a running worker that outlives it.
-#[derive(Debug, Clone)]
-pub struct WorkerStatus(Arc<Status>);
-
-impl WorkerStatus {
-    /// Lanes that this worker runs now, over all functions.
-    pub fn lanes_owned(&self) -> usize {
-        self.0.owned.load(Ordering::Relaxed)
-    }
-
-    /// Lanes on which a function has halted.
-    pub fn lanes_halted(&self) -> usize {
-        self.0.halted.load(Ordering::Relaxed)
-    }
-
-    /// The functions that are compiled and running, with their modules.
-    pub fn functions(&self) -> Vec<(FunctionName, Digest)> {
-        self.0
-            .functions
-            .lock()
-            .iter()
-            .map(|(name, digest)| (name.clone(), digest.clone()))
-            .collect()
-    }
-}
-
 /// A worker that has started.
 pub struct Worker {
     shared: Arc<Shared>,
+    view: WorkerStatus,
+    health: SocketAddr,
+    leasing: Bus,
     leases: Kv,
     functions: Kv,
     name: String,
@@ -144,36 +59,31 @@ struct Running {
 /// # Errors
 /// [`WorkerError`] names the setting, the store or what NATS says.
 pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, WorkerError> {
-    if !(1..=BATCH_EVENTS_MAX).contains(&config.batch_events) {
-        let problem = format!(
-            "{} is not within 1 to {BATCH_EVENTS_MAX}",
-            config.batch_events
-        );
-        return Err(WorkerError::Setting {
-            field: "batch_events",
-            problem,
-        });
-    }
+    check(&config)?;
     let faults = Faults::parse(&config.faults)?;
-    let name = match config.name.as_str() {
-        "" => format!(
-            "worker-{}-{:08x}",
-            std::process::id(),
-            rand::rng().random::<u32>()
-        ),
-        name => name.to_owned(),
-    };
+    let name = name(&config);
     let bus = Bus::connect(&config.nats, &name).await?;
-    let store = read_store(&bus, &config).await?;
+    // Leases have a connection of their own: behind what the lanes read, megabytes each,
+    // a renewal would come too late.
+    let leasing = Bus::connect(&config.nats, &format!("{name} leases")).await?;
+    let store = directory::store(&bus, &config.store).await?;
     let (leases, functions) = (
-        bus.kv(Bucket::Leases).await?,
+        leasing.kv(Bucket::Leases).await?,
         bus.kv(Bucket::Functions).await?,
+    );
+    let pulse = Pulse::start(
+        bus.clone(),
+        StreamName::events(&store.name),
+        shutdown.clone(),
     );
     let host = Host::start(
         config.guest_threads,
         bus.max_payload().saturating_sub(HEADERS_BYTES_MAX),
     )?;
     let status = Arc::new(Status::default());
+    let view = WorkerStatus::new(status.clone(), bus.connected(), pulse);
+    let health = serve_health(config.health, view.clone(), shutdown.clone()).await?;
+    tracing::info!(worker = name, %health, "health and metrics");
     let shared = Shared {
         bus,
         store,
@@ -185,6 +95,9 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
     let claim_interval = Duration::from_millis(config.claim_interval_ms.max(1));
     Ok(Worker {
         shared: Arc::new(shared),
+        view,
+        health,
+        leasing,
         leases,
         functions,
         name,
@@ -193,55 +106,72 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
     })
 }
 
-async fn read_store(bus: &Bus, config: &WorkerConfig) -> Result<StoreSpec, WorkerError> {
-    let store = || config.store.clone();
-    let entry = bus
-        .kv(Bucket::Config)
-        .await?
-        .get(&key::store(&config.store))
-        .await?;
-    let (json, _) = entry.ok_or_else(|| WorkerError::NoStore { store: store() })?;
-    let spec: StoreSpec = serde_json::from_slice(&json).map_err(|error| WorkerError::Spec {
-        store: store(),
-        problem: error.to_string(),
-    })?;
-    spec.check().map_err(|error| WorkerError::Spec {
-        store: store(),
-        problem: error.to_string(),
-    })?;
-    Ok(spec)
+fn check(config: &WorkerConfig) -> Result<(), WorkerError> {
+    let events = config.batch_events;
+    if (1..=BATCH_EVENTS_MAX).contains(&events) {
+        return Ok(());
+    }
+    Err(WorkerError::Setting {
+        field: "batch_events",
+        problem: format!("{events} is not within 1 to {BATCH_EVENTS_MAX}"),
+    })
+}
+
+fn name(config: &WorkerConfig) -> String {
+    match config.name.as_str() {
+        "" => format!(
+            "worker-{}-{:08x}",
+            std::process::id(),
+            rand::rng().random::<u32>()
+        ),
+        name => name.to_owned(),
+    }
+}
+
+async fn serve_health(
+    addr: SocketAddr,
+    view: WorkerStatus,
+    stop: Shutdown,
+) -> Result<SocketAddr, WorkerError> {
+    let waiting = Arc::new(move || view.waiting());
+    let served = listener::serve(addr, waiting, stop).await;
+    served.map_err(|source| WorkerError::Health { addr, source })
 }
 
 impl Worker {
     /// A view that outlives [`Worker::run`].
     pub fn status(&self) -> WorkerStatus {
-        WorkerStatus(self.shared.status.clone())
+        self.view.clone()
+    }
+
+    /// Where health and metrics are served.
+    pub fn health_addr(&self) -> SocketAddr {
+        self.health
     }
 
     /// Runs every function of the store on whichever lanes it can own, until the
     /// shutdown; then commits, releases and ends within ten seconds.
     ///
     /// # Errors
-    /// [`WorkerError`] when functions can no longer be followed.
+    /// [`WorkerError`] when functions cannot be followed at first; later it is tried again
+    /// until it succeeds, and what runs goes on meanwhile.
     pub async fn run(self) -> Result<(), WorkerError> {
-        let watch = self.functions.watch_all().await?;
-        let mut registry = Registry::new(self.shared.clone(), watch);
+        let mut registry = Registry::new(self.shared.clone(), self.functions.clone()).await?;
         let mut running: BTreeMap<FunctionName, Running> = BTreeMap::new();
         let mut lanes = JoinSet::new();
         tracing::info!(worker = self.name, store = %self.shared.store.name, "worker runs");
-        let result = loop {
+        loop {
             // The registry is not cancel safe, but it is only cancelled to end here.
             let change = tokio::select! {
                 change = registry.next() => change,
-                () = self.shutdown.triggered() => break Ok(()),
+                () = self.shutdown.triggered() => break,
             };
             while lanes.try_join_next().is_some() {}
             match change {
-                Some(Change::Program(program)) => self.deploy(program, &mut running, &mut lanes),
-                Some(Change::Gone(name)) => self.withdraw(&name, &mut running),
-                None => break Err(WorkerError::FunctionsGone),
+                Change::Program(program) => self.deploy(program, &mut running, &mut lanes),
+                Change::Gone(name) => self.withdraw(&name, &mut running),
             }
-        };
+        }
         running
             .values()
             .for_each(|function| function.stop.trigger());
@@ -257,9 +187,9 @@ impl Worker {
             );
             lanes.shutdown().await;
         }
-        self.shared.bus.drain().await;
+        tokio::join!(self.leasing.drain(), self.shared.bus.drain());
         tracing::info!(worker = self.name, "worker has ended");
-        result
+        Ok(())
     }
 
     fn deploy(
@@ -269,11 +199,8 @@ impl Worker {
         lanes: &mut JoinSet<()>,
     ) {
         let name = program.spec.name.clone();
-        self.shared
-            .status
-            .functions
-            .lock()
-            .insert(name.clone(), program.spec.digest.clone());
+        let digest = program.spec.digest.clone();
+        self.shared.status.runs(name.clone(), digest);
         if let Some(function) = running.get(&name) {
             function.program.send_replace(program);
             return;
@@ -302,7 +229,7 @@ impl Worker {
     }
 
     fn withdraw(&self, name: &FunctionName, running: &mut BTreeMap<FunctionName, Running>) {
-        self.shared.status.functions.lock().remove(name);
+        self.shared.status.runs_no_more(name);
         if let Some(function) = running.remove(name) {
             tracing::info!(function = %name, "function is withdrawn");
             function.stop.trigger();

@@ -129,7 +129,7 @@ impl Network {
             return Err(BusError::from_api(UNAVAILABLE, description));
         }
         let until = views.leader(&stream.log, now, &self.faults, &mut self.dice);
-        reading::answer(stream, read, until)
+        reading::answer(stream, read, until, wall)
     }
 
     fn direct(&mut self, now: u64, name: &str, read: Read) -> Answer {
@@ -139,6 +139,6 @@ impl Network {
         let stream = stream.map_err(|_| BusError::NoStream)?;
         let views = self.views.entry(name.into()).or_default();
         let until = views.any(&stream.log, wall, &self.faults, &mut self.dice);
-        reading::answer(stream, read, until)
+        reading::answer(stream, read, until, wall)
     }
 }

@@ -5,7 +5,7 @@ use super::stream::Machine;
 use protocol::bus::Stored;
 
 /// Answers a read from what lies up to `until`.
-pub(super) fn answer(stream: &Machine, read: Read, until: u64) -> Answer {
+pub(super) fn answer(stream: &Machine, read: Read, until: u64, now_us: u64) -> Answer {
     let log = &stream.log;
     Ok(match read {
         Read::At(seq) => Reply::Event(log.get(seq, until).cloned()),
@@ -20,7 +20,7 @@ pub(super) fn answer(stream: &Machine, read: Read, until: u64) -> Answer {
             let mut events = log.from(Some(&filter), 1, until);
             Reply::Event(events.find(|event| event.time_us >= since).cloned())
         }
-        Read::Details => Reply::Details(stream.details(until)),
+        Read::Details => Reply::Details(stream.details(until, now_us)),
         Read::Run {
             filter,
             from,

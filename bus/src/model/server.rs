@@ -80,10 +80,10 @@ impl Server {
                 let description = "stream name already in use".into();
                 return Err(BusError::from_api(NAME_IN_USE, description));
             }
-            return Ok(there.details(there.log.last_seq()));
+            return Ok(there.details(there.log.last_seq(), now_us));
         }
         let stream = Machine::new(config, now_us);
-        let details = stream.details(0);
+        let details = stream.details(0, now_us);
         self.streams.insert(name.into(), stream);
         Ok(details)
     }

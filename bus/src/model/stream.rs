@@ -191,7 +191,7 @@ impl Machine {
     }
 
     /// What a server that has come to `until` says of the stream.
-    pub(super) fn details(&self, until: u64) -> StreamDetails {
+    pub(super) fn details(&self, until: u64, now_us: u64) -> StreamDetails {
         let first = self.log.first(until);
         let state = StreamState {
             first_seq: first.map_or(until + 1, |event| event.seq),
@@ -205,6 +205,7 @@ impl Machine {
         StreamDetails {
             config: self.config.json.clone(),
             state,
+            time_us: now_us,
         }
     }
 }

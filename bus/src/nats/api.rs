@@ -96,6 +96,7 @@ pub(super) struct StreamDetails {
     config: Map<String, Value>,
     created: String,
     state: State,
+    ts: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,9 +121,14 @@ impl StreamDetails {
     }
 
     fn plain(self) -> Result<details::StreamDetails, BusError> {
+        let time_us = wire::micros(&self.ts);
+        let time_us = time_us.ok_or(BusError::Malformed {
+            what: "server time",
+        })?;
         Ok(details::StreamDetails {
             state: self.state()?,
             config: self.config,
+            time_us,
         })
     }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
-use parking_lot::Mutex;
 use rand::Rng;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api;
@@ -18,7 +16,6 @@ use super::inbox::OneReply;
 use super::wire;
 use crate::error::{BusError, stream_name};
 use crate::limits::{BATCH_EVENTS_MAX, PUBLISH_TIMEOUT};
-use crate::share::Share;
 use protocol::bus::{BatchAck, Outgoing};
 use service::backoff::Backoff;
 
@@ -28,57 +25,6 @@ const BUSY_RETRIES_MAX: u32 = 8;
 const BUSY_WAIT_FIRST: Duration = Duration::from_millis(10);
 /// The longest: all tries together stay below the time limit of a publish.
 const BUSY_WAIT_LONGEST: Duration = Duration::from_millis(500);
-
-/// What this connection may have open of the batches that a stream takes from all.
-#[derive(Debug)]
-pub(super) struct Places {
-    share: Mutex<Share>,
-    freed: Notify,
-}
-
-impl Places {
-    /// At most so many.
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            share: Mutex::new(Share::new(most)),
-            freed: Notify::new(),
-        }
-    }
-
-    /// Waits for a place. Cancel safe.
-    async fn take(&self) -> Place<'_> {
-        loop {
-            let freed = self.freed.notified();
-            if self.share.lock().take() {
-                return Place(self);
-            }
-            freed.await;
-        }
-    }
-}
-
-/// A batch that is open; dropping it frees the place.
-struct Place<'a>(&'a Places);
-
-impl Place<'_> {
-    /// Whether the server had too many open.
-    fn tell(self, busy: bool) {
-        let mut share = self.0.share.lock();
-        if busy {
-            share.was_refused();
-        } else {
-            share.went_well();
-        }
-        metrics::gauge!("nats_batch_places").set(share.places() as f64);
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.share.lock().give_back();
-        self.0.freed.notify_one();
-    }
-}
 
 impl Bus {
     /// Stores all events of a batch together, contiguously and in input order, or

@@ -18,9 +18,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::batch::Places;
 use super::inbox::Inbox;
-use super::publish::PENDING_ACKS_MAX;
+use super::places::Places;
 use super::wire;
 use super::writer::Writer;
 use crate::error::BusError;
@@ -50,6 +49,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the published state is compared with the client's own: the event that
 /// announces a change is lost when too many are under way.
 const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Acknowledgements that a connection waits for at a time. Policy: the next publish
+/// waits for one of them.
+const PENDING_ACKS_MAX: usize = 16_384;
 /// Batches that this connection has open at a time; a stream takes 50 of all.
 const BATCHES_OPEN_MAX: usize = 16;
 

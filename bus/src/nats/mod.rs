@@ -18,6 +18,7 @@ mod connection;
 mod direct;
 mod inbox;
 mod objects;
+mod places;
 mod publish;
 mod reader;
 mod wire;

@@ -17,10 +17,6 @@ use crate::error::{BusError, stream_name};
 use crate::limits::PUBLISH_TIMEOUT;
 use protocol::bus::{Outgoing, PubAck};
 
-/// Acknowledgements that a connection waits for at a time. Policy: the next publish
-/// waits for one of them.
-pub(super) const PENDING_ACKS_MAX: usize = 16_384;
-
 /// The acknowledgement of an event that has been handed to the connection. Must be
 /// awaited or dropped: while it lives it counts against the connection's bound.
 /// Dropping it does not take the event back.

@@ -5,63 +5,15 @@
 mod cache;
 mod kafka;
 mod nats;
+mod progress;
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::config::Config;
-use crate::error::{DevstackError, Result};
-use crate::prerequisites::{self, Scope};
+use crate::error::Result;
 
 pub use kafka::KafkaRuntime;
-
-/// The NATS server that everything is developed and tested with.
-pub const NATS_VERSION: &str = "2.15.1";
-/// The Kafka that everything is developed and tested with.
-pub const KAFKA_VERSION: &str = "4.1.1";
-
-/// What is happening, for a person who waits. `Display` gives one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// Another process is fetching the same server; we wait for it.
-    Waiting {
-        /// Which server.
-        component: &'static str,
-    },
-    /// A step of the work has begun.
-    Step {
-        /// Which server.
-        component: &'static str,
-        /// The step.
-        text: String,
-    },
-    /// The server can be started.
-    Ready {
-        /// Which server.
-        component: &'static str,
-        /// Where it is.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Progress::Waiting { component } => {
-                write!(
-                    f,
-                    "{component}: waiting for another process that fetches it"
-                )
-            }
-            Progress::Step { component, text } => write!(f, "{component}: {text}"),
-            Progress::Ready { component, path } => write!(f, "{component}: {}", path.display()),
-        }
-    }
-}
-
-/// Receives progress; called from the fetching thread, and should return soon.
-pub type OnProgress<'a> = &'a dyn Fn(Progress);
+pub use progress::{OnProgress, Progress};
 
 /// Both servers, ready to be started.
 #[derive(Debug, Clone)]
@@ -72,13 +24,12 @@ pub struct Servers {
     pub kafka: KafkaRuntime,
 }
 
-/// Checks prerequisites, then finds or fetches both servers.
+/// Finds or fetches both servers; see [`crate::prerequisites::check`] for what that
+/// needs.
 ///
 /// # Errors
-/// Missing programs (all of them, before anything is fetched), a failed or
-/// refused download.
+/// A missing program, a failed or refused download.
 pub fn all(config: &Config, progress: OnProgress<'_>) -> Result<Servers> {
-    prerequisites::check(config, Scope::Servers).map_err(DevstackError::Missing)?;
     Ok(Servers {
         nats: nats(config, progress)?,
         kafka: kafka(config, progress)?,

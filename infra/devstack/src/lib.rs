@@ -21,6 +21,7 @@ pub mod nats;
 pub mod port;
 pub mod prerequisites;
 pub mod process;
+pub mod programs;
 mod server;
 mod spawner;
 mod stack;

@@ -38,7 +38,10 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Action::Check => prerequisites::check(&config, Scope::Build)
             .map_err(|missing| DevstackError::Missing(missing).into()),
-        Action::Fetch => fetch::all(&config, &show).map(drop).map_err(Into::into),
+        Action::Fetch => prerequisites::check(&config, Scope::Servers)
+            .map_err(DevstackError::Missing)
+            .and_then(|()| fetch::all(&config, &show).map(drop))
+            .map_err(Into::into),
         Action::Up { data } => up(&config, data),
     };
     match outcome {

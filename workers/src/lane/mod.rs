@@ -5,27 +5,19 @@
 //! lane and gives it up.
 
 pub mod commit;
+pub mod grant;
 pub mod messages;
 pub mod owner;
 pub mod progress;
 pub mod retry;
 pub mod run;
+pub mod shared;
 pub mod slot;
 pub mod staging;
 pub mod state;
 pub mod takeover;
 pub mod tally;
 pub mod verdict;
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Now, microseconds since 1970.
-pub fn now_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
 
 #[cfg(test)]
 mod tests;

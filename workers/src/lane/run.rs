@@ -4,27 +4,25 @@
 //! to do next is the machine's, what became of a commit is the checkpoint's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bus::{Bus, BusError, Reader, ReaderOptions};
 use protocol::bus::Stored;
 use protocol::lane::Lane;
-use protocol::spec::StoreSpec;
 use protocol::subject::Subject;
-use service::fault::Faults;
+use service::clock::now_us;
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::commit::{self, Landed};
+use super::grant::Grant;
 use super::messages::Scope;
-use super::now_us;
-use super::owner::Grant;
+use super::shared::Shared;
 use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
-use crate::worker::Status;
-use host::Host;
 use host::fault::Broken;
 use host::module::Program;
 use host::pack::Item;
@@ -34,22 +32,6 @@ use host::pool::Guest;
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
 /// Bytes of one pull of the reader; two of them may wait.
 const READ_BYTES: usize = 2 << 20;
-
-/// What all lanes of a worker share.
-pub struct Shared {
-    /// The worker's connection.
-    pub bus: Bus,
-    /// The store.
-    pub store: StoreSpec,
-    /// The host.
-    pub host: Host,
-    /// Most events in one call of a guest.
-    pub batch_events: usize,
-    /// Test-only switches.
-    pub faults: Faults,
-    /// What the worker shows.
-    pub status: Arc<Status>,
-}
 
 /// Why a lane ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

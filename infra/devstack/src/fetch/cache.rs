@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::progress::{OnProgress, Progress};
 use crate::error::{DevstackError, Result};
-use crate::fetch::{OnProgress, Progress};
 use crate::hash;
 
 /// The stamp's file name, inside the folder.

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache::Entry;
-use super::{KAFKA_VERSION, OnProgress, Progress};
+use super::progress::{OnProgress, Progress};
 use crate::config::Config;
 use crate::error::{DevstackError, Result};
 use crate::hash::{self, PinList};
-use crate::prerequisites;
+use crate::programs;
+use crate::programs::KAFKA_VERSION;
 use crate::tool;
 
 const COMPONENT: &str = "kafka";
@@ -36,8 +37,7 @@ pub(super) fn is_cached(config: &Config) -> bool {
 }
 
 pub(super) fn find_or_fetch(config: &Config, progress: OnProgress<'_>) -> Result<KafkaRuntime> {
-    let java =
-        prerequisites::java(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
+    let java = programs::java(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
     let jars = entry(config).ensure(progress, |folder| fetch(config, progress, folder))?;
     progress(Progress::Ready {
         component: COMPONENT,
@@ -63,8 +63,7 @@ fn fetch(config: &Config, progress: OnProgress<'_>, folder: &Path) -> Result<()>
             text,
         });
     };
-    let maven =
-        prerequisites::maven(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
+    let maven = programs::maven(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
     let pins = PinList::parse(PINS)?;
     step(format!(
         "fetching version {KAFKA_VERSION} ({} files, 43 MB)",

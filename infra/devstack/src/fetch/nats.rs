@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache::Entry;
-use super::{NATS_VERSION, OnProgress, Progress};
+use super::progress::{OnProgress, Progress};
 use crate::config::Config;
 use crate::error::{DevstackError, Result};
 use crate::hash::{self, PinList};
-use crate::prerequisites;
+use crate::programs;
+use crate::programs::NATS_VERSION;
 use crate::tool;
 
 const COMPONENT: &str = "nats-server";
@@ -62,9 +63,9 @@ fn fetch(config: &Config, progress: OnProgress<'_>, folder: &Path) -> Result<()>
             text: text.to_owned(),
         });
     };
-    prerequisites::nats_build().map_err(|missing| DevstackError::Missing(vec![missing]))?;
+    programs::nats_build().map_err(|missing| DevstackError::Missing(vec![missing]))?;
     let python =
-        prerequisites::python(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
+        programs::python(config).map_err(|missing| DevstackError::Missing(vec![missing]))?;
     let pins = PinList::parse(PINS)?;
     let work = folder.join("work");
     fs::create_dir(&work).map_err(DevstackError::io("create", &work))?;
