@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+pub use protocol::bus::BATCH_EVENTS_MAX;
+
 /// How long an acknowledgement is waited for. After it the outcome is unknown.
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for its answer.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most events of a batch; the server's own limit.
-pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// Most subjects of one [`crate::Bus::last_seqs`].
 pub const LAST_SEQS_MAX: usize = 256;
 /// Most events of one [`crate::Bus::next_on`].

@@ -7,6 +7,9 @@ use crate::header::Headers;
 use crate::stream::StreamName;
 use crate::subject::Subject;
 
+/// Most events of an atomic batch: the limit of nats-server 2.15.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+
 /// A condition on a publish, checked by the stream's leader when it stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {

@@ -2,8 +2,11 @@
 
 mod tidy {
     mod boundaries;
+    mod circles;
     mod edge;
+    mod imports;
     mod licences;
+    mod machines;
     mod protocol_page;
     mod sizes;
     mod tree;

@@ -115,9 +115,9 @@ impl Bus {
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
         let turn = timeout_at(deadline, self.turn()).await;
         let _turn = turn.map_err(|_| BusError::Disconnected)??;
-        self.require_connected()?;
-        let ((first_to, first), (last_to, last)) = (self.inner.inbox.one(), self.inner.inbox.one());
-        let client = self.inner.writer.client()?;
+        let link = self.inner.writer.link()?;
+        let ((first_to, first), (last_to, last)) = (link.inbox.one(), link.inbox.one());
+        let client = &link.client;
         for (n, (message, headers)) in batch.iter().zip(headers).enumerate() {
             let (to, payload) = (message.subject.as_str().to_owned(), message.payload.clone());
             let sent = async {

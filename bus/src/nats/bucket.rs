@@ -42,14 +42,15 @@ impl Bus {
         if let Some((name, value)) = header {
             headers.insert(name, value);
         }
-        self.require_connected()?;
-        let (to, reply) = self.inner.inbox.one();
-        let writer = self.inner.writer.client()?;
-        let sent = writer.publish_with_reply_and_headers(subject, to, headers, value);
+        let link = self.inner.writer.link()?;
+        let (to, reply) = link.inbox.one();
+        let client = &link.client;
+        let sent = client.publish_with_reply_and_headers(subject, to, headers, value);
         let sent = timeout(PUBLISH_TIMEOUT, sent)
             .await
             .map_err(|_| BusError::Disconnected)?;
         sent.map_err(|error| self.publish_error(&error))?;
+        drop(link);
         let reply = timeout(PUBLISH_TIMEOUT, reply)
             .await
             .map_err(|_| BusError::Timeout)??;

@@ -277,11 +277,7 @@ impl Bus {
 
 fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
     credentials(settings, name)
-        .custom_inbox_prefix(inbox(&inbox_owner(
-            settings.user.as_deref().unwrap_or(name),
-        )))
         .request_timeout(Some(REQUEST_TIMEOUT))
-        .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
@@ -294,6 +290,10 @@ fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> Connec
 fn credentials(settings: &NatsSettings, name: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new()
         .name(name)
+        .custom_inbox_prefix(inbox(&inbox_owner(
+            settings.user.as_deref().unwrap_or(name),
+        )))
+        .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
         .connection_timeout(CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .client_capacity(COMMANDS_MAX);

@@ -36,6 +36,8 @@ pub(super) struct Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.task.abort();
+        // Who still waits hears so at once.
+        self.table.lock().clear();
     }
 }
 
@@ -152,7 +154,7 @@ impl Future for OneReply {
     type Output = Result<Message, BusError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The sender goes only with the whole connection, when nobody can tell any more.
+        // The sender goes only with the connection, when nobody can tell any more.
         Pin::new(&mut self.receiver)
             .poll(cx)
             .map_err(|_| BusError::Timeout)

@@ -88,11 +88,10 @@ impl Bus {
         let _turn = self.turn().await?;
         let pending = self.inner.pending.clone().acquire_owned().await;
         let permit = pending.map_err(|_| BusError::Disconnected)?;
-        self.require_connected()?;
-        let writer = self.inner.writer.client()?;
-        let (subject, reply) = self.inner.inbox.one();
+        let link = self.inner.writer.link()?;
+        let (subject, reply) = link.inbox.one();
         let to = message.subject.as_str().to_owned();
-        writer
+        link.client
             .publish_with_reply_and_headers(to, subject, headers, message.payload)
             .await
             .map_err(|error| self.publish_error(&error))?;

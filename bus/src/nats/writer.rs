@@ -4,7 +4,9 @@
 //! was handed while a connection is broken and sends it after the reconnect, however
 //! late that is: an event would be stored a second time once its id is forgotten. So
 //! this client never reconnects: its queue dies with it, and who waits for an
-//! acknowledgement hears that the outcome is unknown. What the system's socket still
+//! acknowledgement hears at once that the outcome is unknown. Acknowledgements come over
+//! it too, so that none waits behind what is read, and the server can say that nobody
+//! listens (it tells only the connection that waits for the reply). What the system's socket still
 //! holds may arrive for as long as the system tries, about 100 s (RFC 1122, 4.2.3.5);
 //! the shortest duplicate window is longer.
 
@@ -18,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::inbox::Inbox;
 use crate::error::BusError;
 use service::backoff::Backoff;
 
@@ -31,9 +34,25 @@ const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// one attempt to reconnect fails at once and ends it.
 const NOWHERE: &str = "nats://127.0.0.1:0";
 
+/// One connection, until it breaks.
+pub(super) struct Link {
+    /// Takes messages.
+    pub client: Client,
+    /// Takes their acknowledgements.
+    pub inbox: Inbox,
+}
+
+impl Link {
+    fn stands(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+}
+
+type Current = Arc<RwLock<Option<Arc<Link>>>>;
+
 /// The connection that writes, as it is now.
 pub(super) struct Writer {
-    current: Arc<RwLock<Option<Arc<Client>>>>,
+    current: Current,
     keeper: AbortHandle,
 }
 
@@ -51,7 +70,7 @@ struct Maker {
 }
 
 impl Maker {
-    async fn connect(&self) -> Result<Client, BusError> {
+    async fn connect(&self) -> Result<Link, BusError> {
         let broken = self.broken.clone();
         let options = (self.options)()
             .max_reconnects(1)
@@ -67,7 +86,12 @@ impl Maker {
         let client = connected.map_err(BusError::Connect)?;
         // It fails only if the connection has ended already, in which it may not live on.
         let set = client.set_server_pool([NOWHERE].as_slice()).await;
-        set.map(|()| client).map_err(|_| BusError::Disconnected)
+        set.map_err(|_| BusError::Disconnected)?;
+        let inbox = Inbox::new(&client).await?;
+        // The server knows the inbox before anything is sent.
+        let flushed = client.flush().await;
+        flushed.map_err(|_| BusError::Disconnected)?;
+        Ok(Link { client, inbox })
     }
 }
 
@@ -88,14 +112,15 @@ impl Writer {
         Ok(Self { current, keeper })
     }
 
-    /// The client to hand messages to.
+    /// The connection to hand messages to. Held no longer than that: what it holds dies
+    /// with it.
     ///
     /// # Errors
     /// [`BusError::Disconnected`] while there is none.
-    pub(super) fn client(&self) -> Result<Arc<Client>, BusError> {
+    pub(super) fn link(&self) -> Result<Arc<Link>, BusError> {
         let current = self.current.read().clone();
         current
-            .filter(|client| client.connection_state() == State::Connected)
+            .filter(|link| link.stands())
             .ok_or(BusError::Disconnected)
     }
 
@@ -103,21 +128,20 @@ impl Writer {
     pub(super) async fn drain(&self) {
         self.keeper.abort();
         let last = self.current.write().take();
-        if let Some(client) = last {
+        if let Some(link) = last {
             // An error means that the connection is closed already.
-            let _ = client.flush().await;
-            let _ = client.drain().await;
+            let _ = link.client.flush().await;
+            let _ = link.client.drain().await;
         }
     }
 }
 
 /// Replaces the connection whenever it breaks.
-async fn keep(maker: Maker, current: Arc<RwLock<Option<Arc<Client>>>>) {
+async fn keep(maker: Maker, current: Current) {
     loop {
         // Cancel safe, and only cancelled by the time limit: a notice is kept.
         let _ = timeout(STATE_CHECK_INTERVAL, maker.broken.notified()).await;
-        let stands = |client: &Arc<Client>| client.connection_state() == State::Connected;
-        if current.read().as_ref().is_some_and(stands) {
+        if current.read().as_ref().is_some_and(|link| link.stands()) {
             continue;
         }
         // Dropped with all that waits in it.
@@ -125,7 +149,7 @@ async fn keep(maker: Maker, current: Arc<RwLock<Option<Arc<Client>>>>) {
         let mut backoff = Backoff::new(CONNECT_WAIT_FIRST, CONNECT_WAIT_LONGEST);
         let next = loop {
             match maker.connect().await {
-                Ok(client) => break client,
+                Ok(link) => break link,
                 Err(error) => tracing::debug!(%error, "nats is out of reach for writing"),
             }
             backoff.wait().await;

@@ -1,7 +1,7 @@
 //! Licences, sources and banned crates of everything that is built in, by the rules of
 //! `deny.toml`: what cargo-deny checks where it is installed holds everywhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -78,4 +78,40 @@ fn nothing_comes_from_elsewhere_and_nothing_is_banned() {
         assert_eq!(text(&package, "source"), REGISTRY, "{name}");
         assert!(!banned.contains(name), "{name} is banned by deny.toml");
     }
+}
+
+/// Versions of crates that stand beside a newer one.
+fn second_versions(packages: &[Value]) -> BTreeSet<String> {
+    let mut versions: BTreeMap<&str, Vec<(Vec<u64>, &str)>> = BTreeMap::new();
+    for package in packages {
+        let (name, version) = (text(package, "name"), text(package, "version"));
+        let numbers = version.split(['.', '+', '-']);
+        let numbers = numbers.map(|part| part.parse().unwrap_or(0)).collect();
+        versions.entry(name).or_default().push((numbers, version));
+    }
+    let mut found = BTreeSet::new();
+    for (name, mut versions) in versions {
+        versions.sort();
+        versions.pop();
+        found.extend(
+            versions
+                .iter()
+                .map(|(_, version)| format!("{name}@{version}")),
+        );
+    }
+    found
+}
+
+#[test]
+fn every_second_version_of_a_crate_has_its_reason() {
+    let reasoned = listed("skip = [");
+    assert!(reasoned.contains("rand@0.8.8"), "the list is read");
+    let found = second_versions(&packages());
+    let new: Vec<_> = found.difference(&reasoned).collect();
+    assert!(new.is_empty(), "not in deny.toml: {new:?}");
+    let gone: Vec<_> = reasoned.difference(&found).collect();
+    assert!(
+        gone.is_empty(),
+        "not needed in deny.toml any more: {gone:?}"
+    );
 }

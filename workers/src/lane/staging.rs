@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use bus::BATCH_EVENTS_MAX;
+use protocol::bus::BATCH_EVENTS_MAX;
 use protocol::bus::Outgoing;
 use protocol::checkpoint::Checkpoint;
 

@@ -5,7 +5,7 @@
 //! session's account: window, subscriptions, unreadable frames, times.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
@@ -147,7 +147,7 @@ impl State {
         let left = who
             .identity
             .expires_at
-            .duration_since(SystemTime::now())
+            .duration_since(UNIX_EPOCH + Duration::from_micros(rules.now_us))
             .unwrap_or_default();
         self.ends_at = rules.now.checked_add(left);
         let limits = rules.limits;
