@@ -36,7 +36,8 @@ pub struct Fixture {
     place: Place,
     pub bus: Bus,
     pub events: StreamName,
-    replicas: u8,
+    /// Servers that hold each stream.
+    pub replicas: u8,
 }
 
 /// Runs a case on a model, in virtual time.
