@@ -8,7 +8,7 @@ CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
 FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 --release
 
-.PHONY: run demo test bench lint functions build prerequisites fetch clean
+.PHONY: run demo test fault bench lint functions build prerequisites fetch clean
 
 run: build fetch ## the whole stack on this machine
 	$(EDDYLINE) dev --with-parent $(ARGS)
@@ -25,12 +25,16 @@ test: build fetch ## every test, the end-to-end ones on real servers included
 	$(CARGO) test -p service --lib release_tests \
 		--config profile.dev.package.service.debug-assertions=false | grep "ok. 1 passed"
 
+fault: build fetch ## every fault test, those included that take minutes
+	$(CARGO) test --no-fail-fast -p tests --test faults --test faults_long -- --test-threads=2
+
 bench: build fetch ## one table: each figure beside a bare yardstick of the same run
 	target/debug/bench $(ARGS)
 
 lint: prerequisites
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy -p tests --test faults_long -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
 functions: prerequisites

@@ -28,8 +28,9 @@ use crate::error::BridgeError;
 use crate::kafka::admin::Admin;
 use crate::metrics;
 use crate::mirror::allocation::{Allocation, allocate};
+use crate::mirror::owner;
 use crate::mirror::progress::tail;
-use crate::mirror::shard::{self, Shard};
+use crate::mirror::shard::Shard;
 use crate::proto::DESCRIPTORS;
 use crate::proto::replay_server::ReplayServer;
 use crate::replay::service::ReplayService;
@@ -97,7 +98,9 @@ pub async fn start(
         shutdown: shutdown.clone(),
     };
     for stream in &streams {
-        update(&parts.status, stream, |_| {});
+        update(&parts.status, stream, |status| {
+            status.waits_for = Some("the progress topic".into());
+        });
     }
     let service = ReplayService::new(
         parts.context(progress_watch),
@@ -125,6 +128,12 @@ impl Bridge {
     /// How far the mirror is, and what this process does for it.
     pub fn status(&self) -> watch::Receiver<MirrorStatus> {
         self.status.clone()
+    }
+
+    /// What the mirror waits for, one line for each shard that stands still; empty
+    /// when all goes on, here or in another process.
+    pub fn waiting(&self) -> Vec<String> {
+        self.status.borrow().waiting()
     }
 
     /// Waits for the shutdown and then for every part's end: transactions under way
@@ -167,10 +176,13 @@ async fn store_spec(config: &BridgeConfig, settings: &Kv) -> Result<StoreSpec, B
             .ok_or_else(|| BridgeError::NoStore {
                 store: store.clone(),
             })?;
-    serde_json::from_slice(&value).map_err(|source| BridgeError::StoreSpec {
-        store: store.clone(),
-        source,
-    })
+    let spec: StoreSpec =
+        serde_json::from_slice(&value).map_err(|source| BridgeError::StoreSpec {
+            store: store.clone(),
+            source,
+        })?;
+    spec.check()?;
+    Ok(spec)
 }
 
 /// What the parts are made of.
@@ -211,7 +223,7 @@ impl Parts {
         };
         let mut tasks = JoinSet::new();
         for stream in streams {
-            tasks.spawn(shard::run(Arc::new(self.shard(
+            tasks.spawn(owner::work(Arc::new(self.shard(
                 stream,
                 &topic,
                 &allocation,
@@ -239,6 +251,11 @@ impl Parts {
                 Err(error) => error.to_string(),
             };
             tracing::warn!(problem, "the mirror cannot begin yet");
+            for stream in streams {
+                update(&self.status, stream, |status| {
+                    status.waits_for = Some(problem.clone());
+                });
+            }
             // Both branches are cancel safe: they only wait.
             tokio::select! {
                 () = tokio::time::sleep(PREPARE_INTERVAL) => {}

@@ -33,6 +33,21 @@ pub(crate) const COMMIT_MS_MAX: u64 = 250;
 /// most, two names of 64 tokens, doubled by escaping where they hold `_`, excluded.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Settings of topics that nobody may choose otherwise, because exactness rests on
+/// them.
+pub(crate) const FIXED: [&str; 5] = [
+    "cleanup.policy",
+    "message.timestamp.type",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.after.max.ms",
+    "unclean.leader.election.enable",
+];
+/// Kafka's name of a topic's limit of its batches.
+pub(crate) const RECORD_LIMIT: &str = "max.message.bytes";
+/// Smallest such limit, in bytes: below it, even small batches of small events would
+/// be refused.
+const RECORD_BYTES_MIN: u32 = 16 * 1024;
+
 /// The bridge's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +69,8 @@ pub struct BridgeConfig {
     pub commit_ms: u64,
     /// What the mirror does when events are missing in a stream.
     pub on_gap: OnGap,
+    /// What the mirror does when a topic is not as it made it.
+    pub on_broken_topic: OnBrokenTopic,
     /// Test-only switches; a release build refuses any.
     pub faults: String,
 }
@@ -69,6 +86,22 @@ pub enum OnGap {
     Stop,
 }
 
+/// What the mirror does when a topic is gone, was made anew, or has other partitions or
+/// settings than the mirror made it with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBrokenTopic {
+    /// Passes over its events, records and counts what it misses, and goes on with the
+    /// others. Once it is as it was, it is written again.
+    #[default]
+    Skip,
+    /// Stops the shard until somebody has looked.
+    Stop,
+    /// As `skip`; but a topic that is gone or was made anew is taken as it is found
+    /// when the mirror starts, and what it has lost is recorded as a gap.
+    Adopt,
+}
+
 /// How to reach Kafka, and what the topics are like that the mirror creates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,8 +110,8 @@ pub struct KafkaConfig {
     pub bootstrap: String,
     /// Any further setting of librdkafka, for every client.
     pub settings: BTreeMap<String, String>,
-    /// Any further setting of the topics that the mirror creates. Without one for
-    /// it, records are kept for ever.
+    /// Any further setting of the topics that the mirror creates, but for those that
+    /// exactness rests on. Without one for it, records are kept for ever.
     pub topic_settings: BTreeMap<String, String>,
     /// First part of every topic's name.
     pub topic_prefix: String,
@@ -99,6 +132,7 @@ impl Default for BridgeConfig {
             token_secret: Secret::default(),
             commit_ms: COMMIT_MS_DEFAULT,
             on_gap: OnGap::default(),
+            on_broken_topic: OnBrokenTopic::default(),
             faults: String::new(),
         }
     }
@@ -160,6 +194,16 @@ impl BridgeConfig {
         require(!self.kafka.bootstrap.is_empty(), "kafka.bootstrap", || {
             "names no broker".into()
         })?;
+        let fixed = |name: &&str| self.kafka.topic_settings.contains_key(*name);
+        let chosen = FIXED.iter().find(|name| fixed(name));
+        require(chosen.is_none(), "kafka.topic_settings", || {
+            format!("{} is the mirror's to set", chosen.unwrap_or(&""))
+        })?;
+        let limit = self.kafka.topic_settings.get(RECORD_LIMIT);
+        let fits = |text: &String| text.parse().is_ok_and(|n: u32| n >= RECORD_BYTES_MIN);
+        require(limit.is_none_or(fits), "kafka.topic_settings", || {
+            format!("{RECORD_LIMIT} must be a number of at least {RECORD_BYTES_MIN}")
+        })?;
         check_name("deployment", &self.deployment)?;
         check_name("kafka.topic_prefix", &self.kafka.topic_prefix)
     }
@@ -217,6 +261,14 @@ mod tests {
         assert_eq!(check(|c| c.commit_ms = 251), Some("commit_ms"));
         assert_eq!(check(|c| c.kafka.partitions = 1), None);
         assert_eq!(check(|c| c.kafka.partitions = 0), Some("kafka.partitions"));
+        let set = |c: &mut BridgeConfig, name: &str| {
+            c.kafka.topic_settings.insert(name.into(), "1".into());
+        };
+        assert_eq!(check(|c| set(c, "retention.ms")), None);
+        assert_eq!(
+            check(|c| set(c, "cleanup.policy")),
+            Some("kafka.topic_settings")
+        );
         assert_eq!(check(|c| c.deployment = "a".repeat(64)), None);
         assert_eq!(check(|c| c.deployment = "a".repeat(65)), Some("deployment"));
         assert_eq!(

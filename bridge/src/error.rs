@@ -3,6 +3,7 @@
 use auth::AuthError;
 use bus::BusError;
 use protocol::name::StoreName;
+use protocol::spec::SpecError;
 use rdkafka::error::KafkaError;
 use service::fault::FaultError;
 
@@ -40,6 +41,9 @@ pub enum BridgeError {
         /// Why.
         source: serde_json::Error,
     },
+    /// What it holds of the store is not allowed.
+    #[error("the spec of the store")]
+    Spec(#[from] SpecError),
     /// The listener is of no use.
     #[error("the grpc listener")]
     Listener(#[source] std::io::Error),

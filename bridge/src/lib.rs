@@ -6,7 +6,6 @@
 //! - `mirror`: streams into Kafka
 //! - `replay`: Kafka, spliced into JetStream, to gRPC clients
 //! - `kafka`: clients, topics, watermarks, the transactional producer
-//! - [`client`]: a typed client of the gRPC service
 //! - [`status`]: how far the mirror is
 //!
 //! The mirror's state is in Kafka, in each transaction; ownership is a lease in
@@ -14,13 +13,12 @@
 //! workers, or anything inside an event's payload.
 
 mod bridge;
-pub mod client;
 pub mod config;
 mod error;
 mod kafka;
 mod metrics;
 mod mirror;
-pub mod proto;
+mod proto;
 mod replay;
 pub mod status;
 

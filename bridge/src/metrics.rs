@@ -27,11 +27,15 @@ pub(crate) fn describe() {
     );
     metrics::describe_gauge!(
         "mirror_lag_events",
-        "events of the stream that wait for the mirror, by stream"
+        "sequences between the stream's last one and the mirror's, by stream"
+    );
+    metrics::describe_gauge!(
+        "mirror_topics_broken",
+        "topics that are passed over at the moment, by stream"
     );
     metrics::describe_counter!(
         "mirror_gaps_total",
-        "events that the stream had lost before the mirror came, by stream and reason"
+        "events that the mirror does not hold, by stream and reason"
     );
     metrics::describe_counter!(
         "mirror_fenced_total",
@@ -62,17 +66,26 @@ pub(crate) fn committed(stream: &StreamName, took: Duration) {
         .record(took.as_secs_f64());
 }
 
-pub(crate) fn progress(stream: &StreamName, seq: u64, lag: u64) {
+pub(crate) fn progress(stream: &StreamName, seq: u64) {
     metrics::gauge!("mirror_sequence", "stream" => stream.as_str().to_owned()).set(seq as f64);
+}
+
+pub(crate) fn lag(stream: &StreamName, lag: u64) {
     metrics::gauge!("mirror_lag_events", "stream" => stream.as_str().to_owned()).set(lag as f64);
 }
 
+/// Counts every event of a gap.
 pub(crate) fn gap(stream: &StreamName, gap: &MirrorGap) {
-    let reason = match gap.reason {
-        MirrorGapReason::Retention => "retention",
-        MirrorGapReason::Hole => "hole",
-    };
-    metrics::counter!("mirror_gaps_total", "stream" => stream.as_str().to_owned(), "reason" => reason).increment(gap.to + 1 - gap.from);
+    missed(stream, gap.reason, gap.to + 1 - gap.from);
+}
+
+pub(crate) fn missed(stream: &StreamName, reason: MirrorGapReason, events: u64) {
+    metrics::counter!("mirror_gaps_total", "stream" => stream.as_str().to_owned(), "reason" => reason.as_str()).increment(events);
+}
+
+pub(crate) fn broken_topics(stream: &StreamName, count: usize) {
+    metrics::gauge!("mirror_topics_broken", "stream" => stream.as_str().to_owned())
+        .set(count as f64);
 }
 
 pub(crate) fn fenced(stream: &StreamName) {

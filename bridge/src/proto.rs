@@ -1,4 +1,4 @@
-//! The generated gRPC code of `proto/eddyline/replay/v1/replay.proto`.
+//! The generated gRPC code of the client's `eddyline/replay/v1/replay.proto`, the server's half.
 
 #![allow(
     missing_docs,

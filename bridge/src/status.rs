@@ -24,6 +24,22 @@ pub struct ShardStatus {
     pub time_us: u64,
     /// Gaps that the progress record names.
     pub gaps: u64,
+    /// Topics that are passed over at the moment, and why.
+    pub broken: BTreeMap<String, String>,
+    /// What it waits for, if the mirror stands still for it. A shard that another
+    /// process works on waits for nothing.
+    pub waits_for: Option<String>,
+}
+
+impl MirrorStatus {
+    /// What the mirror waits for, one line for each shard that stands still.
+    pub fn waiting(&self) -> Vec<String> {
+        let lines = self.shards.iter().filter_map(|(stream, shard)| {
+            let reason = shard.waits_for.as_ref()?;
+            Some(format!("shard {stream}: {reason}"))
+        });
+        lines.collect()
+    }
 }
 
 /// What a process does with a shard.

@@ -5,16 +5,19 @@
 //! calls.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::details::StreamDetails;
 use crate::error::BusError;
 use crate::incoming::Incoming;
+use crate::known::Known;
 use crate::{model, nats};
 use protocol::bus::{BatchAck, Chunk, Outgoing, PubAck, Stored, StreamState};
 use protocol::stream::StreamName;
@@ -33,7 +36,7 @@ macro_rules! either {
 
 /// A connection to the bus; clones share it. Reconnects for ever by itself.
 #[derive(Clone)]
-pub struct Bus(pub(crate) Backend);
+pub struct Bus(pub(crate) Backend, pub(crate) Arc<Known>);
 
 /// What carries it.
 #[derive(Clone)]
@@ -58,7 +61,7 @@ impl Bus {
     /// without the caller.
     pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
         let bus = nats::Bus::connect(settings, name).await?;
-        Ok(Self(Backend::Nats(bus)))
+        Ok(Self(Backend::Nats(bus), Arc::default()))
     }
 
     /// Whether the connection stands, as a value to watch.
@@ -120,10 +123,11 @@ impl Bus {
     /// with [`BusError::Timeout`] (outcome unknown), [`BusError::NoStream`],
     /// [`BusError::StreamFull`], [`BusError::GuardRefused`] or [`BusError::Api`].
     pub async fn publish_start(&self, message: Outgoing) -> Result<PendingAck, BusError> {
-        Ok(PendingAck(match &self.0 {
+        let pending = match &self.0 {
             Backend::Nats(bus) => Pending::Nats(bus.publish_start(message).await?),
             Backend::Model(bus) => Pending::Model(bus.publish_start(message).await?),
-        }))
+        };
+        Ok(PendingAck(pending, self.1.clone()))
     }
 
     /// Publishes an event and waits until the stream has stored it.
@@ -145,7 +149,9 @@ impl Bus {
     /// nothing was stored. [`BusError::Timeout`]: the outcome is unknown. Not cancel
     /// safe: cancelled, the outcome is unknown.
     pub async fn commit_batch(&self, batch: Vec<Outgoing>) -> Result<BatchAck, BusError> {
-        either!(self, bus => bus.commit_batch(batch).await)
+        let ack = either!(self, bus => bus.commit_batch(batch).await)?;
+        self.1.saw(&ack.stream, ack.last_seq);
+        Ok(ack)
     }
 
     /// The event at a sequence, from the stream's leader; `None` if there is none.
@@ -185,9 +191,13 @@ impl Bus {
     /// What the stream's leader says of its stream.
     ///
     /// # Errors
-    /// As [`Self::get`]. Cancel safe.
+    /// [`BusError::Behind`] if it ends before what this process has stored or read, and
+    /// [`BusError::StreamChanged`] if it stays so: it was rolled back. Those of
+    /// [`Self::get`]. Cancel safe.
     pub async fn stream_state(&self, stream: &StreamName) -> Result<StreamState, BusError> {
-        either!(self, bus => bus.stream_state(stream).await)
+        let state = either!(self, bus => bus.stream_state(stream).await)?;
+        self.1.judge(stream, state.last_seq, Instant::now())?;
+        Ok(state)
     }
 
     /// The last sequence on each of at most [`crate::LAST_SEQS_MAX`] subjects; subjects
@@ -231,7 +241,7 @@ impl Bus {
 impl model::Model {
     /// Another process's connection; `name` is what [`Self::cut`] knows it by.
     pub fn connect(&self, name: &str) -> Bus {
-        Bus(Backend::Model(self.open(name)))
+        Bus(Backend::Model(self.open(name)), Arc::default())
     }
 }
 
@@ -343,7 +353,7 @@ impl Stream for Subscription {
 /// The acknowledgement of an event that has been handed to the connection. Must be
 /// awaited or dropped: while it lives it counts against the connection's bound.
 /// Dropping it does not take the event back.
-pub struct PendingAck(Pending);
+pub struct PendingAck(Pending, Arc<Known>);
 
 enum Pending {
     Nats(nats::PendingAck),
@@ -354,9 +364,13 @@ impl Future for PendingAck {
     type Output = Result<PubAck, BusError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
+        let polled = match &mut self.0 {
             Pending::Nats(ack) => Pin::new(ack).poll(cx),
             Pending::Model(ack) => Pin::new(ack).poll(cx),
+        };
+        if let Poll::Ready(Ok(ack)) = &polled {
+            self.1.saw(&ack.stream, ack.seq);
         }
+        polled
     }
 }

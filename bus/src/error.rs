@@ -2,6 +2,11 @@
 
 use protocol::stream::StreamName;
 
+use crate::codes::{Class, class};
+
+/// The code of "storing failed", also of a stream that is full.
+const STORE_FAILED: u64 = 10_077;
+
 /// Why something on the bus did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -18,6 +23,13 @@ pub enum BusError {
     /// at the moment; temporary.
     #[error("no stream answers")]
     NoStream,
+    /// Replies of a run were lost on their way; temporary, nothing of it may be used.
+    #[error("replies of nats are missing")]
+    Incomplete,
+    /// The answer is older than what is known already: it came from a leader that has
+    /// lost its place and does not know it; temporary.
+    #[error("an answer of nats is older than what is known")]
+    Behind,
     /// The stream has reached its limit of bytes; temporary, as age frees it.
     #[error("the stream is full")]
     StreamFull,
@@ -100,6 +112,8 @@ pub enum BusError {
     Api {
         /// JetStream's error code.
         code: u64,
+        /// Whether the same call may succeed later.
+        temporary: bool,
         /// Its description.
         description: String,
     },
@@ -108,21 +122,28 @@ pub enum BusError {
     ObjectStore(#[source] async_nats::Error),
 }
 
-/// JetStream error codes that mean "not now": no resources, no leader, not yet
-/// available, the store failed.
-const TEMPORARY_CODES: &[u64] = &[10_008, 10_009, 10_023, 10_028, 10_047, 10_077, 10_118];
-
 impl BusError {
-    /// Names an error of JetStream.
+    /// Names an error of JetStream by its own code, or by a bare status.
     pub(crate) fn from_api(code: u64, description: String) -> Self {
-        match code {
-            10_071 | 10_164 => Self::GuardRefused,
-            10_201 => Self::Duplicate,
-            10_210 => Self::BatchBusy,
-            10_176 => Self::BatchAbandoned,
-            10_014 | 10_037 | 10_059 => Self::NotFound,
-            10_077 if description.contains("maximum") => Self::StreamFull,
-            code => Self::Api { code, description },
+        Self::from_answer(code, code, description)
+    }
+
+    /// Names an error of JetStream by its own code and the status beside it.
+    pub(crate) fn from_answer(code: u64, status: u64, description: String) -> Self {
+        match class(code, status) {
+            Class::Guard => Self::GuardRefused,
+            Class::Duplicate => Self::Duplicate,
+            Class::BatchBusy => Self::BatchBusy,
+            Class::BatchAbandoned => Self::BatchAbandoned,
+            Class::Missing => Self::NotFound,
+            Class::NotNow if code == STORE_FAILED && description.contains("maximum") => {
+                Self::StreamFull
+            }
+            class => Self::Api {
+                code,
+                temporary: class == Class::NotNow,
+                description,
+            },
         }
     }
 
@@ -140,11 +161,13 @@ impl BusError {
             | Self::Timeout
             | Self::Disconnected
             | Self::NoStream
+            | Self::Incomplete
+            | Self::Behind
             | Self::StreamFull
             | Self::BatchBusy
             | Self::BatchAbandoned
             | Self::ObjectStore(_) => true,
-            Self::Api { code, .. } => TEMPORARY_CODES.contains(code),
+            Self::Api { temporary, .. } => *temporary,
             _ => false,
         }
     }

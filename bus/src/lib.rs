@@ -12,10 +12,12 @@
 
 pub mod bootstrap;
 mod bus;
+mod codes;
 mod details;
 mod error;
 mod following;
 mod incoming;
+mod known;
 mod kv;
 pub mod lease;
 mod limits;
@@ -24,6 +26,8 @@ mod modules;
 mod nats;
 mod reader;
 mod scan;
+mod share;
+mod whole;
 
 pub use bus::{Bus, PendingAck, Subscription};
 pub use error::BusError;

@@ -1,15 +1,22 @@
 //! Following a stream in order, over either backend. Owns the backend's reader.
 
+use std::sync::Arc;
+
 use crate::bus::{self, Bus};
 use crate::error::BusError;
 use crate::following::{ReaderOptions, Start};
+use crate::known::Known;
 use crate::{model, nats};
 use protocol::bus::Stored;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
 /// Reads a stream, or one filter of it, in order.
-pub struct Reader(Backend);
+pub struct Reader {
+    backend: Backend,
+    /// Where what was read is noted; not for streams that are not Eddyline's own.
+    known: Option<(Arc<Known>, StreamName)>,
+}
 
 enum Backend {
     Nats(nats::Reader),
@@ -44,21 +51,23 @@ impl Bus {
         options: ReaderOptions,
     ) -> Result<Reader, BusError> {
         options.check()?;
-        Ok(Reader(match &self.0 {
+        let backend = match &self.0 {
             bus::Backend::Nats(bus) => {
                 Backend::Nats(bus.reader(stream, filter, start, options).await?)
             }
             bus::Backend::Model(bus) => {
                 Backend::Model(bus.reader(stream, filter, start, options).await?)
             }
-        }))
+        };
+        let known = StreamName::parse(stream).map(|stream| (self.1.clone(), stream));
+        Ok(Reader { backend, known })
     }
 }
 
 impl Reader {
     /// How many events wait in the stream behind the last one that was yielded.
     pub fn pending(&self) -> u64 {
-        match &self.0 {
+        match &self.backend {
             Backend::Nats(reader) => reader.pending(),
             Backend::Model(reader) => reader.pending(),
         }
@@ -66,7 +75,7 @@ impl Reader {
 
     /// The last sequence that was yielded; 0 before the first.
     pub fn last_seq(&self) -> u64 {
-        match &self.0 {
+        match &self.backend {
             Backend::Nats(reader) => reader.last_seq(),
             Backend::Model(reader) => reader.last_seq(),
         }
@@ -80,9 +89,13 @@ impl Reader {
     /// [`BusError::StreamChanged`] or [`BusError::NotFound`] when the stream is not the
     /// one that was being read; a refusal by the server that is not temporary.
     pub async fn next_batch(&mut self) -> Result<Vec<Stored>, BusError> {
-        match &mut self.0 {
+        let batch = match &mut self.backend {
             Backend::Nats(reader) => reader.next_batch().await,
             Backend::Model(reader) => reader.next_batch().await,
+        }?;
+        if let (Some((known, stream)), Some(last)) = (&self.known, batch.last()) {
+            known.saw(stream, last.seq);
         }
+        Ok(batch)
     }
 }

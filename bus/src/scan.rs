@@ -46,7 +46,9 @@ impl Stream for Scan {
 
 impl Bus {
     /// Reads every event on a filter with a sequence from `from_seq` to `to_seq`,
-    /// both included. Events that retention has removed are left out.
+    /// both included; `to_seq` is known to exist, or to have existed. Events that
+    /// retention has removed are left out. [`BusError::Behind`] if who answers as the
+    /// stream's leader has less than that.
     pub async fn scan(
         &self,
         stream: &StreamName,
@@ -154,7 +156,14 @@ impl Place {
             .await?
         {
             Some(event) if event.seq <= self.to => self.ready.push_back(event),
-            _ => self.done = true,
+            _ => {
+                // Proof only from a leader that has what the range is known to reach to.
+                let state = self.bus.stream_state(&self.stream).await?;
+                if state.last_seq < self.to {
+                    return Err(BusError::Behind);
+                }
+                self.done = true;
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::stack::EDGE_PORTS;
+use local::stack::EDGE_PORTS;
 
 /// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;

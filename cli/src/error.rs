@@ -1,10 +1,9 @@
 //! What ends a command, with its exit code and advice. Owns no state.
 
-use std::error::Error;
-
-use crate::client::ClientError;
-use crate::demo::DemoError;
-use crate::stack::{ServiceEnd, StackError};
+use client::ClientError;
+use demo::DemoError;
+pub use local::sentence;
+use local::{ServiceEnd, StackError};
 
 /// Something was checked and does not hold, or a request was refused for good.
 pub const EXIT_FAILED: u8 = 1;
@@ -52,22 +51,6 @@ impl CliError {
         self.hint = Some(hint.into());
         self
     }
-}
-
-/// An error and what caused it as one sentence; causes that the text above already
-/// contains are not repeated.
-pub fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 impl From<ServiceEnd> for CliError {

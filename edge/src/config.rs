@@ -1,39 +1,15 @@
-//! Settings of a node, and every limit with its default.
-//!
-//! Owns nothing at run time. A limit that a client can meet is told to it in the
-//! reply to `connect`.
+//! Settings of a node. Owns nothing at run time; what a client may do is in
+//! `core::limits`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use protocol::name::StoreName;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use service::settings::NatsSettings;
 
+use crate::core::limits::EdgeLimits;
+use crate::core::probe::PROBE_INTERVAL_DEFAULT;
 use crate::error::EdgeError;
-
-/// Longest data of one event, bytes: large enough for a snapshot of a document,
-/// small enough that one event never fills a client's outbox.
-pub const DATA_BYTES_DEFAULT: usize = 64 * 1024;
-/// Longest WebSocket message, bytes: the longest data as base64 with every header.
-pub const MESSAGE_BYTES_DEFAULT: usize = 128 * 1024;
-/// Most channels of one session.
-pub const SUBSCRIPTIONS_DEFAULT: usize = 128;
-/// Most publishes of one session that wait for their ack: 5,000/s at 50 ms.
-pub const PUBLISH_WINDOW_DEFAULT: u32 = 256;
-/// Bytes that may wait for one client: two seconds of a fast channel on 4 Mbit/s.
-pub const OUTBOX_BYTES_DEFAULT: usize = 1 << 20;
-/// Sessions of one node: at 6 KiB each and a full outbox for one in ten, 1 GiB.
-pub const CONNECTIONS_DEFAULT: usize = 10_000;
-/// How long a client may take from the first byte to an accepted `connect`.
-pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-/// Below the 30 to 60 s after which load balancers drop idle connections.
-pub const PING_INTERVAL_DEFAULT: Duration = Duration::from_secs(25);
-/// Unreadable frames before a session is closed: a bug in a client shows after one.
-pub const BAD_FRAMES_DEFAULT: u32 = 10;
-/// How often quiet channels are compared with the stream.
-pub const PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
 
 /// The outbox must take the longest event with room to spare, or it would pause at
 /// each one.
@@ -51,38 +27,12 @@ pub struct EdgeConfig {
     pub nats: NatsSettings,
     /// The secret of HS256 tokens, at least 32 bytes; there is no default.
     pub token_secret: Secret,
-    /// The store of the reserved channels.
-    pub store: StoreName,
     /// What a client may do.
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
     pub probe_interval_ms: u64,
     /// Test-only switches; a release build refuses any.
     pub faults: String,
-}
-
-/// What a client may do. Every limit is on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EdgeLimits {
-    /// Longest WebSocket message from a client, bytes.
-    pub message_bytes: usize,
-    /// Longest data of one event, bytes.
-    pub data_bytes: usize,
-    /// Most channels of one session.
-    pub subscriptions: usize,
-    /// Most publishes of one session that wait for their ack.
-    pub publish_window: u32,
-    /// Bytes that may wait to be sent to one client.
-    pub outbox_bytes: usize,
-    /// Most sessions of this node.
-    pub connections: usize,
-    /// From the first byte to an accepted `connect`, milliseconds.
-    pub handshake_timeout_ms: u64,
-    /// Between two pings, milliseconds.
-    pub ping_interval_ms: u64,
-    /// Unreadable frames that a session may send.
-    pub bad_frames_max: u32,
 }
 
 impl Default for EdgeConfig {
@@ -92,32 +42,11 @@ impl Default for EdgeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             nats: NatsSettings::default(),
             token_secret: Secret::default(),
-            store: StoreName::parse("main").expect("a valid name"),
             limits: EdgeLimits::default(),
-            probe_interval_ms: millis(PROBE_INTERVAL_DEFAULT),
+            probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
             faults: String::new(),
         }
     }
-}
-
-impl Default for EdgeLimits {
-    fn default() -> Self {
-        Self {
-            message_bytes: MESSAGE_BYTES_DEFAULT,
-            data_bytes: DATA_BYTES_DEFAULT,
-            subscriptions: SUBSCRIPTIONS_DEFAULT,
-            publish_window: PUBLISH_WINDOW_DEFAULT,
-            outbox_bytes: OUTBOX_BYTES_DEFAULT,
-            connections: CONNECTIONS_DEFAULT,
-            handshake_timeout_ms: millis(HANDSHAKE_TIMEOUT_DEFAULT),
-            ping_interval_ms: millis(PING_INTERVAL_DEFAULT),
-            bad_frames_max: BAD_FRAMES_DEFAULT,
-        }
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    duration.as_millis() as u64
 }
 
 impl EdgeConfig {
@@ -158,18 +87,6 @@ impl EdgeConfig {
             }),
             None => Ok(()),
         }
-    }
-}
-
-impl EdgeLimits {
-    /// From the first byte to an accepted `connect`.
-    pub fn handshake_timeout(&self) -> Duration {
-        Duration::from_millis(self.handshake_timeout_ms)
-    }
-
-    /// Between two pings.
-    pub fn ping_interval(&self) -> Duration {
-        Duration::from_millis(self.ping_interval_ms)
     }
 }
 

@@ -1,36 +1,23 @@
-//! The edge: WebSocket sessions over HTTP, publishing into the store, fan-out,
-//! resume.
+//! The edge: sessions and publishing over WebSockets and HTTP, fan-out, resume.
 //!
-//! - `server`, `upgrade`, `health`: HTTP, and the way from it to a WebSocket
-//! - `session`: one connection's task and its state machine
-//! - `outbox`, `port`: what waits to be sent to one client, and its mailbox
-//! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
-//! - `replay`: from a position to live
-//! - `publisher`: from a command to a stored event
-//! - `namespaces`: the configuration that the node follows
+//! - [`core`]: what a node does, whatever carries it: sessions, publisher, feeds,
+//!   replay, configuration; over a bus, without a socket
+//! - `ws`: the WebSocket: its upgrade, its frames, its session's loop
+//! - `http`: publishing by request, health and metrics
+//! - `server`, `node`: a node's life
 //!
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
 //! workers or the bridge.
 
-mod clock;
 mod config;
+pub mod core;
 mod error;
-mod feed;
-mod health;
-mod metrics;
-mod namespaces;
+mod http;
 mod node;
-mod outbox;
-mod port;
-mod probe;
-mod publisher;
-mod registry;
-mod replay;
 mod server;
-mod session;
-mod upgrade;
-mod websocket;
+mod ws;
 
-pub use config::{EdgeConfig, EdgeLimits};
+pub use config::EdgeConfig;
+pub use core::limits::EdgeLimits;
 pub use error::EdgeError;
 pub use server::{EdgeNode, start};

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use auth::Authenticator;
@@ -23,12 +22,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::config::EdgeConfig;
+use crate::core::hub::{Hub, HubSettings};
+use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::namespaces::Namespaces;
-use crate::node::{Node, REPLAYS_MAX};
-use crate::publisher::Publisher;
-use crate::registry::Feeds;
-use crate::{health, metrics, probe, upgrade};
+use crate::http::health;
+use crate::node::Node;
+use crate::ws::upgrade;
 
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
 /// are closed at once and counted.
@@ -46,6 +45,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// A node that serves.
 pub struct EdgeNode {
     node: Arc<Node>,
+    bus: Bus,
+    /// Ends what outlives the sessions: feeds, lanes, watchers.
+    stop: Shutdown,
+    tasks: TaskTracker,
     addr: SocketAddr,
 }
 
@@ -73,27 +76,29 @@ pub async fn start(
         source,
     })?;
     let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
-    let node = Arc::new(Node {
+    tracing::info!(name = config.name, %addr, "edge listens");
+    let settings = HubSettings {
+        name: config.name,
+        limits: config.limits,
         auth,
-        namespaces: Namespaces::default(),
-        feeds: Feeds::default(),
-        publisher: Publisher::new(bus.clone(), faults.clone(), stop.clone(), tasks.clone()),
+        probe_interval: Duration::from_millis(config.probe_interval_ms),
         faults,
-        sessions: Arc::new(Semaphore::new(config.limits.connections)),
-        replays: Semaphore::new(REPLAYS_MAX),
+    };
+    let hub = Hub::start(settings, bus.clone(), &stop, &tasks);
+    let node = Arc::new(Node {
+        sessions: Arc::new(Semaphore::new(hub.limits.connections)),
+        hub,
         shutdown,
-        stop,
         clients: TaskTracker::new(),
-        tasks,
-        ids: AtomicU64::new(1),
-        bus,
-        config,
     });
-    node.tasks.spawn(crate::namespaces::follow(node.clone()));
-    node.tasks.spawn(probe::run(node.clone()));
     node.clients.spawn(accept(node.clone(), listener));
-    tracing::info!(name = node.config.name, %addr, "edge listens");
-    Ok(EdgeNode { node, addr })
+    Ok(EdgeNode {
+        node,
+        bus,
+        stop,
+        tasks,
+        addr,
+    })
 }
 
 impl EdgeNode {
@@ -108,7 +113,7 @@ impl EdgeNode {
     pub async fn run(self) {
         let node = self.node;
         node.shutdown.triggered().await;
-        tracing::info!(name = node.config.name, "edge drains");
+        tracing::info!(addr = %self.addr, "edge drains");
         node.clients.close();
         if tokio::time::timeout(DRAIN_TIMEOUT, node.clients.wait())
             .await
@@ -116,15 +121,15 @@ impl EdgeNode {
         {
             tracing::warn!(left = node.clients.len(), "sessions did not drain in time");
         }
-        node.stop.trigger();
-        node.tasks.close();
-        if tokio::time::timeout(STOP_TIMEOUT, node.tasks.wait())
+        self.stop.trigger();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait())
             .await
             .is_err()
         {
-            tracing::warn!(left = node.tasks.len(), "tasks did not end in time");
+            tracing::warn!(left = self.tasks.len(), "tasks did not end in time");
         }
-        node.bus.drain().await;
+        self.bus.drain().await;
     }
 }
 
@@ -140,7 +145,7 @@ fn router(node: Arc<Node>) -> Router {
 async fn accept(node: Arc<Node>, listener: TcpListener) {
     let router = router(node.clone());
     let places = Arc::new(Semaphore::new(
-        node.config.limits.connections + HTTP_CONNECTIONS,
+        node.hub.limits.connections + HTTP_CONNECTIONS,
     ));
     loop {
         // Both branches are cancel safe: a connection that was not taken stays queued.
@@ -168,7 +173,7 @@ async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: OwnedS
     let service = TowerToHyperService::new(router.layer(axum::Extension(Arc::new(place))));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(node.config.limits.handshake_timeout())
+        .header_read_timeout(node.hub.limits.handshake_timeout())
         .max_buf_size(HTTP_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -179,7 +184,7 @@ async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: OwnedS
         served = &mut connection => { let _ = served; }
         () = node.shutdown.triggered() => {
             connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(node.config.limits.handshake_timeout(), connection).await;
+            let _ = tokio::time::timeout(node.hub.limits.handshake_timeout(), connection).await;
         }
     }
 }

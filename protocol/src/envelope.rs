@@ -124,7 +124,18 @@ impl Envelope {
     }
 }
 
-/// A content type as it is stored: `None` for JSON.
+/// Whether data of this content type is JSON: none is given, or its media type is
+/// `application/json` in any case (RFC 9110, 8.3.1), whatever parameters follow. The
+/// one rule for edges, clients and the command line: who disagreed would read base64
+/// where another wrote JSON.
+pub fn is_json(content_type: Option<&str>) -> bool {
+    content_type.is_none_or(|text| {
+        let media_type = text.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case(JSON)
+    })
+}
+
+/// A content type as it is stored: `None` for plain JSON.
 ///
 /// # Errors
 /// The text when it is too long, empty or not printable ASCII.
@@ -159,6 +170,26 @@ mod tests {
             user: vec![("room".into(), "blue".into())],
         };
         assert_eq!(Envelope::from_headers(&envelope.to_headers()), Ok(envelope));
+    }
+
+    #[test]
+    fn json_is_json_with_any_parameters_and_in_any_case() {
+        let yes = [
+            None,
+            Some("application/json"),
+            Some("application/json; charset=utf-8"),
+            Some("application/json;charset=utf-8"),
+            Some("Application/JSON ; a=b"),
+        ];
+        let no = [
+            "",
+            "text/plain",
+            "application/jsonx",
+            "application/merge-patch+json",
+            "text/plain; x=application/json",
+        ];
+        assert!(yes.into_iter().all(is_json));
+        assert!(!no.into_iter().any(|text| is_json(Some(text))));
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub const CHANNEL_BYTES_MAX: usize = 200;
 pub const USER_BYTES_MAX: usize = 128;
 /// First token of the channels on which publishers are told outcomes.
 pub const OUTCOME_NAMESPACE: &str = "_outcome";
+/// Longest token that stands for a user, in bytes.
+pub const USER_TOKEN_BYTES_MAX: usize = 61;
+
+// An outcome channel has four tokens and three points, and always fits.
+const _: () = assert!(
+    OUTCOME_NAMESPACE.len() + USER_TOKEN_BYTES_MAX + 2 * TOKEN_BYTES_MAX + 3 <= CHANNEL_BYTES_MAX
+);
 
 /// Why a text is not a valid name. A retry with the same text never helps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -251,9 +258,24 @@ impl Channel {
         Ok(channel)
     }
 
-    /// The reserved channel on which this writer is told the outcomes of its events.
-    pub fn outcome(user: &User, client: &ClientId) -> Self {
-        Self(format!("{OUTCOME_NAMESPACE}.{}.{client}", user.token()).into())
+    /// What this writer's outcome channels begin with: a point and a namespace follow.
+    pub fn outcome_prefix(user: &User, client: &ClientId) -> String {
+        format!("{OUTCOME_NAMESPACE}.{}.{client}", user.token())
+    }
+
+    /// The reserved channel on which this writer is told the outcomes of its events
+    /// on channels of the same namespace as `of`.
+    pub fn outcome(user: &User, client: &ClientId, of: &Self) -> Self {
+        let prefix = Self::outcome_prefix(user, client);
+        Self(format!("{prefix}.{}", of.namespace()).into())
+    }
+
+    /// The namespace whose outcomes this channel carries, if it is an outcome channel.
+    pub fn outcomes_of(&self) -> Option<&str> {
+        let mut tokens = self.0.split('.');
+        let first = tokens.next();
+        let (_user, _client, namespace) = (tokens.next()?, tokens.next()?, tokens.next()?);
+        (first == Some(OUTCOME_NAMESPACE) && tokens.next().is_none()).then_some(namespace)
     }
 
     /// The first token, which names the namespace (or a reserved word).
@@ -268,11 +290,7 @@ impl Channel {
 
     /// Whether this is an outcome channel that belongs to `user`.
     pub fn is_outcome_of(&self, user: &User) -> bool {
-        let mut tokens = self.0.split('.');
-        tokens.next() == Some(OUTCOME_NAMESPACE)
-            && tokens.next() == Some(&user.token())
-            && tokens.next().is_some()
-            && tokens.next().is_none()
+        self.outcomes_of().is_some() && self.0.split('.').nth(1) == Some(&user.token())
     }
 }
 
@@ -298,8 +316,8 @@ impl ChannelPattern {
 
 impl User {
     /// The user as one channel token: letters, digits and `-` stay, every other
-    /// byte becomes `_` and two hexadecimal digits; a result longer than a token
-    /// becomes `_h` and the 128-bit XXH3 of the id. Two users never share a token
+    /// byte becomes `_` and two hexadecimal digits; a result longer than
+    /// [`USER_TOKEN_BYTES_MAX`] becomes `_h` and the 128-bit XXH3 of the id. Two users never share a token
     /// but for a collision of that hash.
     pub fn token(&self) -> String {
         let mut token = String::with_capacity(self.0.len());
@@ -309,7 +327,7 @@ impl User {
                 _ => token.push_str(&format!("_{byte:02x}")),
             }
         }
-        if token.len() > TOKEN_BYTES_MAX {
+        if token.len() > USER_TOKEN_BYTES_MAX {
             token = format!("_h{:032x}", xxhash_rust::xxh3::xxh3_128(self.0.as_bytes()));
         }
         token

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::position::Position;
 
-/// Data of an event on `_outcome.{user}.{client}`, JSON.
+/// Data of an event on `_outcome.{user}.{client}.{namespace}`, JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeEvent {
     /// What became of the event.

@@ -4,6 +4,8 @@
 //! with all values, plus `eddy-position` and `eddy-subject`; CreateTime = store
 //! time in milliseconds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::position::Epoch;
@@ -79,7 +81,15 @@ pub struct Progress {
     pub gaps: Vec<MirrorGap>,
     /// Partitions of each topic written so far.
     #[serde(default)]
-    pub partitions: std::collections::BTreeMap<String, i32>,
+    pub partitions: BTreeMap<String, i32>,
+    /// Kafka's own id of each of them: another one means that the topic was deleted
+    /// and made anew.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub topic_ids: BTreeMap<String, String>,
+    /// Topics that are passed over at the moment, and what they have missed so far.
+    /// A topic that is written again leaves its gap in `gaps`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed: BTreeMap<String, MirrorGap>,
     /// Revision of the lease under which it was written.
     pub lease: u64,
 }
@@ -88,7 +98,7 @@ pub struct Progress {
 /// its own when it is found.
 pub const GAPS_KEPT_MAX: usize = 100;
 
-/// A range of sequences that the stream no longer had when the mirror came to it.
+/// A range of sequences of which Kafka does not hold every event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MirrorGap {
     /// First sequence.
@@ -97,9 +107,23 @@ pub struct MirrorGap {
     pub to: u64,
     /// Why.
     pub reason: MirrorGapReason,
+    /// Only the events of this topic are missing; without it, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
 }
 
-/// Why a range could not be mirrored.
+impl MirrorGap {
+    /// The key of its own record in the progress topic. A gap that grows keeps its
+    /// key, so that compaction leaves the last of its records.
+    pub fn key(&self, stream: &StreamName) -> String {
+        match &self.topic {
+            None => format!("{stream}/gap/{}", self.from),
+            Some(topic) => format!("{stream}/gap/{}/{topic}", self.from),
+        }
+    }
+}
+
+/// Why events could not be mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MirrorGapReason {
@@ -107,6 +131,26 @@ pub enum MirrorGapReason {
     Retention,
     /// A hole in the stream: its streams allow no deletes, so this is a loss.
     Hole,
+    /// Its topic was not as the mirror made it: gone, made anew, or with other
+    /// partitions or settings.
+    Topic,
+    /// The event is larger than its topic takes.
+    TooLarge,
+    /// What the stream holds there cannot be read.
+    Unreadable,
+}
+
+impl MirrorGapReason {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Hole => "hole",
+            Self::Topic => "topic",
+            Self::TooLarge => "too_large",
+            Self::Unreadable => "unreadable",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,5 +169,32 @@ mod tests {
         let hashed = named(&format!("t{longer}"), &format!("n{longer}"));
         assert!(hashed.starts_with("eddyline.ev._h") && hashed.len() == 12 + 34);
         assert_ne!(hashed, named(&format!("u{longer}"), &format!("n{longer}")));
+    }
+
+    /// A record of before topic ids were kept is read, and what is not there is not
+    /// written.
+    #[test]
+    fn progress_without_topic_ids_stays_readable() {
+        let text = r#"{"stream":"EVENTS-main","epoch":"9f","seq":9,"time":5,"gaps":[{"from":5,"to":9,"reason":"retention"}],"partitions":{"t":6},"lease":14}"#;
+        let progress: Progress = serde_json::from_str(text).unwrap();
+        assert!(progress.topic_ids.is_empty() && progress.passed.is_empty());
+        assert_eq!(serde_json::to_string(&progress).unwrap(), text);
+    }
+
+    #[test]
+    fn a_gap_of_one_topic_has_a_key_of_its_own() {
+        let stream = StreamName::parse("EVENTS-main").unwrap();
+        let mut gap = MirrorGap {
+            from: 5,
+            to: 9,
+            reason: MirrorGapReason::Topic,
+            topic: None,
+        };
+        assert_eq!(gap.key(&stream), "EVENTS-main/gap/5");
+        gap.topic = Some("eddyline.ev.acme.doc".into());
+        assert_eq!(gap.key(&stream), "EVENTS-main/gap/5/eddyline.ev.acme.doc");
+        let text = serde_json::to_string(&gap).unwrap();
+        assert!(text.contains(gap.reason.as_str()));
+        assert_eq!(serde_json::from_str::<MirrorGap>(&text).unwrap(), gap);
     }
 }

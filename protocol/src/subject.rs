@@ -9,7 +9,7 @@
 use std::fmt;
 
 use crate::lane::Lane;
-use crate::name::{Channel, FunctionName, NameError, StoreName, Tenant};
+use crate::name::{Channel, ChannelPattern, FunctionName, NameError, StoreName, Tenant};
 
 /// The first token of an event's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +79,17 @@ impl Subject {
     /// Everything of one kind in a store.
     pub fn store_filter(kind: Kind, store: &StoreName) -> Self {
         Self(format!("{}.{store}.>", kind.as_str()).into())
+    }
+
+    /// What a pattern of channels covers, in every lane.
+    pub fn pattern_filter(
+        kind: Kind,
+        store: &StoreName,
+        tenant: &Tenant,
+        channels: &ChannelPattern,
+    ) -> Self {
+        let (kind, channels) = (kind.as_str(), channels.as_str());
+        Self(format!("{kind}.{store}.*.{tenant}.{channels}").into())
     }
 
     /// Every checkpoint of a store.

@@ -13,8 +13,9 @@ use tracing_subscriber::EnvFilter;
 /// The variable with the log filter, in `tracing`'s directive syntax.
 pub const LOG_VARIABLE: &str = "EDDYLINE_LOG";
 /// What is logged without it: our own news, and only warnings of the libraries
-/// (async-nats reports every connection event at `info`, which we do ourselves).
-const LOG_DEFAULT: &str = "info,async_nats=warn,rdkafka=warn,hyper=warn,tonic=warn";
+/// (async-nats reports every connection event, which we do ourselves).
+const LOG_DEFAULT: &str =
+    "info,async_nats=warn,async_nats::connector=off,rdkafka=warn,hyper=warn,tonic=warn";
 /// How often histograms fold their raw samples, which would pile up otherwise.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Bounds of every `*_seconds` histogram: 100 µs to 10 s.

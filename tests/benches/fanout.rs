@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::ensure;
 use bytes::Bytes;
-use cli::client::{Client, Draft};
+use client::{Client, Draft};
 use harness::{Deployment, wait};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -123,7 +123,7 @@ async fn frame(
             &[0],
             "reader",
             CHANNEL,
-            cli::client::Start::Named(cli::client::Named::Now),
+            client::Start::Named(client::Named::Now),
         )
         .await;
     client.publish(Draft::json(CHANNEL, data.clone())).await?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cli::client::{Client, ClientError, Draft};
+use client::{Client, ClientError, Draft};
 use harness::Deployment;
 use tokio::task::JoinSet;
 

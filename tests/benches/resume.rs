@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use cli::client::{Client, Delivery, Encoding, Start};
+use client::{Client, Delivery, Encoding, Start};
 use harness::Deployment;
 use protocol::lane::Lane;
 use protocol::position::Position;

@@ -10,7 +10,6 @@ mod e2e {
     mod common;
     mod demo;
     mod drops;
-    mod mirror;
     mod outcomes;
     mod path;
     mod permissions;

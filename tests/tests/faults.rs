@@ -8,10 +8,16 @@
 )]
 
 mod faults {
+    mod disk;
     mod hunt;
     mod kills;
+    mod lanes;
+    mod late;
+    mod leaders;
+    mod minority;
     mod owners;
     mod sabotage;
     mod servers;
-    mod traffic;
+    mod short;
+    mod takeover;
 }

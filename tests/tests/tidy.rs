@@ -2,6 +2,7 @@
 
 mod tidy {
     mod boundaries;
+    mod edge;
     mod licences;
     mod protocol_page;
     mod sizes;

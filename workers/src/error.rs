@@ -4,7 +4,7 @@ use bus::BusError;
 use protocol::name::StoreName;
 use service::fault::FaultError;
 
-use crate::host::HostError;
+use host::HostError;
 
 /// Why a worker does not start, or ends before it was told to.
 #[derive(Debug, thiserror::Error)]

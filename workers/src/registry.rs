@@ -12,9 +12,8 @@ use futures_util::StreamExt;
 use protocol::name::FunctionName;
 use protocol::spec::FunctionSpec;
 
-use crate::host::module::Program;
-use crate::host::{self};
 use crate::lane::run::Shared;
+use host::module::Program;
 
 /// How often a module that could not be fetched is asked for again.
 const FETCH_RETRY: Duration = Duration::from_secs(2);

@@ -24,11 +24,11 @@ use tokio::task::JoinSet;
 
 use crate::config::{BATCH_EVENTS_MAX, WorkerConfig};
 use crate::error::WorkerError;
-use crate::host::Host;
-use crate::host::module::Program;
 use crate::lane::owner::Owner;
 use crate::lane::run::Shared;
 use crate::registry::{Change, Registry};
+use host::Host;
+use host::module::Program;
 
 /// How long lanes may take to commit and release at a shutdown. What is not done
 /// then is done by the next owner.

@@ -3,7 +3,7 @@
 //! Blocks. Owns a consumer for one look; remembers nothing.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::header;
 use protocol::position::Source;
@@ -11,6 +11,7 @@ use protocol::stream::StreamName;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset};
+use tokio::time::Instant;
 
 use super::context::{Quiet, Reader, assign};
 use super::fault::is_outage;

@@ -35,9 +35,11 @@ pub(crate) struct KafkaFault {
 /// What follows from an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Another producer with the same transactional id has begun: this one must end.
+    /// The producer's epoch is over: another producer with the same transactional id
+    /// has begun, or the broker has ended a transaction that lasted too long. Kafka's
+    /// answer is the same for both; who holds the lease tells them apart.
     Fenced,
-    /// The record itself can never be written.
+    /// The record itself can never be written; the producer is as it was.
     Record,
     /// Anything else, time-outs with unknown outcome included: this producer is
     /// used no more; a new one starts from what the progress record says.

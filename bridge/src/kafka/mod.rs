@@ -4,7 +4,9 @@
 pub(crate) mod admin;
 pub(crate) mod contents;
 pub(crate) mod context;
+pub(crate) mod describe;
 pub(crate) mod fault;
+pub(crate) mod ground;
 pub(crate) mod partitioner;
 pub(crate) mod raw;
 pub(crate) mod settings;

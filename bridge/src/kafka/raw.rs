@@ -1,5 +1,4 @@
-//! A transactional producer on librdkafka's own calls: the one place with unsafe
-//! code. The safe wrapper of rdkafka registers delivery reports and then waits
+//! A transactional producer on librdkafka's own calls. The safe wrapper of rdkafka registers delivery reports and then waits
 //! 100 ms in every commit; inside a transaction the commit is the report, so this
 //! producer registers none.
 //!
@@ -184,7 +183,8 @@ impl Producer {
     /// Queues a record.
     ///
     /// # Errors
-    /// [`Verdict::Record`] when it is too large or its partition does not exist.
+    /// [`Verdict::Record`] when it is larger than a record may be; nothing was queued and
+    /// the producer may go on.
     pub(crate) fn produce(
         &mut self,
         record: &Record<'_>,
@@ -341,9 +341,9 @@ fn named(operation: &'static str, code: Code) -> KafkaFault {
         Code::RD_KAFKA_RESP_ERR__FENCED
         | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
         | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Verdict::Fenced,
-        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-        | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
-        | Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP => Verdict::Record,
+        // Only librdkafka itself, which looks at one record, says which one it is; a
+        // broker refuses a whole batch, and then the topic's settings are not ours.
+        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE if operation == "produce" => Verdict::Record,
         _ => Verdict::Restart,
     };
     KafkaFault {

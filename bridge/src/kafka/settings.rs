@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, RECORD_LIMIT};
 
 /// How long a transaction may live. A dead one's records hide everything behind
 /// them from readers for that long, so it is short.
@@ -17,8 +17,12 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest record, in bytes: the largest NATS payload (1 MiB) with its headers and
 /// ours, and room for growth.
 pub(crate) const RECORD_BYTES_MAX: u32 = 2 * 1024 * 1024;
-/// What librdkafka holds for one reader, in KiB; times [`crate::replay::READS_MAX`]
-/// readers it is what replay may take of this process.
+/// Room that a topic leaves beside one record: the head of its batch and of itself.
+const BATCH_OVERHEAD_BYTES: u32 = 1024;
+/// Bytes that librdkafka gathers for one batch at most, its own default.
+const BATCH_BYTES: u32 = 1_000_000;
+/// What librdkafka holds for one reader, in KiB; times the places
+/// for reads it is what replay may take of this process.
 const READER_KBYTES: u32 = 16 * 1024;
 
 /// Which records a reader sees.
@@ -46,10 +50,13 @@ pub(crate) fn producer(kafka: &KafkaConfig) -> ClientConfig {
     config
         .set("compression.type", "lz4")
         // A commit does not wait for it; without one, batches are too small.
-        .set("linger.ms", "20")
-        .set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+        .set("linger.ms", "20");
     configure(&mut config, kafka);
+    // A record that its topic would refuse is found out before it is in a batch.
+    let record = record_bytes_max(kafka).saturating_sub(BATCH_OVERHEAD_BYTES);
     config
+        .set("message.max.bytes", record.to_string())
+        .set("batch.size", record.min(BATCH_BYTES).to_string())
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set(
@@ -109,6 +116,14 @@ pub(crate) fn admin(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = common(kafka);
     configure(&mut config, kafka);
     config
+}
+
+/// What a topic of ours takes in one batch, in bytes.
+pub(crate) fn record_bytes_max(kafka: &KafkaConfig) -> u32 {
+    let configured = kafka.topic_settings.get(RECORD_LIMIT);
+    configured
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(RECORD_BYTES_MAX)
 }
 
 fn common(kafka: &KafkaConfig) -> ClientConfig {

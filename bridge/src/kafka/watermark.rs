@@ -3,13 +3,15 @@
 //! Every call blocks; call from `spawn_blocking` or a thread. Owns two clients, one
 //! that sees everything and one that sees what is committed.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaRespErr;
+use tokio::time::Instant;
 
 use super::context::{Quiet, Reader};
+use super::describe::{self, Description};
 use super::settings::{self, Isolation};
 use crate::config::KafkaConfig;
 
@@ -69,28 +71,18 @@ impl Observer {
         })
     }
 
-    /// A topic's partitions; `None` if there is no such topic.
-    pub(crate) fn partitions(&self, topic: &str) -> Result<Option<i32>, ObserveError> {
+    /// What one broker says of topics; those that it does not know are left out.
+    pub(crate) fn describe(
+        &self,
+        topics: &[String],
+    ) -> Result<BTreeMap<String, Description>, ObserveError> {
         self.drain();
-        let failed = |source| ObserveError::Request {
-            topic: topic.into(),
-            source,
-        };
-        let metadata = self
-            .all
-            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
-            .map_err(failed)?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Ok(None);
-        };
-        match found.error() {
-            None => Ok(Some(found.partitions().len() as i32).filter(|count| *count > 0)),
-            Some(
-                RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-            ) => Ok(None),
-            Some(code) => Err(failed(KafkaError::MetadataFetch(code.into()))),
-        }
+        describe::describe(self.all.client(), topics, REQUEST_TIMEOUT).map_err(|source| {
+            ObserveError::Request {
+                topic: topics.first().cloned().unwrap_or_default(),
+                source,
+            }
+        })
     }
 
     /// Whether anything was ever written into a topic of so many partitions, committed

@@ -1,18 +1,24 @@
 //! The mirror: every event of a stream once into Kafka, per-channel order kept.
 //!
 //! - `relay`: when to write and when to commit; pure
-//! - `routing`, `topics`: where a record goes
+//! - `routing`: where a record goes; `topics`: which topics are written, and what the
+//!   others miss; both pure
+//! - `survey`: looking at topics
 //! - `writer`: the thread with the transactional producer
-//! - `session`: start order and loop of one owner
-//! - `shard`, `tenure`: who is the owner
+//! - `start`, `run`, `end`: start order, loop and end of one run of a shard
+//! - `shard`: what a shard needs; `owner`, `tenure`: who works on it
 //! - `progress`, `allocation`: the progress record and its partition
 
 pub(crate) mod allocation;
+mod end;
+pub(crate) mod owner;
 pub(crate) mod progress;
 mod relay;
 mod routing;
-mod session;
+mod run;
 pub(crate) mod shard;
+mod start;
+mod survey;
 mod tenure;
 mod topics;
 mod writer;

@@ -4,13 +4,14 @@
 //! Everything here blocks and belongs on a thread. Owns its consumers only.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::record::Progress;
 use protocol::stream::StreamName;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset};
+use tokio::time::Instant;
 
 use crate::config::KafkaConfig;
 use crate::kafka::context::{Quiet, Reader, assign};

@@ -9,10 +9,11 @@
 //! While it lags, transactions grow to their limits, because Kafka makes each wait
 //! 20 ms for its predecessor.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::bus::Stored;
 use protocol::record::{MirrorGap, MirrorGapReason};
+use tokio::time::Instant;
 
 /// Events after which a transaction is committed: larger ones gain nothing.
 pub(crate) const TRANSACTION_EVENTS_MAX: usize = 10_000;
@@ -164,6 +165,17 @@ impl Relay {
         self.take(events, gaps, now)
     }
 
+    /// Whether no transaction is open or being committed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    /// Commits what is open, however little it is: the caller is about to do something
+    /// that may take longer than a transaction may live.
+    pub(crate) fn flush(&mut self) -> Option<Action> {
+        matches!(self.phase, Phase::Open(_)).then(|| self.commit())
+    }
+
     /// Looks at the time.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         self.due(now).into_iter().collect()
@@ -215,8 +227,12 @@ impl Relay {
         if !(due || self.open_size.is_full() && self.phase != Phase::Committing) {
             return None;
         }
+        Some(self.commit())
+    }
+
+    fn commit(&mut self) -> Action {
         self.phase = Phase::Committing;
-        Some(Action::Commit(self.open.clone()))
+        Action::Commit(self.open.clone())
     }
 }
 
@@ -229,6 +245,7 @@ fn lost(from: u64, to: u64, first_seq: u64) -> impl Iterator<Item = MirrorGap> {
             from,
             to: to - 1,
             reason,
+            topic: None,
         })
     };
     gap(from, kept, MirrorGapReason::Retention)

@@ -69,6 +69,21 @@ impl Tenure {
         self.kept.as_ref().is_some_and(Kept::is_lost)
     }
 
+    /// Whether the lease, asked for now, is still this owner's. An answer that does
+    /// not come is none. Cancel safe.
+    pub(crate) async fn is_confirmed(&self, leases: &Kv, key: &str, owner: &str) -> bool {
+        if self.kept.is_none() || self.is_lost() {
+            return false;
+        }
+        match Lease::holder(leases, key).await {
+            Ok(holder) => holder.as_deref() == Some(owner) && !self.is_lost(),
+            Err(error) => {
+                tracing::debug!(key, %error, "who holds the lease is not known");
+                false
+            }
+        }
+    }
+
     /// Waits until it is over. Cancel safe.
     pub(crate) async fn lost(&mut self) {
         match &mut self.watch {

@@ -7,19 +7,20 @@
 //! leases or of the reader.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::bus::Stored;
 use protocol::header;
 use protocol::position::Epoch;
-use protocol::record::{MirrorGap, Progress};
+use protocol::record::{GAPS_KEPT_MAX, MirrorGap, MirrorGapReason, Progress};
 use protocol::stream::StreamName;
 use service::fault::Faults;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::routing::Route;
 use crate::config::KafkaConfig;
-use crate::kafka::fault::KafkaFault;
+use crate::kafka::fault::{KafkaFault, Verdict};
 use crate::kafka::raw::{Producer, Record, RecordHeaders};
 use crate::kafka::settings::{self, TRANSACTION_TIMEOUT};
 use crate::metrics;
@@ -52,7 +53,8 @@ pub(crate) struct Outbound {
 pub(crate) enum Command {
     /// Write these; begins a transaction if none is open.
     Write(Vec<Outbound>),
-    /// Write the progress record and the new gaps, and commit.
+    /// Write the progress record and the gaps that are new in it, and commit. Gaps
+    /// that the writer itself has made are added to both.
     Commit(Box<Progress>, Vec<MirrorGap>),
 }
 
@@ -104,7 +106,7 @@ impl Writer {
             if let Err(fault) = Loop::start(setup, &report_queue)
                 .and_then(|mut writer| writer.run(command_queue, &report_queue))
             {
-                // Nobody listens when the session has ended for another reason.
+                // Nobody listens when the run has ended for another reason.
                 let _ = report_queue.blocking_send(Report::Failed(fault));
             }
             let _ = end.send(());
@@ -143,6 +145,8 @@ struct Loop {
     setup: WriterSetup,
     producer: Producer,
     open: bool,
+    /// Events of this transaction that are larger than their topic takes.
+    oversized: Vec<MirrorGap>,
     /// Text of the position header; kept to spare an allocation for each record.
     position: String,
 }
@@ -157,6 +161,7 @@ impl Loop {
             setup,
             producer,
             open: false,
+            oversized: Vec::new(),
             position: String::new(),
         })
     }
@@ -169,8 +174,8 @@ impl Loop {
         while let Some(command) = commands.blocking_recv() {
             match command {
                 Command::Write(records) => self.write(&records)?,
-                Command::Commit(progress, gaps) => {
-                    self.commit(&progress, &gaps)?;
+                Command::Commit(mut progress, gaps) => {
+                    self.commit(&mut progress, gaps)?;
                     if reports.blocking_send(Report::Committed(progress)).is_err() {
                         break;
                     }
@@ -199,11 +204,27 @@ impl Loop {
             if at % POLL_RECORDS == 0 {
                 self.producer.poll();
             }
-            self.produce(record)?;
-            bytes += record.event.payload.len();
+            match self.produce(record) {
+                Ok(()) => bytes += record.event.payload.len(),
+                Err(fault) if fault.verdict == Verdict::Record => self.pass_over(record, &fault),
+                Err(fault) => return Err(fault),
+            }
         }
         metrics::written(&self.setup.stream, records.len(), bytes);
         Ok(())
+    }
+
+    /// One event that can never be written must not hold up those behind it.
+    fn pass_over(&mut self, record: &Outbound, fault: &KafkaFault) {
+        let gap = MirrorGap {
+            from: record.event.seq,
+            to: record.event.seq,
+            reason: MirrorGapReason::TooLarge,
+            topic: Some(record.route.topic.to_string()),
+        };
+        tracing::warn!(stream = %self.setup.stream, seq = gap.from, topic = gap.topic, %fault, "an event is passed over");
+        metrics::gap(&self.setup.stream, &gap);
+        self.oversized.push(gap);
     }
 
     fn produce(&mut self, outbound: &Outbound) -> Result<(), KafkaFault> {
@@ -231,12 +252,20 @@ impl Loop {
         self.producer.produce(&record, headers)
     }
 
-    fn commit(&mut self, progress: &Progress, gaps: &[MirrorGap]) -> Result<(), KafkaFault> {
+    fn commit(
+        &mut self,
+        progress: &mut Progress,
+        mut gaps: Vec<MirrorGap>,
+    ) -> Result<(), KafkaFault> {
         let started = Instant::now();
+        progress.gaps.extend(self.oversized.iter().cloned());
+        let excess = progress.gaps.len().saturating_sub(GAPS_KEPT_MAX);
+        progress.gaps.drain(..excess);
+        gaps.append(&mut self.oversized);
         if self.setup.faults.hit("mirror.progress_outside") {
             self.progress_outside(progress)?;
         } else {
-            self.setup.progress(&mut self.producer, progress, gaps)?;
+            self.setup.progress(&mut self.producer, progress, &gaps)?;
         }
         self.setup.faults.hit("mirror.before_commit");
         self.producer.commit()?;
@@ -265,19 +294,14 @@ impl WriterSetup {
         progress: &Progress,
         gaps: &[MirrorGap],
     ) -> Result<(), KafkaFault> {
-        let stream = progress.stream.as_str();
+        let stream = &progress.stream;
         for gap in gaps {
             let value = serde_json::to_vec(gap).expect("a gap is plain numbers and names");
-            self.put(
-                producer,
-                &format!("{stream}/gap/{}", gap.from),
-                &value,
-                progress.time,
-            )?;
+            self.put(producer, &gap.key(stream), &value, progress.time)?;
         }
         let value =
             serde_json::to_vec(progress).expect("a progress record is plain numbers and names");
-        self.put(producer, stream, &value, progress.time)
+        self.put(producer, stream.as_str(), &value, progress.time)
     }
 
     fn put(

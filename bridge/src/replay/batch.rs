@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::token::{self, Cursor, Subject};
+use super::token::{self, Cursor, Target};
 use crate::proto::{EventMeta, ReadResponse};
 
 /// Most events of a response.
@@ -82,13 +82,13 @@ impl Batch {
     }
 
     /// Takes the response out; a new one is begun.
-    pub(crate) fn take(&mut self, subject: &Subject, cursor: &Cursor) -> ReadResponse {
+    pub(crate) fn take(&mut self, target: &Target, cursor: &Cursor) -> ReadResponse {
         self.meta_bytes = 0;
         crate::metrics::replayed(self.events.len());
         ReadResponse {
             events: std::mem::take(&mut self.events),
             payloads: Bytes::from(self.payloads.split()),
-            token: token::encode(subject, cursor),
+            token: token::encode(target, cursor),
             ..ReadResponse::default()
         }
     }

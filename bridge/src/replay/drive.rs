@@ -13,15 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
-use protocol::record::{MirrorGapReason, Progress};
+use protocol::record::{MirrorGap, MirrorGapReason, Progress};
 use protocol::stream::StreamName;
-use tokio::sync::{mpsc, oneshot, watch};
-use tonic::Status;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::fault::ReplayFault;
-use super::history::History;
+use super::history::{History, Ran};
 use super::live::Live;
+use super::out::Out;
 use super::plan::{Home, Plan, Until};
+use super::steps::{Loss, Step, steps};
 use super::token::{self, Cursor};
 use crate::config::KafkaConfig;
 use crate::kafka::watermark::Observer;
@@ -47,41 +49,15 @@ pub(crate) struct Context {
     pub progress: watch::Receiver<BTreeMap<StreamName, Progress>>,
 }
 
-/// Where responses go: a bounded queue; policy: the sender waits for the client.
-#[derive(Clone)]
-pub(crate) struct Out(pub mpsc::Sender<Result<ReadResponse, Status>>);
-
-impl Out {
-    /// Sends from a task. Cancel safe.
-    pub(super) async fn send(&self, response: ReadResponse) -> Result<(), ReplayFault> {
-        self.0
-            .send(Ok(response))
-            .await
-            .map_err(|_| ReplayFault::Gone)
-    }
-
-    /// Sends from a thread.
-    pub(super) fn send_blocking(&self, response: ReadResponse) -> Result<(), ReplayFault> {
-        self.0
-            .blocking_send(Ok(response))
-            .map_err(|_| ReplayFault::Gone)
-    }
-
-    /// Whether the client has gone.
-    pub(super) fn is_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-}
-
 /// Runs a read until its end.
 ///
 /// # Errors
 /// [`ReplayFault`]; a live read ends in no other way.
 pub(super) async fn drive(context: &Context, plan: Plan, out: &Out) -> Result<(), ReplayFault> {
-    let subject = &plan.subject;
+    let target = &plan.target;
     out.send(ReadResponse {
-        stream: subject.stream.to_string(),
-        epoch: subject.epoch.to_string(),
+        stream: target.stream.to_string(),
+        epoch: target.epoch.to_string(),
         ..ReadResponse::default()
     })
     .await?;
@@ -91,6 +67,17 @@ pub(super) async fn drive(context: &Context, plan: Plan, out: &Out) -> Result<()
         out,
     };
     let mut cursor = plan.cursor.clone();
+    let last = context
+        .bus
+        .stream_state(&plan.target.stream)
+        .await?
+        .last_seq;
+    if cursor.after > last {
+        return Err(ReplayFault::PastEnd {
+            asked: cursor.after.saturating_add(1),
+            last,
+        });
+    }
     match plan.until {
         Until::Snapshot => read.snapshot(&mut cursor).await,
         Until::Live => read.live(&mut cursor).await,
@@ -108,12 +95,12 @@ impl Read<'_> {
         let stored = self
             .context
             .bus
-            .stream_state(&self.plan.subject.stream)
+            .stream_state(&self.plan.target.stream)
             .await?
             .last_seq;
         self.await_mirrored(stored).await?;
         self.history(cursor, stored).await?;
-        let token = token::encode(&self.plan.subject, cursor);
+        let token = token::encode(&self.plan.target, cursor);
         self.out
             .send(ReadResponse {
                 end: true,
@@ -124,8 +111,9 @@ impl Read<'_> {
     }
 
     async fn live(&self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
-        let mut caught_up = false;
+        let (mut caught_up, mut stuck) = (false, None);
         loop {
+            let before = cursor.after;
             if !cursor.complete {
                 let mirrored = self.mirrored();
                 self.history(cursor, mirrored).await?;
@@ -135,12 +123,28 @@ impl Read<'_> {
                 .await?;
             // JetStream no longer has what comes next: Kafka does, or soon will.
             cursor.complete = false;
-            let mut progress = self.context.progress.clone();
+            if cursor.after > before {
+                stuck = None;
+            }
             if self.mirrored() <= cursor.after {
-                // Running out of time and a sender that has gone both mean: look again.
-                drop(tokio::time::timeout(MIRROR_INTERVAL, progress.changed()).await);
+                self.await_progress(cursor.after, stuck.get_or_insert_with(Instant::now))
+                    .await?;
             }
         }
+    }
+
+    /// Waits a moment for the mirror to move on; not for ever.
+    async fn await_progress(&self, after: u64, since: &Instant) -> Result<(), ReplayFault> {
+        if since.elapsed() >= MIRROR_DEADLINE {
+            return Err(ReplayFault::Lag {
+                mirrored: self.mirrored(),
+                stored: after + 1,
+            });
+        }
+        let mut progress = self.context.progress.clone();
+        // Running out of time and a sender that has gone both mean: look again.
+        drop(tokio::time::timeout(MIRROR_INTERVAL, progress.changed()).await);
+        Ok(())
     }
 
     fn source<'a>(
@@ -162,25 +166,131 @@ impl Read<'_> {
         }
     }
 
-    /// Gives what Kafka has behind the cursor, up to a sequence that is mirrored.
+    /// Gives everything behind the cursor up to a sequence that is mirrored: from Kafka,
+    /// and from JetStream what Kafka does not hold.
     async fn history(&self, cursor: &mut Cursor, until: u64) -> Result<(), ReplayFault> {
-        if until > cursor.after {
-            self.announce_gaps(cursor.after, until).await?;
-            let since_ms = self.since(cursor).await?;
-            let history = History {
-                kafka: self.context.kafka.clone(),
-                observer: self.context.observer.clone(),
-                plan: self.plan.clone(),
-                cursor: std::mem::take(cursor),
-                until,
-                since_ms,
-                out: self.out.clone(),
-            };
-            *cursor = on_thread(history).await?;
-            cursor.after = until;
+        while cursor.after < until {
+            self.give(cursor, until).await?;
         }
         cursor.complete = true;
         Ok(())
+    }
+
+    /// Does the steps of a range; stops early, for the caller to look again, when
+    /// JetStream has meanwhile lost what it was to give.
+    async fn give(&self, cursor: &mut Cursor, until: u64) -> Result<(), ReplayFault> {
+        for step in self.steps(cursor.after, until, self.losses()).await? {
+            match step {
+                Step::Gap(loss) => self.announce(loss, cursor).await?,
+                Step::Stream(to) => {
+                    if !self.stretch(cursor, to).await? {
+                        return Ok(());
+                    }
+                }
+                Step::Kafka(to) => {
+                    let Some((lost, reason)) = self.kafka(cursor, to, 0).await? else {
+                        continue;
+                    };
+                    if !self.mend(cursor, to, lost, reason).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a range of which Kafka turns out to have lost what is up to `lost`. False:
+    /// look again.
+    async fn mend(
+        &self,
+        cursor: &mut Cursor,
+        until: u64,
+        lost: u64,
+        reason: GapReason,
+    ) -> Result<bool, ReplayFault> {
+        let from = cursor.after + 1;
+        let loss = Loss {
+            from,
+            to: lost,
+            reason,
+        };
+        for step in self.steps(cursor.after, until, vec![loss]).await? {
+            match step {
+                Step::Gap(loss) => self.announce(loss, cursor).await?,
+                Step::Stream(to) => {
+                    if !self.stretch(cursor, to).await? {
+                        return Ok(false);
+                    }
+                }
+                Step::Kafka(to) => {
+                    if self.kafka(cursor, to, lost).await?.is_some() {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn steps(
+        &self,
+        after: u64,
+        until: u64,
+        losses: Vec<Loss>,
+    ) -> Result<Vec<Step>, ReplayFault> {
+        if losses.is_empty() {
+            return Ok(steps(after, until, losses, u64::MAX));
+        }
+        let stream = &self.plan.target.stream;
+        let kept = self.context.bus.stream_state(stream).await?.first_seq;
+        Ok(steps(after, until, losses, kept))
+    }
+
+    async fn stretch(&self, cursor: &mut Cursor, to: u64) -> Result<bool, ReplayFault> {
+        let mut unused = true;
+        self.source(&|| 0, &mut unused).stretch(cursor, to).await
+    }
+
+    /// Gives what Kafka has behind the cursor up to a sequence; or says up to where, and
+    /// why, it lacks something.
+    async fn kafka(
+        &self,
+        cursor: &mut Cursor,
+        until: u64,
+        settled: u64,
+    ) -> Result<Option<(u64, GapReason)>, ReplayFault> {
+        let history = History {
+            kafka: self.context.kafka.clone(),
+            observer: self.context.observer.clone(),
+            plan: self.plan.clone(),
+            cursor: cursor.clone(),
+            until,
+            recorded: self.recorded(),
+            settled,
+            since_ms: self.since(cursor).await?,
+            out: self.out.clone(),
+        };
+        match on_thread(history).await? {
+            Ran::Given(given) => {
+                *cursor = given;
+                cursor.after = until;
+                Ok(None)
+            }
+            Ran::Lost(begun, lost, reason) => {
+                *cursor = begun;
+                Ok(Some((lost, reason)))
+            }
+        }
+    }
+
+    /// The id of the topic as the mirror knows it, empty if it knows none; `None` if
+    /// nothing was mirrored into it.
+    fn recorded(&self) -> Option<String> {
+        let (all, topic) = (self.context.progress.borrow(), &self.plan.topic);
+        let progress = all.get(&self.plan.target.stream)?;
+        progress.partitions.get(topic)?;
+        Some(progress.topic_ids.get(topic).cloned().unwrap_or_default())
     }
 
     /// The store time, in milliseconds, of the first event that is wanted, less a
@@ -192,7 +302,7 @@ impl Read<'_> {
         let event = self
             .context
             .bus
-            .get(&self.plan.subject.stream, cursor.after + 1)
+            .get(&self.plan.target.stream, cursor.after + 1)
             .await?;
         Ok(event.map(|event| {
             (event.time_us / 1_000)
@@ -202,29 +312,36 @@ impl Read<'_> {
         }))
     }
 
-    async fn announce_gaps(&self, after: u64, until: u64) -> Result<(), ReplayFault> {
-        let gaps: Vec<_> = {
-            let progress = self.context.progress.borrow();
-            let found = progress
-                .get(&self.plan.subject.stream)
-                .map(|progress| progress.gaps.as_slice())
-                .unwrap_or_default();
-            found
-                .iter()
-                .filter(|gap| gap.to > after && gap.from <= until)
-                .map(|gap| Gap {
-                    from: gap.from,
-                    to: gap.to,
-                    reason: reason(gap.reason) as i32,
-                })
-                .collect()
+    /// What the progress record says that Kafka does not hold, of this topic or of all.
+    fn losses(&self) -> Vec<Loss> {
+        let (all, topic) = (self.context.progress.borrow(), &self.plan.topic);
+        let Some(progress) = all.get(&self.plan.target.stream) else {
+            return Vec::new();
         };
-        if gaps.is_empty() {
+        let ours = |gap: &&MirrorGap| gap.topic.as_ref().is_none_or(|of| of == topic);
+        let gaps = progress.gaps.iter().filter(ours);
+        gaps.chain(progress.passed.get(topic))
+            .map(|gap| Loss {
+                from: gap.from,
+                to: gap.to,
+                reason: reason(gap.reason),
+            })
+            .collect()
+    }
+
+    /// Tells a gap. What Kafka no longer keeps is none for who asked for what is kept.
+    async fn announce(&self, loss: Loss, cursor: &Cursor) -> Result<(), ReplayFault> {
+        if loss.reason == GapReason::KafkaRetention && self.plan.earliest && cursor.after == 0 {
             return Ok(());
         }
+        let gap = Gap {
+            from: loss.from,
+            to: loss.to,
+            reason: loss.reason as i32,
+        };
         self.out
             .send(ReadResponse {
-                gaps,
+                gaps: vec![gap],
                 ..ReadResponse::default()
             })
             .await
@@ -234,13 +351,13 @@ impl Read<'_> {
         self.context
             .progress
             .borrow()
-            .get(&self.plan.subject.stream)
+            .get(&self.plan.target.stream)
             .map_or(0, |progress| progress.seq)
     }
 
     async fn await_mirrored(&self, stored: u64) -> Result<(), ReplayFault> {
         let mut progress = self.context.progress.clone();
-        let stream = &self.plan.subject.stream;
+        let stream = &self.plan.target.stream;
         let reached = progress.wait_for(|all| {
             stored == 0
                 || all
@@ -260,7 +377,7 @@ impl Read<'_> {
 
 /// Runs a history on a thread of its own. When the caller stops waiting, the thread
 /// notices by its closed queue.
-async fn on_thread(history: History) -> Result<Cursor, ReplayFault> {
+async fn on_thread(history: History) -> Result<Ran, ReplayFault> {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("replay".into())
@@ -276,5 +393,8 @@ fn reason(reason: MirrorGapReason) -> GapReason {
     match reason {
         MirrorGapReason::Retention => GapReason::Retention,
         MirrorGapReason::Hole => GapReason::Hole,
+        MirrorGapReason::Topic => GapReason::Topic,
+        MirrorGapReason::TooLarge => GapReason::TooLarge,
+        MirrorGapReason::Unreadable => GapReason::Unreadable,
     }
 }

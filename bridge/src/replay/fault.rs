@@ -1,5 +1,7 @@
 //! Every way in which a read is refused or ends early, and its gRPC status.
 
+use std::time::Duration;
+
 use auth::AuthError;
 use bus::BusError;
 use rdkafka::error::KafkaError;
@@ -35,8 +37,16 @@ pub(crate) enum ReplayFault {
     Record { partition: i32, offset: i64 },
     #[error("the mirror has {mirrored} of {stored}; try again")]
     Lag { mirrored: u64, stored: u64 },
-    #[error("{max} reads are under way; try again later", max = super::READS_MAX)]
-    TooMany,
+    #[error("{max} reads are under way; try again later")]
+    TooMany { max: usize },
+    #[error("{max} reads of this tenant are under way; try again later")]
+    TenantTooMany { max: usize },
+    #[error("nothing was taken for {} s; go on with the last resume token", after.as_secs())]
+    Stalled { after: Duration },
+    #[error("the start is sequence {asked}, past the stream's end, which is {last}")]
+    PastEnd { asked: u64, last: u64 },
+    #[error("kafka does not know topic {topic}, which is mirrored; try again")]
+    TopicUnknown { topic: String },
     #[error("kafka: {0}; try again")]
     Kafka(#[from] KafkaError),
     #[error("kafka: {0}; try again")]
@@ -61,12 +71,18 @@ impl From<ReplayFault> for Status {
             F::Scope { .. } => Self::permission_denied(text),
             F::Request { .. } => Self::invalid_argument(text),
             F::Stale { .. } | F::ForeignRecord { .. } => Self::failed_precondition(text),
+            F::PastEnd { .. } => Self::out_of_range(text),
             F::Record { .. } => Self::data_loss(text),
-            F::TooMany | F::Thread => Self::resource_exhausted(text),
-            F::Bus(error) if !error.temporary() => Self::internal(text),
-            F::Lag { .. } | F::Kafka(_) | F::Observe(_) | F::Bus(_) | F::Shutdown => {
-                Self::unavailable(text)
+            F::TooMany { .. } | F::TenantTooMany { .. } | F::Stalled { .. } | F::Thread => {
+                Self::resource_exhausted(text)
             }
+            F::Bus(error) if !error.temporary() => Self::internal(text),
+            F::Lag { .. }
+            | F::TopicUnknown { .. }
+            | F::Kafka(_)
+            | F::Observe(_)
+            | F::Bus(_)
+            | F::Shutdown => Self::unavailable(text),
             F::Gone => Self::cancelled(text),
         }
     }

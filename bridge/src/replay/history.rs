@@ -15,21 +15,30 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::drive::Out;
 use super::fault::ReplayFault;
+use super::out::Out;
 use super::plan::Plan;
 use super::token::Cursor;
 use crate::config::KafkaConfig;
-use crate::kafka::context::{Quiet, Reader};
+use crate::kafka::context::{Quiet, Reader, assign};
+use crate::kafka::describe::Description;
 use crate::kafka::fault::is_outage;
 use crate::kafka::settings;
 use crate::kafka::watermark::{ObserveError, Observer, Watermarks};
-use crate::proto::{self, EventMeta, Gap, GapReason, ReadResponse};
+use crate::proto::{self, EventMeta, GapReason};
 
 /// How long one poll waits; also how soon a client that has gone is noticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a topic that is mirrored is asked for: a broker that was cut off, or has
+/// just started, does not know of topics that the others have.
+const KNOWN_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two looks for it.
+const KNOWN_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the first record kept of each partition may take.
+const FIRST_DEADLINE: Duration = Duration::from_secs(30);
 /// How long looking up offsets by time may take.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,10 +50,23 @@ pub(super) struct History {
     pub cursor: Cursor,
     /// The last sequence to give. The mirror must have it already.
     pub until: u64,
+    /// What the progress record says of the topic's id; `None`: nothing of it has been
+    /// mirrored.
+    pub recorded: Option<String>,
+    /// Losses up to this sequence have been made good, or told.
+    pub settled: u64,
     /// Store time from which records are wanted, milliseconds since 1970, if it is
     /// known: spares reading what is before.
     pub since_ms: Option<i64>,
     pub out: Out,
+}
+
+/// What became of a history.
+pub(super) enum Ran {
+    /// It was given; go on here.
+    Given(Cursor),
+    /// Nothing was given: Kafka no longer has every event up to this sequence.
+    Lost(Cursor, u64, GapReason),
 }
 
 /// One partition while it is read.
@@ -66,55 +88,138 @@ struct Reading<'a> {
 }
 
 impl History {
-    /// Reads it and gives it out; returns where to go on.
+    /// Reads it and gives it out, unless Kafka lacks something of it.
     ///
     /// # Errors
     /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
-    pub(super) fn run(mut self) -> Result<Cursor, ReplayFault> {
-        let Some(count) = self.observer.partitions(&self.plan.topic)? else {
+    pub(super) fn run(mut self) -> Result<Ran, ReplayFault> {
+        let Some(recorded) = self.recorded.clone() else {
             // Nothing of this namespace has been mirrored yet.
             self.cursor.offsets.clear();
-            return Ok(self.cursor);
+            return Ok(Ran::Given(self.cursor));
         };
+        let found = self.known()?;
+        if !recorded.is_empty() && found.id != recorded {
+            // It was deleted and made anew: what it holds is not what was mirrored.
+            self.cursor.offsets.clear();
+            return Ok(if self.settled >= self.until {
+                Ran::Given(self.cursor)
+            } else {
+                Ran::Lost(self.cursor, self.until, GapReason::Topic)
+            });
+        }
+        if self.cursor.topic_id != found.id {
+            self.cursor.offsets.clear();
+            self.cursor.topic_id = found.id;
+        }
         let out = self.out.clone();
         let gone = || out.is_closed();
-        let marks: Vec<_> = (0..count)
+        let marks: Vec<_> = (0..found.partitions)
             .map(|partition| self.observer.settled(&self.plan.topic, partition, &gone))
             .collect::<Result<_, _>>()
             .map_err(stopped)?;
-        let group = format!("eddyline-replay-{}", self.plan.subject.tenant);
+        let group = format!("eddyline-replay-{}", self.plan.target.tenant);
         let consumer: Reader =
             settings::bounded_reader(&self.kafka, &group).create_with_context(Quiet)?;
-        self.begin(&consumer, &marks)?;
+        let short = self.begin(&consumer, &marks)?;
+        let lost = self.lost(&consumer, &marks, &short)?;
+        if lost > self.cursor.after.max(self.settled) {
+            return Ok(Ran::Lost(self.cursor, lost, GapReason::KafkaRetention));
+        }
         let mut reading = Reading::new(&mut self, consumer, &marks)?;
         reading.drain()?;
-        Ok(self.cursor)
+        Ok(Ran::Given(self.cursor))
     }
 
-    /// Sets the offset at which each partition begins.
-    fn begin(&mut self, consumer: &Reader, marks: &[Watermarks]) -> Result<(), ReplayFault> {
+    /// The topic, which is mirrored: a broker that does not know it is not believed at
+    /// once.
+    fn known(&self) -> Result<Description, ReplayFault> {
+        let topics = [self.plan.topic.clone()];
+        let deadline = Instant::now() + KNOWN_DEADLINE;
+        loop {
+            if let Some(found) = self.observer.describe(&topics)?.remove(&self.plan.topic) {
+                return Ok(found);
+            }
+            if self.out.is_closed() {
+                return Err(ReplayFault::Gone);
+            }
+            if Instant::now() >= deadline {
+                return Err(ReplayFault::TopicUnknown {
+                    topic: self.plan.topic.clone(),
+                });
+            }
+            std::thread::sleep(KNOWN_INTERVAL);
+        }
+    }
+
+    /// Sets the offset at which each partition begins; returns those partitions of
+    /// which records before the first one kept may have been wanted.
+    fn begin(
+        &mut self,
+        consumer: &Reader,
+        marks: &[Watermarks],
+    ) -> Result<Vec<usize>, ReplayFault> {
         let fresh = self.cursor.offsets.is_empty();
         self.cursor.offsets.resize(marks.len(), -1);
         if let Some(since) = self.since_ms.filter(|_| fresh) {
             self.look_up(consumer, since)?;
         }
-        let mut lost = false;
-        for (offset, mark) in self.cursor.offsets.iter_mut().zip(marks) {
-            lost |= *offset >= 0 && *offset < mark.low;
+        let mut short = Vec::new();
+        let offsets = self.cursor.offsets.iter_mut().zip(marks);
+        for (at, (offset, mark)) in offsets.enumerate() {
+            // A fresh read was nowhere before: that the first record kept is wanted
+            // says nothing of those before it.
+            if mark.low > 0 && (*offset < mark.low || fresh && *offset == mark.low) {
+                short.push(at);
+            }
             *offset = (*offset).max(mark.low);
         }
-        if lost {
-            let gap = Gap {
-                from: self.cursor.after + 1,
-                to: self.until,
-                reason: GapReason::KafkaRetention as i32,
-            };
-            self.out.send_blocking(ReadResponse {
-                gaps: vec![gap],
-                ..ReadResponse::default()
-            })?;
+        Ok(short)
+    }
+
+    /// The last sequence that these partitions may have lost: the one before the first
+    /// record that each keeps.
+    fn lost(
+        &self,
+        consumer: &Reader,
+        marks: &[Watermarks],
+        short: &[usize],
+    ) -> Result<u64, ReplayFault> {
+        if short.is_empty() {
+            return Ok(0);
         }
-        Ok(())
+        let from = |at: &usize| (*at as i32, Offset::Offset(marks[*at].low));
+        assign(consumer, &self.plan.topic, short.iter().map(from))?;
+        let target = &self.plan.target;
+        let origin = format!("{}@{}:", target.stream, target.epoch);
+        let (mut unread, mut lost) = (short.to_vec(), 0);
+        let deadline = Instant::now() + FIRST_DEADLINE;
+        while !unread.is_empty() {
+            let (partition, before) = match consumer.poll(POLL_INTERVAL) {
+                Some(Ok(record)) => {
+                    let first = sequence(&record, &origin).ok_or(ReplayFault::Record {
+                        partition: record.partition(),
+                        offset: record.offset(),
+                    })??;
+                    (record.partition(), first.saturating_sub(1))
+                }
+                // It keeps nothing.
+                Some(Err(KafkaError::PartitionEOF(partition))) => (partition, self.until),
+                Some(Err(error)) if !is_outage(&error) => return Err(error.into()),
+                Some(Err(_)) | None if self.out.is_closed() => return Err(ReplayFault::Gone),
+                Some(Err(_)) | None if Instant::now() >= deadline => {
+                    return Err(ReplayFault::TopicUnknown {
+                        topic: self.plan.topic.clone(),
+                    });
+                }
+                Some(Err(_)) | None => continue,
+            };
+            if unread.contains(&(partition as usize)) {
+                unread.retain(|at| *at != partition as usize);
+                lost = lost.max(before.min(self.until));
+            }
+        }
+        Ok(lost)
     }
 
     /// Offsets of the first records stored at a time or after it.
@@ -159,11 +264,9 @@ impl<'a> Reading<'a> {
             }
         }
         let left = list.count();
-        if left > 0 {
-            consumer.assign(&list)?;
-        }
-        let subject = &history.plan.subject;
-        let origin = format!("{}@{}:", subject.stream, subject.epoch);
+        consumer.assign(&list)?;
+        let target = &history.plan.target;
+        let origin = format!("{}@{}:", target.stream, target.epoch);
         let batch = Batch::new(history.plan.limits);
         Ok(Self {
             history,
@@ -261,7 +364,7 @@ impl<'a> Reading<'a> {
         }
         let response = self
             .batch
-            .take(&self.history.plan.subject, &self.history.cursor);
+            .take(&self.history.plan.target, &self.history.cursor);
         self.history.out.send_blocking(response)
     }
 }

@@ -3,15 +3,14 @@
 //! Owns a reader of the stream for as long as it keeps up. A client that is so slow
 //! that the stream's retention comes near is sent back to Kafka.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bus::{Bus, Reader, ReaderOptions};
 use protocol::bus::Stored;
 use protocol::subject::{Parsed, Subject};
+use service::clock::now_us;
 
 use super::batch::Batch;
-use super::drive::Out;
 use super::fault::ReplayFault;
+use super::out::Out;
 use super::plan::{Home, Plan};
 use super::token::Cursor;
 use crate::proto::{EventMeta, Header, ReadResponse};
@@ -44,7 +43,7 @@ impl Live<'_> {
     /// # Errors
     /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
     pub(super) async fn follow(mut self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
-        let stream = &self.plan.subject.stream;
+        let stream = &self.plan.target.stream;
         let filter = self.filter();
         let mut reader = self
             .bus
@@ -69,15 +68,51 @@ impl Live<'_> {
         }
     }
 
-    /// One channel has a subject of its own; a pattern is looked for in the store.
+    /// Gives what JetStream has behind the cursor up to a sequence. Some of it Kafka may
+    /// have too: the cursor moves on over all of it. False: JetStream does not have
+    /// what comes next any more.
+    ///
+    /// # Errors
+    /// As [`Self::follow`].
+    pub(super) async fn stretch(&self, cursor: &mut Cursor, to: u64) -> Result<bool, ReplayFault> {
+        let (stream, filter) = (&self.plan.target.stream, self.filter());
+        let mut reader = self
+            .bus
+            .reader(stream, Some(&filter), cursor.after + 1, READER)
+            .await?;
+        loop {
+            let mut events = if reader.pending() > 0 {
+                reader.next_batch().await?
+            } else {
+                Vec::new()
+            };
+            // Looked at behind the batch: nothing of it, or before it, had gone.
+            let state = self.bus.stream_state(stream).await?;
+            if state.first_seq > cursor.after + 1 {
+                return Ok(false);
+            }
+            let past = events.last().is_none_or(|event| event.seq >= to);
+            events.retain(|event| event.seq <= to);
+            self.give(events, cursor).await?;
+            if past || reader.pending() == 0 {
+                cursor.after = to;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// One channel has a subject of its own; a pattern has one for all lanes.
     fn filter(&self) -> Subject {
-        let (store, tenant) = (&self.home.store, &self.plan.subject.tenant);
+        let (store, tenant) = (&self.home.store, &self.plan.target.tenant);
         match self.plan.literal() {
             Some(channel) => {
                 let lane = protocol::lane::Lane::of(tenant, &channel, self.lanes);
                 Subject::event(self.plan.kind, store, lane, tenant, &channel)
             }
-            None => Subject::store_filter(self.plan.kind, store),
+            None => {
+                let channels = &self.plan.target.channels;
+                Subject::pattern_filter(self.plan.kind, store, tenant, channels)
+            }
         }
     }
 
@@ -86,7 +121,7 @@ impl Live<'_> {
             return Ok(());
         }
         *self.caught_up = true;
-        let token = super::token::encode(&self.plan.subject, cursor);
+        let token = super::token::encode(&self.plan.target, cursor);
         self.out
             .send(ReadResponse {
                 caught_up: true,
@@ -104,15 +139,11 @@ impl Live<'_> {
                 batch.push(meta, &event.payload);
             }
             if batch.is_full() {
-                self.out
-                    .send(batch.take(&self.plan.subject, cursor))
-                    .await?;
+                self.out.send(batch.take(&self.plan.target, cursor)).await?;
             }
         }
         if !batch.is_empty() {
-            self.out
-                .send(batch.take(&self.plan.subject, cursor))
-                .await?;
+            self.out.send(batch.take(&self.plan.target, cursor)).await?;
         }
         Ok(())
     }
@@ -129,7 +160,7 @@ impl Live<'_> {
             return None;
         };
         if kind != self.plan.kind
-            || tenant != self.plan.subject.tenant
+            || tenant != self.plan.target.tenant
             || !self.plan.grant.allows(&channel)
         {
             return None;
@@ -151,11 +182,4 @@ impl Live<'_> {
             offset: -1,
         })
     }
-}
-
-fn now_us() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

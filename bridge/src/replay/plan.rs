@@ -12,7 +12,7 @@ use rand::Rng;
 
 use super::batch::Limits;
 use super::fault::ReplayFault;
-use super::token::{self, Cursor, Subject};
+use super::token::{self, Cursor, Target};
 use crate::proto::read_request::{End, Start};
 use crate::proto::{ReadRequest, StreamKind};
 
@@ -69,11 +69,13 @@ pub(crate) enum Until {
 /// A checked request.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub subject: Subject,
+    pub target: Target,
     pub kind: Kind,
     pub topic: String,
     pub grant: Grant,
     pub cursor: Cursor,
+    /// The start is whatever is kept: what went before it is no gap.
+    pub earliest: bool,
     pub until: Until,
     pub limits: Limits,
     pub expires_at: SystemTime,
@@ -114,19 +116,20 @@ impl Plan {
                 channels: channels.as_str().into(),
             });
         }
-        let subject = Subject {
+        let target = Target {
             stream,
             epoch: home.epoch.clone(),
             tenant: identity.tenant,
             channels,
         };
+        let earliest = matches!(request.start, Some(Start::Earliest(_)));
         let cursor = match request.start {
             Some(Start::Earliest(_)) => Cursor::default(),
             Some(Start::Sequence(seq)) => Cursor {
                 after: seq.saturating_sub(1),
                 ..Cursor::default()
             },
-            Some(Start::Token(text)) => token::decode(&text, &subject)?,
+            Some(Start::Token(text)) => token::decode(&text, &target)?,
             None => return Err(wrong("start", "is missing")),
         };
         let until = match request.end {
@@ -136,11 +139,12 @@ impl Plan {
         };
         let limits = Limits::of(request.batch_events_max, request.batch_bytes_max);
         Ok(Self {
-            subject,
+            target,
             kind,
             topic,
             grant,
             cursor,
+            earliest,
             until,
             limits,
             expires_at: identity.expires_at,
@@ -149,7 +153,7 @@ impl Plan {
 
     /// The pattern as a channel, if it has no wildcard.
     pub(crate) fn literal(&self) -> Option<Channel> {
-        Channel::parse(self.subject.channels.as_str()).ok()
+        Channel::parse(self.target.channels.as_str()).ok()
     }
 }
 

@@ -1,32 +1,27 @@
-//! The gRPC service: who may read, and how many at once. Owns the permits; each read
-//! is a task of its own.
+//! The gRPC service: who may read, and how many at once. Owns the places; each read is
+//! a task of its own.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use auth::{Authenticator, Identity};
 use service::shutdown::Shutdown;
-use tokio::sync::{Semaphore, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::READS_MAX;
-use super::drive::{Context, Out, drive};
+use super::drive::{Context, drive};
 use super::fault::ReplayFault;
+use super::out::{Answers, Out, answers};
+use super::places::Places;
 use super::plan::Plan;
 use crate::metrics;
+use crate::proto::ReadRequest;
 use crate::proto::replay_server::Replay;
-use crate::proto::{ReadRequest, ReadResponse};
-
-/// Responses that wait for a client; each is about 256 KiB at most. Policy: the read
-/// waits, and with it Kafka's consumer.
-const RESPONSES_MAX: usize = 4;
 
 /// The service.
 pub(crate) struct ReplayService {
     context: Arc<Context>,
     authenticator: Authenticator,
-    permits: Arc<Semaphore>,
+    places: Places,
     shutdown: Shutdown,
 }
 
@@ -36,7 +31,7 @@ impl ReplayService {
         Self {
             context: Arc::new(context),
             authenticator,
-            permits: Arc::new(Semaphore::new(READS_MAX)),
+            places: Places::default(),
             shutdown,
         }
     }
@@ -56,7 +51,7 @@ impl ReplayService {
 
 #[tonic::async_trait]
 impl Replay for ReplayService {
-    type ReadStream = ReceiverStream<Result<ReadResponse, Status>>;
+    type ReadStream = Answers;
 
     async fn read(
         &self,
@@ -64,30 +59,34 @@ impl Replay for ReplayService {
     ) -> Result<Response<Self::ReadStream>, Status> {
         let identity = self.identify(&request)?;
         let plan = Plan::new(request.into_inner(), identity, &self.context.home)?;
-        let permit = self
-            .permits
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| ReplayFault::TooMany)?;
-        let (sender, receiver) = mpsc::channel(RESPONSES_MAX);
+        let place = self.places.take(&plan.target.tenant)?;
+        let (out, ending, answers) = answers();
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             metrics::reads(1.0);
-            let result = supervise(&context, plan, &Out(sender.clone()), &shutdown).await;
+            let result = supervise(&context, plan, &out, &shutdown).await;
             metrics::reads(-1.0);
-            drop(permit);
-            metrics::replay_ended(if result.is_ok() { "ok" } else { "error" });
+            drop(place);
+            metrics::replay_ended(match &result {
+                Ok(()) => "ok",
+                Err(ReplayFault::Stalled { .. }) => "stalled",
+                Err(_) => "error",
+            });
             if let Err(fault) = result {
                 tracing::debug!(%fault, "a replay ends early");
                 // A client that has gone does not hear it.
-                let _ = sender.send(Err(fault.into())).await;
+                match fault {
+                    ReplayFault::Stalled { .. } => ending.cut(fault.into()),
+                    fault => ending.end(fault.into()),
+                }
             }
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(answers))
     }
 }
 
-/// Runs a read until its end, its token's end, shutdown, or until its client has gone.
+/// Runs a read until its end, its token's end, shutdown, or until its client has gone
+/// or takes nothing any more.
 async fn supervise(
     context: &Context,
     plan: Plan,
@@ -103,6 +102,7 @@ async fn supervise(
         result = drive(context, plan, out) => result,
         () = tokio::time::sleep(left) => Err(ReplayFault::Expired),
         () = shutdown.triggered() => Err(ReplayFault::Shutdown),
-        () = out.0.closed() => Err(ReplayFault::Gone),
+        after = out.stalled() => Err(ReplayFault::Stalled { after }),
+        () = out.closed() => Err(ReplayFault::Gone),
     }
 }

@@ -25,13 +25,16 @@ pub(crate) struct Cursor {
     /// By partition, the next offset to read; a missing or negative one is the first
     /// one kept.
     pub offsets: Vec<i64>,
+    /// Kafka's id of the topic that they are offsets of; empty before the first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic_id: String,
     /// Everything up to `after` was given, so JetStream may go on from there.
     pub complete: bool,
 }
 
 /// What a read is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Subject {
+pub(crate) struct Target {
     pub stream: StreamName,
     pub epoch: Epoch,
     pub tenant: Tenant,
@@ -42,27 +45,27 @@ pub(crate) struct Subject {
 struct Token {
     v: u8,
     #[serde(flatten)]
-    subject: Subject,
+    target: Target,
     #[serde(flatten)]
     cursor: Cursor,
 }
 
 /// Makes a token.
-pub(crate) fn encode(subject: &Subject, cursor: &Cursor) -> String {
+pub(crate) fn encode(target: &Target, cursor: &Cursor) -> String {
     let token = Token {
         v: VERSION,
-        subject: subject.clone(),
+        target: target.clone(),
         cursor: cursor.clone(),
     };
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("names and numbers encode"))
 }
 
-/// Reads a token that must be of `subject`.
+/// Reads a token that must be of `target`.
 ///
 /// # Errors
 /// [`ReplayFault::Request`] if it is no token of ours, [`ReplayFault::Stale`] if it
 /// is of something else.
-pub(crate) fn decode(text: &str, subject: &Subject) -> Result<Cursor, ReplayFault> {
+pub(crate) fn decode(text: &str, target: &Target) -> Result<Cursor, ReplayFault> {
     let wrong = |problem: &str| ReplayFault::Request {
         field: "token",
         problem: problem.into(),
@@ -92,23 +95,19 @@ pub(crate) fn decode(text: &str, subject: &Subject) -> Result<Cursor, ReplayFaul
     };
     same(
         "stream",
-        token.subject.stream.as_str(),
-        subject.stream.as_str(),
+        token.target.stream.as_str(),
+        target.stream.as_str(),
     )?;
-    same(
-        "epoch",
-        token.subject.epoch.as_str(),
-        subject.epoch.as_str(),
-    )?;
+    same("epoch", token.target.epoch.as_str(), target.epoch.as_str())?;
     same(
         "tenant",
-        token.subject.tenant.as_str(),
-        subject.tenant.as_str(),
+        token.target.tenant.as_str(),
+        target.tenant.as_str(),
     )?;
     same(
         "pattern",
-        token.subject.channels.as_str(),
-        subject.channels.as_str(),
+        token.target.channels.as_str(),
+        target.channels.as_str(),
     )?;
     Ok(token.cursor)
 }
@@ -119,8 +118,8 @@ mod tests {
 
     use super::*;
 
-    fn subject() -> Subject {
-        Subject {
+    fn target() -> Target {
+        Target {
             stream: StreamName::parse("EVENTS-main").unwrap(),
             epoch: Epoch::parse("0a1b").unwrap(),
             tenant: Tenant::parse("acme").unwrap(),
@@ -131,22 +130,22 @@ mod tests {
     proptest! {
         #[test]
         fn tokens_round_trip(after: u64, offsets in proptest::collection::vec(-1i64..i64::MAX, 0..20), complete: bool) {
-            let cursor = Cursor { after, offsets, complete };
-            prop_assert_eq!(decode(&encode(&subject(), &cursor), &subject()).unwrap(), cursor);
+            let cursor = Cursor { after, offsets, topic_id: "x".into(), complete };
+            prop_assert_eq!(decode(&encode(&target(), &cursor), &target()).unwrap(), cursor);
         }
 
         #[test]
         fn arbitrary_text_is_refused(text in "[ -~]{0,80}") {
-            let refused = matches!(decode(&text, &subject()), Err(ReplayFault::Request { field: "token", .. }));
+            let refused = matches!(decode(&text, &target()), Err(ReplayFault::Request { field: "token", .. }));
             prop_assert!(refused);
         }
     }
 
     #[test]
     fn a_token_of_something_else_says_what_differs() {
-        let token = encode(&subject(), &Cursor::default());
-        let check = |change: fn(&mut Subject), field: &str| {
-            let mut other = subject();
+        let token = encode(&target(), &Cursor::default());
+        let check = |change: fn(&mut Target), field: &str| {
+            let mut other = target();
             change(&mut other);
             match decode(&token, &other) {
                 Err(ReplayFault::Stale { field: found, .. }) => assert_eq!(found, field),
@@ -168,16 +167,16 @@ mod tests {
     #[test]
     fn tokens_within_and_beyond_the_limit() {
         let most = encode(
-            &subject(),
+            &target(),
             &Cursor {
                 offsets: vec![1_000_000_000_000_000; 1_000],
                 ..Cursor::default()
             },
         );
-        assert!(most.len() <= TOKEN_BYTES_MAX && decode(&most, &subject()).is_ok());
+        assert!(most.len() <= TOKEN_BYTES_MAX && decode(&most, &target()).is_ok());
         let text = "a".repeat(TOKEN_BYTES_MAX + 1);
         assert!(matches!(
-            decode(&text, &subject()),
+            decode(&text, &target()),
             Err(ReplayFault::Request { .. })
         ));
     }

@@ -36,7 +36,7 @@ impl From<ApiError> for BusError {
         } else {
             error.err_code
         };
-        Self::from_api(code, error.description)
+        Self::from_answer(code, error.code, error.description)
     }
 }
 

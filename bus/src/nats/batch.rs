@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
+use parking_lot::Mutex;
 use rand::Rng;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api;
@@ -16,12 +18,67 @@ use super::inbox::OneReply;
 use super::wire;
 use crate::error::{BusError, stream_name};
 use crate::limits::{BATCH_EVENTS_MAX, PUBLISH_TIMEOUT};
+use crate::share::Share;
 use protocol::bus::{BatchAck, Outgoing};
+use service::backoff::Backoff;
 
 /// How often a batch is tried again when the stream has too many open.
 const BUSY_RETRIES_MAX: u32 = 8;
-/// The first wait before such a try; doubles, plus up to as much at random.
-const BUSY_DELAY: Duration = Duration::from_millis(5);
+/// The first wait before such a try: a batch takes some milliseconds.
+const BUSY_WAIT_FIRST: Duration = Duration::from_millis(10);
+/// The longest: all tries together stay below the time limit of a publish.
+const BUSY_WAIT_LONGEST: Duration = Duration::from_millis(500);
+
+/// What this connection may have open of the batches that a stream takes from all.
+#[derive(Debug)]
+pub(super) struct Places {
+    share: Mutex<Share>,
+    freed: Notify,
+}
+
+impl Places {
+    /// At most so many.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            share: Mutex::new(Share::new(most)),
+            freed: Notify::new(),
+        }
+    }
+
+    /// Waits for a place. Cancel safe.
+    async fn take(&self) -> Place<'_> {
+        loop {
+            let freed = self.freed.notified();
+            if self.share.lock().take() {
+                return Place(self);
+            }
+            freed.await;
+        }
+    }
+}
+
+/// A batch that is open; dropping it frees the place.
+struct Place<'a>(&'a Places);
+
+impl Place<'_> {
+    /// Whether the server had too many open.
+    fn tell(self, busy: bool) {
+        let mut share = self.0.share.lock();
+        if busy {
+            share.was_refused();
+        } else {
+            share.went_well();
+        }
+        metrics::gauge!("nats_batch_places").set(share.places() as f64);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.share.lock().give_back();
+        self.0.freed.notify_one();
+    }
+}
 
 impl Bus {
     /// Stores all events of a batch together, contiguously and in input order, or
@@ -40,12 +97,6 @@ impl Bus {
                 max: BATCH_EVENTS_MAX,
             });
         }
-        let _open = self
-            .inner
-            .batches
-            .acquire()
-            .await
-            .map_err(|_| BusError::Disconnected)?;
         if batch.len() == 1 {
             // One message is atomic by itself and costs a quarter of a batch's syncs.
             let message = batch.into_iter().next().expect("the batch has one event");
@@ -59,14 +110,15 @@ impl Bus {
                 last_seq: ack.seq,
             });
         }
-        let mut delay = BUSY_DELAY;
-        for _ in 0..BUSY_RETRIES_MAX {
-            match self.commit_once(&batch).await {
+        let mut backoff = Backoff::new(BUSY_WAIT_FIRST, BUSY_WAIT_LONGEST);
+        while backoff.failures() < BUSY_RETRIES_MAX {
+            let place = self.inner.batches.take().await;
+            let outcome = self.commit_once(&batch).await;
+            place.tell(matches!(outcome, Err(BusError::BatchBusy)));
+            match outcome {
                 Err(BusError::BatchBusy) => {
                     metrics::counter!("nats_batch_busy_total").increment(1);
-                    let jitter = delay.mul_f64(rand::rng().random());
-                    tokio::time::sleep(delay + jitter).await;
-                    delay *= 2;
+                    backoff.wait().await;
                 }
                 outcome => return outcome,
             }
@@ -115,10 +167,11 @@ impl Bus {
             return Err(BusError::TooLarge { max });
         }
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
-        let _turn = self.turn().await?;
+        let turn = timeout_at(deadline, self.turn()).await;
+        let _turn = turn.map_err(|_| BusError::Disconnected)??;
         self.require_connected()?;
         let ((first_to, first), (last_to, last)) = (self.inner.inbox.one(), self.inner.inbox.one());
-        let client = &self.inner.client;
+        let client = self.inner.writer.client()?;
         for (n, (message, headers)) in batch.iter().zip(headers).enumerate() {
             let (to, payload) = (message.subject.as_str().to_owned(), message.payload.clone());
             let sent = async {

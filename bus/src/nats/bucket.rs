@@ -44,10 +44,8 @@ impl Bus {
         }
         self.require_connected()?;
         let (to, reply) = self.inner.inbox.one();
-        let sent = self
-            .inner
-            .client
-            .publish_with_reply_and_headers(subject, to, headers, value);
+        let writer = self.inner.writer.client()?;
+        let sent = writer.publish_with_reply_and_headers(subject, to, headers, value);
         let sent = timeout(PUBLISH_TIMEOUT, sent)
             .await
             .map_err(|_| BusError::Disconnected)?;

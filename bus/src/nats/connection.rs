@@ -18,9 +18,11 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::batch::Places;
 use super::inbox::Inbox;
 use super::publish::PENDING_ACKS_MAX;
 use super::wire;
+use super::writer::Writer;
 use crate::error::BusError;
 use crate::incoming::Incoming;
 use crate::limits::REQUEST_TIMEOUT;
@@ -66,8 +68,10 @@ pub(super) struct Inner {
     pub turn: Semaphore,
     /// Acknowledgements that may be waited for.
     pub pending: Arc<Semaphore>,
+    /// The connection that writes.
+    pub writer: Writer,
     /// Batches that may be open.
-    pub batches: Semaphore,
+    pub batches: Places,
     connected: watch::Receiver<bool>,
     connects: watch::Receiver<u64>,
     state_check: AbortHandle,
@@ -137,6 +141,11 @@ impl Bus {
             .connect(servers.as_slice())
             .await
             .map_err(BusError::Connect)?;
+        let writer = {
+            let (settings, name) = (settings.clone(), format!("{name} writes"));
+            let servers = servers.iter().map(|url| (*url).to_owned()).collect();
+            Writer::connect(servers, move || credentials(&settings, &name)).await?
+        };
         let inbox = Inbox::new(&client).await?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(REQUEST_TIMEOUT);
@@ -147,7 +156,8 @@ impl Bus {
             inbox,
             turn: Semaphore::new(1),
             pending: Arc::new(Semaphore::new(PENDING_ACKS_MAX)),
-            batches: Semaphore::new(BATCHES_OPEN_MAX),
+            batches: Places::new(BATCHES_OPEN_MAX),
+            writer,
             connected,
             connects,
             state_check,
@@ -173,6 +183,7 @@ impl Bus {
     /// Sends what waits, then closes; bounded in time.
     pub async fn drain(&self) {
         let drained = timeout(DRAIN_TIMEOUT, async {
+            self.inner.writer.drain().await;
             // An error means that the connection is closed already.
             let _ = self.inner.client.flush().await;
             let _ = self.inner.client.drain().await;
@@ -263,22 +274,27 @@ impl Bus {
 }
 
 fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
-    let mut options = ConnectOptions::new()
-        .name(name)
+    credentials(settings, name)
         .custom_inbox_prefix(inbox(&inbox_owner(
             settings.user.as_deref().unwrap_or(name),
         )))
-        .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(Some(REQUEST_TIMEOUT))
-        .ping_interval(PING_INTERVAL)
         .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
-        .client_capacity(COMMANDS_MAX)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
             let signals = signals.clone();
             async move { on_event(&signals, &event) }
-        });
+        })
+}
+
+/// What both connections have in common: who they are, and when a peer is dead.
+fn credentials(settings: &NatsSettings, name: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new()
+        .name(name)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .ping_interval(PING_INTERVAL)
+        .client_capacity(COMMANDS_MAX);
     if let Some(user) = &settings.user {
         let password = settings
             .password

@@ -13,6 +13,7 @@ use super::connection::Bus;
 use super::wire;
 use crate::error::BusError;
 use crate::limits::{LAST_SEQS_MAX, NEXT_EVENTS_MAX, REQUEST_TIMEOUT};
+use crate::whole::Whole;
 use protocol::bus::{Stored, StreamState};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
@@ -190,19 +191,24 @@ impl Bus {
             .await
             .map_err(|_| BusError::Disconnected)?;
         sent.map_err(|error| self.publish_error(&error))?;
-        let mut run = Run::default();
+        let (mut run, mut whole) = (Run::default(), Whole::default());
         loop {
             let reply = timeout(REQUEST_TIMEOUT, replies.next())
                 .await
                 .map_err(|_| BusError::Timeout)??;
-            let pending = reply.headers.as_ref().and_then(wire::num_pending);
+            let headers = reply.headers.as_ref();
+            let pending = headers.and_then(wire::num_pending);
+            let before = headers.and_then(wire::last_sent);
+            let before = before.ok_or(BusError::Malformed { what: "direct get" });
             match reply.status.map(|status| status.as_u16()) {
                 None => {
-                    run.events.push(
-                        wire::direct(reply).ok_or(BusError::Malformed { what: "direct get" })?,
-                    );
+                    let event = wire::direct(reply);
+                    let event = event.ok_or(BusError::Malformed { what: "direct get" })?;
+                    whole.reply(event.seq, before?)?;
+                    run.events.push(event);
                 }
                 Some(204) => {
+                    whole.end(before?)?;
                     run.pending = pending.unwrap_or(0);
                     return Ok(run);
                 }
@@ -210,7 +216,8 @@ impl Bus {
                 Some(503) => return Err(BusError::NoStream),
                 Some(code) => {
                     let description = reply.description.unwrap_or_default();
-                    return Err(BusError::from_api(u64::from(code), description));
+                    let code = u64::from(code);
+                    return Err(BusError::from_api(code, description));
                 }
             }
         }

@@ -49,11 +49,13 @@ impl Inbox {
             .map_err(|_| BusError::Disconnected)?;
         let table = Table::default();
         let waiting = table.clone();
-        let task = tokio::spawn(async move {
+        // Not under Tokio's budget: runs of thousands of replies would overtake a task
+        // that hands over 128 at a turn, and its bounded queue drops what it cannot take.
+        let task = tokio::spawn(tokio::task::unconstrained(async move {
             while let Some(message) = replies.next().await {
                 hand_over(&waiting, message);
             }
-        });
+        }));
         Ok(Self {
             prefix,
             table,
@@ -88,7 +90,8 @@ impl Inbox {
         )
     }
 
-    /// Waits for several replies; holds at most `bound`, later ones are lost.
+    /// Waits for several replies; holds at most `bound`, later ones are lost, and who
+    /// waits finds that by the sequences.
     pub(super) fn many(&self, bound: usize) -> (String, ManyReplies) {
         let (sender, receiver) = mpsc::channel(bound);
         let entry = self.insert(Waiter::Many(sender));

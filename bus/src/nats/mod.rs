@@ -1,6 +1,7 @@
 //! The bus over NATS: the only module that knows async-nats.
 //!
 //! - `connection`: connecting, the connection's state, core subscriptions
+//! - `writer`: the connection that writes
 //! - `inbox`: replies to requests, by one subscription
 //! - `publish`: one event and its acknowledgement
 //! - `batch`: atomic batches
@@ -20,6 +21,7 @@ mod objects;
 mod publish;
 mod reader;
 mod wire;
+mod writer;
 
 pub use connection::{Bus, Subscription};
 pub use publish::PendingAck;

@@ -64,26 +64,10 @@ impl Bus {
     /// [`BusError::StreamFull`], [`BusError::GuardRefused`] or [`BusError::Api`].
     pub async fn publish_start(&self, message: Outgoing) -> Result<PendingAck, BusError> {
         let headers = wire::outgoing(&message)?;
-        let _turn = self.turn().await?;
-        let permit = self
-            .inner
-            .pending
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| BusError::Disconnected)?;
-        self.require_connected()?;
-        let (subject, reply) = self.inner.inbox.one();
-        let to = message.subject.as_str().to_owned();
-        let sent =
-            self.inner
-                .client
-                .publish_with_reply_and_headers(to, subject, headers, message.payload);
-        // Bounded, because the queue to the connection stands still while it is broken.
-        let sent = timeout(PUBLISH_TIMEOUT, sent)
-            .await
-            .map_err(|_| BusError::Disconnected)?;
-        sent.map_err(|error| self.publish_error(&error))?;
+        // Bounded as a whole, waiting for the turn included: who waits longer has been
+        // told that nothing was sent, and may have sent it elsewhere.
+        let handed = timeout(PUBLISH_TIMEOUT, self.hand_over(message, headers));
+        let (reply, permit) = handed.await.map_err(|_| BusError::Disconnected)??;
         Ok(PendingAck {
             reply,
             deadline: Box::pin(tokio::time::sleep(PUBLISH_TIMEOUT)),
@@ -98,5 +82,24 @@ impl Bus {
     /// the outcome is unknown.
     pub async fn publish(&self, message: Outgoing) -> Result<PubAck, BusError> {
         self.publish_start(message).await?.await
+    }
+
+    async fn hand_over(
+        &self,
+        message: Outgoing,
+        headers: async_nats::HeaderMap,
+    ) -> Result<(OneReply, OwnedSemaphorePermit), BusError> {
+        let _turn = self.turn().await?;
+        let pending = self.inner.pending.clone().acquire_owned().await;
+        let permit = pending.map_err(|_| BusError::Disconnected)?;
+        self.require_connected()?;
+        let writer = self.inner.writer.client()?;
+        let (subject, reply) = self.inner.inbox.one();
+        let to = message.subject.as_str().to_owned();
+        writer
+            .publish_with_reply_and_headers(to, subject, headers, message.payload)
+            .await
+            .map_err(|error| self.publish_error(&error))?;
+        Ok((reply, permit))
     }
 }

@@ -167,6 +167,11 @@ pub(super) fn num_pending(map: &HeaderMap) -> Option<u64> {
     map.get("Nats-Num-Pending")?.as_str().parse().ok()
 }
 
+/// Which sequence was sent before in this run, as a batched Direct Get says with each.
+pub(super) fn last_sent(map: &HeaderMap) -> Option<u64> {
+    map.get("Nats-Last-Sequence")?.as_str().parse().ok()
+}
+
 /// An event from a Direct Get.
 pub(super) fn direct(message: async_nats::Message) -> Option<Stored> {
     let map = message.headers.as_ref()?;

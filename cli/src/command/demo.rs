@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use super::dev::{self, SCOPES, TENANT, TOKEN_TTL};
 use crate::args::Demo;
 use crate::config;
-use crate::demo::generator::{Session, generate};
-use crate::demo::trace::Trace;
-use crate::demo::{self, Board, DemoError, Nobody, Plan, Report, Targets};
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::{Output, thousands};
-use crate::stack::Stack;
+use demo::generator::{Session, generate};
+use demo::trace::Trace;
+use demo::{self, Board, DemoError, Nobody, Plan, Report, Targets};
+use local::Stack;
 
 /// Malformed edits that are tried, over all editors: one of each kind.
 const MALFORMED: usize = 5;

@@ -13,7 +13,7 @@ use crate::args::{Dev, StackArgs};
 use crate::config::{self, DevState};
 use crate::error::{CliError, sentence};
 use crate::output::{Output, thousands};
-use crate::stack::{OnStep, Stack, StackOptions, Status};
+use local::{OnStep, Stack, StackOptions, Status};
 
 /// Tenant of the token that is printed.
 pub(super) const TENANT: &str = "demo";

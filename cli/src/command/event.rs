@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use protocol::envelope::is_json;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -45,15 +46,15 @@ pub(super) enum Data {
 impl Data {
     /// Reads data as what its content type says, as far as it holds.
     pub fn new(content_type: Option<&str>, bytes: &[u8]) -> Self {
-        let essence = content_type.map_or("application/json", |text| {
-            text.split(';').next().unwrap_or_default().trim()
-        });
-        let is_json = essence.eq_ignore_ascii_case("application/json");
-        if is_json && let Ok(json) = serde_json::from_slice(bytes) {
+        if is_json(content_type)
+            && let Ok(json) = serde_json::from_slice(bytes)
+        {
             return Self::Data(json);
         }
         match std::str::from_utf8(bytes) {
-            Ok(text) if essence.starts_with("text/") => Self::Text(text.to_owned()),
+            Ok(text) if content_type.is_some_and(|text| text.starts_with("text/")) => {
+                Self::Text(text.to_owned())
+            }
             _ => Self::Base64(STANDARD.encode(bytes)),
         }
     }

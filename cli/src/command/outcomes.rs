@@ -8,9 +8,9 @@ use std::time::Duration;
 use protocol::frame::{Event, Named, Published, Start, StoredIn};
 use protocol::outcome::{OutcomeEvent, OutcomeKind};
 
-use crate::client::{Client, ClientError, Delivery, Subscription, data_of};
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::{Output, harmless};
+use client::{Client, ClientError, Delivery, Subscription, data_of};
 
 /// How long a function may be silent: tens of times longer than it takes to answer,
 /// and still no wait for a person. What it retries for longer is told on the channel
@@ -24,13 +24,14 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Listens from now on.
+    /// Listens from now on to outcomes of events in the channel's namespace.
     ///
     /// # Errors
     /// The node refuses, or the client has ended.
-    pub(super) async fn of(client: &Client) -> Result<Self, ClientError> {
-        let channel = client.session().outcome_channel;
-        let subscription = client.subscribe(&channel, Start::Named(Named::Now)).await?;
+    pub(super) async fn of(client: &Client, channel: &str) -> Result<Self, ClientError> {
+        let prefix = client.session().outcome_prefix;
+        let told = format!("{prefix}.{}", channel.split('.').next().unwrap_or_default());
+        let subscription = client.subscribe(&told, Start::Named(Named::Now)).await?;
         Ok(Self {
             subscription,
             gated: false,

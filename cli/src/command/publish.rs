@@ -12,10 +12,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::outcomes::Outcomes;
 use crate::args::{EdgeArgs, Publish};
-use crate::client::{Ack, Client, ClientOptions, Draft};
 use crate::config;
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::Output;
+use client::{Ack, Client, ClientOptions, Draft};
 
 /// Events whose ack is waited for at once; then the input is read no further.
 const PIPELINE: usize = 256;
@@ -37,7 +37,7 @@ struct Stored<'a> {
 pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
     let client = connect(&args.edge).await?;
     let mut publisher = Publisher {
-        outcomes: Outcomes::of(&client).await?,
+        outcomes: Outcomes::of(&client, &args.channel).await?,
         args: &args,
         output,
     };

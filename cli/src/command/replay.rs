@@ -1,6 +1,6 @@
 //! `eddyline replay`: prints what the mirror holds.
 
-use bridge::client::{
+use client::replay::{
     ReplayClient, ReplayEnd, ReplayError, ReplayItem, ReplayRequest, ReplayStart, ReplayedEvent,
 };
 use futures_util::StreamExt;

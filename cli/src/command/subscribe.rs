@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::event::{Data, Shown};
 use super::publish::connect;
 use crate::args::Subscribe;
-use crate::client::{Client, ClientError, Delivery, Named, Start, Subscription, data_of};
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::Output;
+use client::{Client, ClientError, Delivery, Named, Start, Subscription, data_of};
 
 /// Where to start.
 #[derive(Debug, Clone, PartialEq)]

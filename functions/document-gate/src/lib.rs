@@ -65,7 +65,7 @@ impl Worker for DocumentGate {
 
 impl DocumentGate {
     fn read<'a>(&mut self, event: &Event<'a>) -> Result<Edit<'a>, Cow<'static, str>> {
-        if !is_json(event.content_type()) {
+        if !event.is_json() {
             return Err(format!("content type must be {JSON}").into());
         }
         let data = event.data();
@@ -99,12 +99,6 @@ impl DocumentGate {
     fn too_large(&self) -> Cow<'static, str> {
         format!("field `update` is over {} bytes", self.update_bytes_max).into()
     }
-}
-
-/// Whether a content type is JSON, with whatever parameters.
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(JSON)
 }
 
 fn fault(error: &serde_json::Error) -> Cow<'static, str> {

@@ -70,6 +70,14 @@ impl<'a> Event<'a> {
         self.text(self.entry.content_type)
     }
 
+    /// Whether the data is JSON: its media type is `application/json`, in any case and
+    /// with whatever parameters.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media_type = self.content_type().split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case("application/json")
+    }
+
     /// The publisher's own headers, in the order in which they were sent.
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {

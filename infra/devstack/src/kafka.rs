@@ -1,6 +1,7 @@
-//! A single-node Apache Kafka (KRaft). [`KafkaServer`] owns the process, its
-//! ports and its folder; which topics are in it is the caller's business.
+//! An Apache Kafka broker (KRaft), alone or one of several. [`KafkaServer`] owns the
+//! process, its ports and its folder; which topics are in it is the caller's business.
 
+mod cluster;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use crate::process::ServerProcess;
 use crate::server::{Program, Server};
 use crate::tool;
 
-pub use settings::KafkaOptions;
+pub use cluster::{KafkaCluster, KafkaClusterPlan};
+pub use settings::{KafkaMember, KafkaOptions};
 pub(crate) use wire::api_versions;
 
 /// What the broker logs when it serves requests and is no longer fenced.
@@ -58,6 +60,11 @@ impl KafkaServer {
 }
 
 impl Kafka {
+    fn cluster_id(&self) -> String {
+        let member = self.options.member.as_ref();
+        member.map_or_else(settings::cluster_id, |member| member.cluster_id.clone())
+    }
+
     /// Java itself, without a shell around it that could outlive it.
     fn java(&self, home: &Home, logging: &Path, class: &str) -> Command {
         let runtime = &self.options.runtime;
@@ -96,7 +103,7 @@ impl Program for Kafka {
         if !data.join("meta.properties").is_file() {
             let mut format = self.java(home, &logging, "kafka.tools.StorageTool");
             format
-                .args(["format", "-t", &settings::cluster_id(), "-c"])
+                .args(["format", "-t", &self.cluster_id(), "-c"])
                 .arg(&properties);
             tool::run(format, |_| {})?;
         }

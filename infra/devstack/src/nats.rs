@@ -1,11 +1,14 @@
 //! A nats-server with JetStream. [`NatsServer`] owns the process, its ports and
 //! its folder; which streams are in it is the caller's business.
 
+mod cluster;
+mod monitor;
 mod probe;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,8 +18,10 @@ use crate::port::Lease;
 use crate::process::ServerProcess;
 use crate::server::{Program, Server};
 
+pub use cluster::{NatsCluster, NatsClusterPlan, server_name};
+pub use monitor::{Replica, StreamView};
 pub(crate) use probe::greet;
-pub use settings::{NatsOptions, NatsUser};
+pub use settings::{NatsMember, NatsOptions, NatsUser};
 
 /// A running or stopped nats-server.
 pub type NatsServer = Server<Nats>;
@@ -51,9 +56,23 @@ impl NatsServer {
         format!("nats://{}", self.program.client.address())
     }
 
+    /// `127.0.0.1:port`, for whoever puts something in between.
+    pub fn address(&self) -> String {
+        self.program.client.address()
+    }
+
     /// `http://127.0.0.1:port` of the monitoring endpoint.
     pub fn monitor_url(&self) -> String {
         format!("http://{}", self.program.monitor.address())
+    }
+
+    /// What the server knows of the streams of the one account: who leads each, and
+    /// how far its copies are. Servers that are cut off may differ.
+    ///
+    /// # Errors
+    /// It does not answer, or not with what this crate knows.
+    pub fn streams(&self) -> io::Result<Vec<StreamView>> {
+        monitor::streams(&self.program.monitor.address())
     }
 }
 

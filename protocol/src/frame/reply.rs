@@ -43,8 +43,9 @@ pub struct Connected {
     pub tenant: String,
     /// The user of the token.
     pub user: String,
-    /// The reserved channel on which this writer is told outcomes.
-    pub outcome_channel: String,
+    /// What the reserved channels begin with on which this writer is told outcomes: a
+    /// point and the namespace of the events follow.
+    pub outcome_prefix: String,
     /// The server's time, microseconds since 1970.
     pub time: u64,
     /// The server sends a WebSocket ping this often, milliseconds; a client that

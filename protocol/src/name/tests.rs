@@ -65,10 +65,34 @@ fn an_outcome_channel_belongs_to_its_user() {
         User::parse("bob").unwrap(),
     );
     let client = ClientId::parse("c1").unwrap();
-    let channel = Channel::outcome(&alice, &client);
-    assert_eq!(channel.as_str(), "_outcome.alice_40example_2eorg.c1");
+    let channel = Channel::outcome(&alice, &client, &Channel::parse("doc.42").unwrap());
+    assert_eq!(channel.as_str(), "_outcome.alice_40example_2eorg.c1.doc");
+    assert_eq!(channel.outcomes_of(), Some("doc"));
     assert!(channel.is_outcome_of(&alice));
     assert!(!channel.is_outcome_of(&bob));
+    for other in ["_outcome.bob.c1", "_outcome.bob.c1.doc.x", "doc.bob.c1.doc"] {
+        assert_eq!(
+            Channel::parse(other).unwrap().outcomes_of(),
+            None,
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn the_longest_outcome_channel_is_a_channel() {
+    let long = |c: char, n| String::from(c).repeat(n);
+    let client = ClientId::parse(&long('c', TOKEN_BYTES_MAX)).unwrap();
+    let of = Channel::parse(&long('n', TOKEN_BYTES_MAX)).unwrap();
+    for (bytes, hashed) in [
+        (USER_TOKEN_BYTES_MAX, false),
+        (USER_TOKEN_BYTES_MAX + 1, true),
+    ] {
+        let user = User::parse(&long('u', bytes)).unwrap();
+        assert_eq!(user.token().starts_with("_h"), hashed);
+        let channel = Channel::outcome(&user, &client, &of);
+        assert_eq!(Channel::parse(channel.as_str()), Ok(channel));
+    }
 }
 
 proptest! {

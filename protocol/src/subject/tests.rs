@@ -62,7 +62,7 @@ proptest! {
         let tenant = Tenant::parse("acme").unwrap();
         let mut channels: Vec<Channel> = Channel::for_client(&channel).into_iter().collect();
         if let (Ok(user), Ok(client)) = (User::parse(&user), ClientId::parse(&client)) {
-            channels.push(Channel::outcome(&user, &client));
+            channels.push(Channel::outcome(&user, &client, &Channel::parse("doc").unwrap()));
         }
         for channel in channels {
             let subject = Subject::event(Kind::In, &store(), Lane(1), &tenant, &channel);

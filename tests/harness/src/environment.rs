@@ -2,21 +2,16 @@
 //! before them. The only file of the crate that reads the environment; it owns
 //! nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use local::programs;
 use rand::Rng;
 
 /// Set to anything: an end-to-end test that cannot run fails instead of being skipped.
 pub const REQUIRE_VARIABLE: &str = "EDDYLINE_REQUIRE_E2E";
 /// A number from which every random choice of a test follows; random unless set.
 pub const SEED_VARIABLE: &str = "EDDYLINE_SEED";
-/// What every variable of ours starts with. Services take such variables for
-/// settings, so a child process inherits none but the log filter.
-const PREFIX: &str = "EDDYLINE_";
-/// The log filter, which is no setting.
-const LOG_VARIABLE: &str = "EDDYLINE_LOG";
-
 /// Whether a test that cannot run must fail.
 pub fn requires_e2e() -> bool {
     variable(REQUIRE_VARIABLE).is_some()
@@ -32,14 +27,6 @@ pub fn seed() -> u64 {
     given.unwrap_or_else(|| rand::rng().random())
 }
 
-/// Names of variables that a child process must not inherit.
-pub(crate) fn private_variables() -> Vec<String> {
-    std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with(PREFIX) && name != LOG_VARIABLE)
-        .collect()
-}
-
 #[allow(
     clippy::disallowed_methods,
     reason = "this file is the crate's one reader of the environment"
@@ -48,30 +35,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The folder that holds the programs of the profile that this test was built with.
-fn profile_folder() -> PathBuf {
-    let program = std::env::current_exe().expect("a running program has a path");
-    let folder = program.parent().expect("a program is in a folder");
-    let folder = match folder.ends_with("deps") {
-        true => folder.parent().expect("deps is in the profile's folder"),
-        false => folder,
-    };
-    folder.to_path_buf()
-}
-
-/// The folder that holds all profiles.
-fn target_folder() -> PathBuf {
-    let profile = profile_folder();
-    profile.parent().map_or(profile.clone(), Path::to_path_buf)
-}
-
 /// A folder for what a test leaves behind on purpose: histories of failures, the
 /// data of the shared Kafka.
 ///
 /// # Panics
 /// If it cannot be made.
 pub fn scratch_folder() -> PathBuf {
-    let folder = target_folder().join("tmp");
+    let folder = programs::target_folder().join("tmp");
     std::fs::create_dir_all(&folder).expect("the build's folder can be written");
     folder
 }
@@ -81,7 +51,7 @@ pub fn scratch_folder() -> PathBuf {
 /// # Panics
 /// If it is not built.
 pub fn program(name: &str) -> PathBuf {
-    let path = profile_folder().join(name);
+    let path = programs::profile_folder().join(name);
     assert!(
         path.is_file(),
         "{} is not there: run `make build` first",
@@ -95,8 +65,7 @@ pub fn program(name: &str) -> PathBuf {
 /// # Panics
 /// If it is not built.
 pub fn module(name: &str) -> Bytes {
-    let file = format!("{}.wasm", name.replace('-', "_"));
-    let path = target_folder().join("wasm32-wasip2/release").join(file);
+    let path = programs::modules_folder().join(programs::module_file(name));
     match std::fs::read(&path) {
         Ok(bytes) => bytes.into(),
         Err(error) => panic!("{}: {error}: run `make functions` first", path.display()),

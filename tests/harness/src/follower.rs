@@ -7,8 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use checker::{Delivered, Recorder, Subscription as Owed};
-use cli::client::{
-    Client, ClientError, ClientOptions, Delivery, Event, Start, Subscription, data_of,
+use client::{
+    Client, ClientError, ClientOptions, Delivery, Event, Named, Start, Subscription, data_of,
 };
 use protocol::name::Tenant;
 use protocol::position::{Epoch, Position};
@@ -16,6 +16,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::{body_hash, wait};
+
+/// From the first event kept.
+pub const EARLIEST: Start = Start::Named(Named::Earliest);
 
 /// What one subscriber has seen of one channel.
 #[derive(Debug)]

@@ -3,10 +3,13 @@
 //! into the history checker.
 //!
 //! - [`environment`]: what the tests are told from outside, and where built things are
-//! - [`servers`]: a NATS server per test, one Kafka per process
-//! - [`instance`], [`service`]: one edge node, worker or bridge, in this process or
-//!   as a child process that can be killed
+//! - [`servers`]: a NATS server per test, one Kafka per process; or three of each:
+//!   [`cluster`], [`brokers`]
+//! - [`proxy`]: a bad network between any two parts; [`disk`]: a disk that is soon full
+//! - [`instance`]: one edge node, worker or bridge, in this process or as a child
+//!   process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
+//! - [`traffic`]: events that keep flowing while a test breaks things
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
 //! - [`process`]: what the system tells of a process
@@ -15,26 +18,34 @@
 //! A test owns its [`Deployment`]; dropping it ends everything that it started.
 //! Nothing here knows what a single test is about.
 
+pub mod brokers;
+pub mod cluster;
 pub mod collect;
 pub mod deployment;
+pub mod disk;
 pub mod environment;
 pub mod follower;
 pub mod instance;
 pub mod onlooker;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod servers;
-pub mod service;
+pub mod traffic;
 pub mod wait;
 pub mod writer;
 
+pub use brokers::Brokers;
+pub use cluster::Cluster;
 pub use deployment::{Builder, Deployment, FunctionChoice};
 pub use environment::seed;
 pub use follower::Follower;
 pub use instance::{Instance, Placement};
+pub use local::service;
 pub use onlooker::Onlooker;
+pub use proxy::{Direction, Proxy};
 pub use raw::RawSession;
-pub use servers::{KafkaChoice, Servers};
+pub use servers::{KafkaChoice, NatsChoice, Servers};
 pub use wait::{DEADLINE, until};
 pub use writer::Writer;
 

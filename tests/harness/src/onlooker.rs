@@ -5,8 +5,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use checker::{Delivered, Recorder, Subscription};
-use cli::client::{ClientError, Event, Published, data_of};
-use cli::demo::{Author, Witness};
+use client::{ClientError, Event, Published, data_of};
+use demo::{Author, Witness};
 use protocol::name::{StoreName, Tenant};
 use protocol::stream::StreamName;
 

@@ -21,3 +21,11 @@ pub fn look(pid: u32) -> Option<Seen> {
         parent: fields.next()?.parse().ok()?,
     })
 }
+
+/// Whether a process, named by its number, has ended. Where there is no `/proc`,
+/// nothing is known of other processes, and what they left stays until the build's
+/// folder is removed.
+pub(crate) fn is_gone(process: &str) -> bool {
+    let processes = std::path::PathBuf::from("/proc");
+    processes.join("self").exists() && !processes.join(process).exists()
+}

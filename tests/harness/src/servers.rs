@@ -1,5 +1,5 @@
-//! The servers under a test: a NATS server of its own, which starts in a blink, and
-//! Kafka, which takes seconds and is shared by all tests of a process unless one
+//! The servers under a test: a NATS server of its own, which starts in a blink, or a
+//! cluster of three, and Kafka, which takes seconds and is shared by all tests of a process unless one
 //! wants to break it.
 //!
 //! Owns the servers. The shared Kafka lives as long as the process and ends with it;
@@ -10,17 +10,20 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cli::stack::nats_users;
 use devstack::fetch::{self, Progress};
 use devstack::prerequisites::{self, Scope};
 use devstack::{Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer};
+use local::stack::nats_users;
 
 use bus::bootstrap::StoreSettings;
 use protocol::permission::Role;
 use protocol::secret::Secret;
 use service::settings::NatsSettings;
 
-use crate::environment;
+use crate::brokers::Brokers;
+use crate::cluster::Cluster;
+use crate::disk::SmallDisk;
+use crate::{environment, process};
 
 /// Which Kafka a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +34,40 @@ pub enum KafkaChoice {
     Shared,
     /// One that this test may stop, kill or pause.
     Own,
+    /// Three brokers of the test's own. With so many of them as controllers: with
+    /// three, any one may be lost; with one, both others.
+    Three {
+        /// Brokers that elect the controller.
+        controllers: usize,
+    },
+}
+
+/// Which NATS a test needs; it is always its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NatsChoice {
+    /// One server.
+    One,
+    /// A cluster of three.
+    Three,
+    /// A cluster of three, the first one on a disk of so many bytes.
+    OnSmallDisk {
+        /// Its size.
+        bytes: u64,
+    },
 }
 
 /// What a test runs on.
 #[derive(Debug, Clone)]
 pub struct Servers {
-    nats: Arc<Mutex<NatsServer>>,
+    nats: Nats,
     nats_url: String,
     kafka: Option<Broker>,
+}
+
+#[derive(Debug, Clone)]
+enum Nats {
+    One(Arc<Mutex<NatsServer>>),
+    Three(Cluster),
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +76,8 @@ struct Broker {
     server: Option<Arc<Mutex<KafkaServer>>>,
     bootstrap: String,
     own: bool,
+    /// Where there are three.
+    brokers: Option<Brokers>,
 }
 
 /// The Kafka that tests of this process share.
@@ -71,8 +102,15 @@ impl Servers {
     /// If a server does not start; and instead of `None` where tests must not be
     /// skipped (see [`environment::REQUIRE_VARIABLE`]).
     pub async fn start(kafka: KafkaChoice) -> Option<Self> {
-        let started = blocking(move || start(kafka)).await;
-        match started {
+        Self::start_with(NatsChoice::One, kafka).await
+    }
+
+    /// [`Self::start`] with another NATS than a single server.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_with(nats: NatsChoice, kafka: KafkaChoice) -> Option<Self> {
+        match start(nats, kafka).await {
             Ok(servers) => Some(servers),
             Err(reason) => {
                 let name = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -82,6 +120,22 @@ impl Servers {
                 None
             }
         }
+    }
+
+    /// The cluster.
+    ///
+    /// # Panics
+    /// If there is a single server.
+    pub fn cluster(&self) -> &Cluster {
+        match &self.nats {
+            Nats::Three(cluster) => cluster,
+            Nats::One(_) => panic!("the test asked for a single nats-server"),
+        }
+    }
+
+    /// The three brokers, where there are three.
+    pub fn brokers(&self) -> Option<&Brokers> {
+        self.kafka.as_ref()?.brokers.as_ref()
     }
 
     /// How a service reaches NATS: with its own user's few permissions.
@@ -118,12 +172,15 @@ impl Servers {
     /// Does something to NATS, for instance `|nats| nats.kill()`.
     ///
     /// # Panics
-    /// If it fails.
+    /// If it fails, or there is a cluster.
     pub async fn nats<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut NatsServer) -> devstack::Result<T> + Send + 'static,
     ) -> T {
-        let nats = Arc::clone(&self.nats);
+        let Nats::One(nats) = &self.nats else {
+            panic!("the servers of a cluster are asked for by themselves");
+        };
+        let nats = Arc::clone(nats);
         let done = blocking(move || call(&mut lock(&nats))).await;
         done.unwrap_or_else(|error| panic!("nats-server: {error}"))
     }
@@ -153,27 +210,51 @@ pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send 
 }
 
 /// Why the servers are not here.
-fn start(kafka: KafkaChoice) -> Result<Servers, String> {
-    let config = Config::from_env();
-    let absent = |error: DevstackError| error.to_string();
-    let nats = fetch::nats(&config, &announce).map_err(absent)?;
+async fn start(nats: NatsChoice, kafka: KafkaChoice) -> Result<Servers, String> {
+    let options = blocking(nats_options).await?;
     let kafka = match kafka {
         KafkaChoice::None => None,
-        KafkaChoice::Shared => Some(shared(&config)?),
+        KafkaChoice::Three { controllers } => {
+            let options = blocking(|| kafka_options(&Config::from_env())).await?;
+            Some(Broker::three(Brokers::start(&options, controllers).await))
+        }
+        KafkaChoice::Shared => Some(blocking(|| shared(&Config::from_env())).await?),
         KafkaChoice::Own => {
-            let server = KafkaServer::start(kafka_options(&config)?).expect("kafka starts");
+            let start = || kafka_options(&Config::from_env()).map(KafkaServer::start);
+            let server = blocking(start).await?.expect("kafka starts");
             Some(Broker::of(server, true))
         }
     };
-    let mut options = NatsOptions::new(nats);
-    options.users = nats_users(&StoreSettings::default().name, || PASSWORD.to_owned());
-    options.extra = format!("no_auth_user: {}\n", options.users[0].name);
-    let nats = NatsServer::start(options).expect("nats-server starts");
+    let disk = match nats {
+        NatsChoice::OnSmallDisk { bytes } => Some(SmallDisk::mount(bytes)?),
+        NatsChoice::One | NatsChoice::Three => None,
+    };
+    let (nats, nats_url) = match nats {
+        NatsChoice::One => {
+            let server = blocking(move || NatsServer::start(options)).await;
+            let server = server.expect("nats-server starts");
+            let url = server.url();
+            (Nats::One(Arc::new(Mutex::new(server))), url)
+        }
+        NatsChoice::Three | NatsChoice::OnSmallDisk { .. } => {
+            let cluster = Cluster::start(&options, disk).await;
+            let url = cluster.url();
+            (Nats::Three(cluster), url)
+        }
+    };
     Ok(Servers {
-        nats_url: nats.url(),
-        nats: Arc::new(Mutex::new(nats)),
+        nats,
+        nats_url,
         kafka,
     })
+}
+
+fn nats_options() -> Result<NatsOptions, String> {
+    let found = fetch::nats(&Config::from_env(), &announce);
+    let mut options = NatsOptions::new(found.map_err(|error: DevstackError| error.to_string())?);
+    options.users = nats_users(&StoreSettings::default().name, || PASSWORD.to_owned());
+    options.extra = format!("no_auth_user: {}\n", options.users[0].name);
+    Ok(options)
 }
 
 fn announce(progress: Progress) {
@@ -188,6 +269,16 @@ impl Broker {
             bootstrap: server.bootstrap(),
             server: Some(Arc::new(Mutex::new(server))),
             own,
+            brokers: None,
+        }
+    }
+
+    fn three(brokers: Brokers) -> Self {
+        Self {
+            bootstrap: brokers.bootstrap().to_owned(),
+            server: None,
+            own: true,
+            brokers: Some(brokers),
         }
     }
 }
@@ -203,6 +294,7 @@ fn shared(config: &Config) -> Result<Broker, String> {
             server: None,
             bootstrap: bootstrap.clone(),
             own: false,
+            brokers: None,
         },
         None => {
             let mut options = kafka_options(config)?;
@@ -230,7 +322,7 @@ fn shared_folder() -> PathBuf {
         let owner = name
             .to_str()
             .and_then(|name| name.strip_prefix(FOLDER_PREFIX));
-        if owner.is_some_and(is_gone) {
+        if owner.is_some_and(process::is_gone) {
             // Another process may be removing it too.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -238,11 +330,4 @@ fn shared_folder() -> PathBuf {
     let folder = scratch.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the build's folder can be written");
     folder
-}
-
-/// Where there is no `/proc`, nothing is known of other processes, and their folders
-/// stay until the build's folder is removed.
-fn is_gone(process: &str) -> bool {
-    let processes = PathBuf::from("/proc");
-    processes.join("self").exists() && !processes.join(process).exists()
 }

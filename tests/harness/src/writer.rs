@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use checker::{Acked, Recorder, Refused, Sent};
-use cli::client::{Ack, Client, ClientError, ClientOptions, Draft, Published, Resend};
+use client::{Ack, Client, ClientError, ClientOptions, Draft, Published, Resend};
 use protocol::frame::StoredIn;
 use protocol::id::Publisher;
 use protocol::name::{ClientId, StoreName, Tenant, User};

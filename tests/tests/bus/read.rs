@@ -119,7 +119,7 @@ pub async fn what_is_not_there_is_said(f: Fixture) {
     );
     assert_eq!(
         f.bus
-            .scan(&f.events, &filter, 1, 100)
+            .scan(&f.events, &filter, 1, 0)
             .await
             .try_collect::<Vec<_>>()
             .await

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cli::client::{ClientError, Named, Published, Start};
+use client::{ClientError, Published};
+pub use harness::follower::EARLIEST;
 use harness::instance::get;
 use harness::{Builder, Deployment, until};
 use protocol::error_code::ErrorCode;
@@ -11,9 +12,6 @@ use protocol::stream::StreamName;
 
 /// How long a test's events are kept that must be gone soon.
 const SHORT_AGE: Duration = Duration::from_secs(2);
-
-/// From the first event kept.
-pub const EARLIEST: Start = Start::Named(Named::Earliest);
 
 /// Edge nodes alone, over streams that soon forget events, and ids sooner.
 pub fn short_lived() -> Builder {

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cli::demo::generator::{Session, generate};
-use cli::demo::trace::Trace;
-use cli::demo::{self, Plan, Targets};
+use demo::generator::{Session, generate};
+use demo::trace::Trace;
+use demo::{self, Plan, Targets};
 use harness::{Deployment, Onlooker};
 use protocol::stream::StreamName;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use checker::{Expected, Kind, Verdict};
-use cli::client::{Event, data_of};
+use client::{Event, data_of};
 use harness::{Deployment, Follower, FunctionChoice};
 use protocol::lane::Lane;
 use protocol::name::Channel;
@@ -26,7 +26,7 @@ async fn malformed_edits_are_rejected_with_a_reason_and_good_ones_counted() {
         return;
     };
     let mut ann = deployment.writer(&[0], "ann").await;
-    let channel = ann.client().session().outcome_channel;
+    let channel = format!("{}.doc", ann.client().session().outcome_prefix);
     let told = deployment.follow(&[1], "ann", &channel, EARLIEST).await;
     let edits = deployment.follow(&[1], "joe", "doc.a", EARLIEST).await;
     let stats = deployment.follow(&[0], "joe", "stats.a", EARLIEST).await;
@@ -90,7 +90,7 @@ async fn a_channel_that_waits_delays_no_other_and_keeps_its_order() {
     let held = deployment.follow(&[1], "joe", &parked, EARLIEST).await;
     let going = deployment.follow(&[1], "joe", &free, EARLIEST).await;
     let mut ann = deployment.writer(&[0], "ann").await;
-    let channel = ann.client().session().outcome_channel;
+    let channel = format!("{}.lab", ann.client().session().outcome_prefix);
     let told = deployment.follow(&[0], "ann", &channel, EARLIEST).await;
 
     // Ten seconds in all: far longer than the other channel needs.

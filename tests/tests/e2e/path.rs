@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use bridge::client::{ReplayItem, ReplayRequest};
 use checker::{Kind, Stored};
+use client::replay::{ReplayItem, ReplayRequest};
 use futures_util::StreamExt;
 use harness::{Deployment, body_hash};
 use protocol::frame::Encoding;

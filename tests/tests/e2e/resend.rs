@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use checker::Sent;
-use cli::client::{Published, Resend};
+use client::{Published, Resend};
 use harness::{Builder, Deployment, Writer, body_hash, until};
 use protocol::bus::Outgoing;
 use protocol::error_code::ErrorCode;

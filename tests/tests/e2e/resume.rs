@@ -1,7 +1,7 @@
 //! Leaving and coming back on another node: after thousands of missed events, after
 //! retention has passed, and with a position of something else.
 
-use cli::client::{Client, Start};
+use client::{Client, Start};
 use harness::Deployment;
 use protocol::error_code::ErrorCode;
 use protocol::position::{Epoch, Position};

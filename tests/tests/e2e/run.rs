@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cli::client::{Client, ClientOptions, Delivery, Draft};
+use client::{Client, ClientOptions, Delivery, Draft};
 use devstack::{Config, ServerProcess};
 use harness::{KafkaChoice, Servers, environment, process, wait};
 use serde_json::Value;

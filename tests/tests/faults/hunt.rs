@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use workers::WorkerConfig;
 
-use super::traffic::Traffic;
+use harness::traffic::Traffic;
 
 /// The signal that nobody can handle.
 const SIGKILL: i32 = 9;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use checker::Kind;
 use harness::collect::mirror;
 use harness::{DEADLINE, Deployment, Instance, process, wait};
 use protocol::stream::StreamName;
@@ -14,11 +13,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::hunt::Victim;
-use super::traffic::{Followed, Traffic, channels, follow_all};
+use super::lanes::lanes_go_on;
+use harness::traffic::{Followed, Traffic, channels, follow_all};
 
-/// Checkpoints that a lane gets before somebody else than a frozen owner must have
-/// written one: the frozen one had at most one on its way.
-const CHECKPOINTS: usize = 2;
 /// What a worker logs when its guard was refused, or its time had passed.
 const LANE_REFUSED: &str = "lane has another owner";
 /// What a bridge logs when Kafka has fenced it.
@@ -36,39 +33,6 @@ async fn frozen<S: Victim>(instance: &mut Instance<S>, traffic: &mut Traffic) {
         }
     })
     .await;
-}
-
-/// Checkpoints of each lane of each function.
-async fn checkpoints(deployment: &mut Deployment) -> BTreeMap<(String, u32), usize> {
-    let mut counts = BTreeMap::new();
-    for stored in deployment.stored().await {
-        if let (Kind::Checkpoint { .. }, Some(function)) = (stored.kind, stored.function) {
-            *counts.entry((function, stored.lane)).or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// Waits until every lane has got new checkpoints.
-async fn lanes_go_on(deployment: &mut Deployment) {
-    let before = checkpoints(deployment).await;
-    let lanes = deployment.functions.len() * usize::from(deployment.store.lanes);
-    assert_eq!(before.len(), lanes, "every lane has an owner");
-    let waited = wait::look("every lane goes on", DEADLINE, async || {
-        let now = checkpoints(deployment).await;
-        let behind = before
-            .iter()
-            .find(|(lane, count)| now[lane] < *count + CHECKPOINTS);
-        behind.map_or(Ok(()), |(lane, count)| {
-            Err(format!(
-                "{lane:?} had {count} checkpoints and has {}",
-                now[lane]
-            ))
-        })
-    });
-    if let Err(problem) = waited.await {
-        panic!("{problem}\n{}", deployment.describe());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::kills::forgetful;
-use super::traffic::{Traffic, channels, follow_all};
+use harness::traffic::{Traffic, channels, follow_all};
 
 /// Kills of NATS.
 const NATS_KILLS: usize = 6;

@@ -11,12 +11,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["protocol"]),
     ("bus", &["protocol", "service"]),
     ("edge", &["protocol", "service", "auth", "bus"]),
-    ("workers", &["protocol", "service", "bus"]),
+    ("host", &["protocol", "service"]),
+    ("workers", &["protocol", "service", "bus", "host"]),
     ("bridge", &["protocol", "service", "auth", "bus"]),
+    ("client", &["protocol"]),
+    ("control", &["protocol", "bus", "host"]),
+    (
+        "local",
+        &[
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "control",
+            "devstack",
+        ],
+    ),
+    ("demo", &["protocol", "client"]),
     (
         "cli",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "devstack",
+            "protocol", "service", "auth", "client", "local", "demo", "devstack",
         ],
     ),
     ("devstack", &[]),
@@ -24,15 +35,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "harness",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "cli", "devstack",
-            "checker",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
+            "local", "demo", "devstack", "checker",
         ],
     ),
     (
         "tests",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "cli", "devstack",
-            "checker", "harness",
+            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
+            "local", "demo", "devstack", "checker", "harness",
         ],
     ),
     ("sdk", &[]),
@@ -45,12 +56,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("axum", &["edge"]),
     ("hyper", &["edge"]),
-    ("tokio-tungstenite", &["edge", "cli", "harness", "tests"]),
-    ("wasmtime", &["workers"]),
-    ("moka", &["workers"]),
+    ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
+    ("wasmtime", &["host"]),
+    ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
     ("rdkafka-sys", &["bridge"]),
-    ("tonic", &["bridge", "cli", "harness", "tests"]),
+    ("tonic", &["bridge", "client", "cli", "harness", "tests"]),
     ("async-nats", &["bus", "harness", "tests"]),
 ];
 

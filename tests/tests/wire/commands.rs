@@ -183,7 +183,12 @@ fn channels(encoding: Encoding) -> Vec<Row> {
             BadChannel,
         ));
     }
-    for channel in ["secret.a", "_outcome.eve.c1", "_system"] {
+    for channel in [
+        "secret.a",
+        "_outcome.eve.c1.chat",
+        "_outcome.ann.c1",
+        "_system",
+    ] {
         rows.push((
             format!("subscribe to {channel}"),
             subscribe(channel, None),
@@ -309,7 +314,7 @@ async fn limits_obeyed(probe: &mut Probe<'_>) {
     probe
         .accepted("a header at its limits", Action::Publish(full))
         .await;
-    let own = format!("_outcome.ann.table-{encoding:?}");
+    let own = format!("_outcome.ann.table-{encoding:?}.chat");
     probe
         .accepted("the own outcome channel", subscribe(&own, None))
         .await;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cli::client::{Named, Start};
+use client::{Named, Start};
 use harness::Deployment;
 use protocol::close_code::CloseCode;
 use protocol::frame::{Action, Command, Connect, Encoding, Ping, decode_from_server, encode};

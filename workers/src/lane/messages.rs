@@ -20,8 +20,8 @@ use protocol::spec::{FunctionSpec, StoreSpec, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
-use crate::event::Event;
-use crate::host::reply::Emit;
+use host::event::Event;
+use host::reply::Emit;
 
 /// A function on a lane of a store.
 #[derive(Debug, Clone)]
@@ -257,7 +257,7 @@ impl Scope {
             function: self.spec.name.to_string(),
             reason,
         };
-        let channel = Channel::outcome(&publisher.user, &publisher.client);
+        let channel = Channel::outcome(&publisher.user, &publisher.client, &event.channel);
         let data = serde_json::to_vec(&told).expect("an outcome has only texts and numbers");
         // Inputs with an outcome event have no emissions: its ordinal is the first.
         vec![self.event(event, &channel, &self.envelope(event, 0), data.into())]

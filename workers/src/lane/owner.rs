@@ -15,7 +15,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::run::{End, Run, Shared};
-use crate::host::module::Program;
+use host::module::Program;
 
 /// Longest random wait before the first claim, so that workers that start together
 /// share the lanes.

@@ -23,12 +23,12 @@ use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
-use crate::host::Host;
-use crate::host::fault::Broken;
-use crate::host::module::Program;
-use crate::host::pack::Item;
-use crate::host::pool::Guest;
 use crate::worker::Status;
+use host::Host;
+use host::fault::Broken;
+use host::module::Program;
+use host::pack::Item;
+use host::pool::Guest;
 
 /// Wait before a guest is called again for which there was no instance.
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
@@ -340,5 +340,7 @@ async fn read_range(
         .last_on(&scope.stream(), subject)
         .await?
         .map_or(0, |event| event.seq);
+    // What this lane has read is known to the bus: a leader that has less is refused.
+    bus.stream_state(&scope.stream()).await?;
     Ok((events, last <= known))
 }

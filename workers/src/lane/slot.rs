@@ -9,8 +9,8 @@ use protocol::bus::Stored;
 
 use super::messages::Scope;
 use super::progress::{Key, Waiting};
-use crate::event::{self, Event};
-use crate::host::pack::Item;
+use host::event::{self, Event};
+use host::pack::Item;
 
 /// What is to be done with an event.
 #[derive(Debug)]

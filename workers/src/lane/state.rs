@@ -20,8 +20,8 @@ use super::progress::{Effect, Key, Waiting};
 use super::slot::{Slot, Slots};
 use super::staging::{Commit, Staging};
 use super::tally::Tally;
-use crate::host::pack::{Item, packed_bytes};
-use crate::host::reply::Handled;
+use host::pack::{Item, packed_bytes};
+use host::reply::Handled;
 
 mod settle;
 
@@ -118,6 +118,7 @@ impl Machine {
     }
 
     /// The position up to which everything is settled or parked, committed or not.
+    #[cfg(test)]
     pub fn position(&self) -> u64 {
         self.staging.view.seq
     }

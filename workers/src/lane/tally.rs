@@ -2,7 +2,7 @@
 //!
 //! Owns nothing but counts; whoever drives the lane turns them into metrics.
 
-use crate::host::reply::Handled;
+use host::reply::Handled;
 
 /// Counts. What is handled again counts again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::messages::{Scope, Settled};
 use super::progress::Waiting;
 use super::retry::{self, Next};
 use super::tally::Tally;
-use crate::event::Event;
-use crate::host::reply::{self, Handled};
+use host::event::Event;
+use host::reply::{self, Handled};
 
 /// The end of one attempt.
 #[derive(Debug)]

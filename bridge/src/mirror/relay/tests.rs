@@ -1,13 +1,14 @@
 //! The relay against its promises: every event once and in order, gaps named,
 //! commits when they are due.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::bus::Stored;
 use protocol::header::Headers;
 use protocol::record::{MirrorGap, MirrorGapReason};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -120,13 +121,33 @@ fn events_wait_while_a_commit_is_under_way_and_the_wait_is_bounded() {
 }
 
 #[test]
+fn what_is_open_can_be_committed_before_something_slow() {
+    let start = Instant::now();
+    let mut relay = Relay::new(0, INTERVAL);
+    assert_eq!(relay.flush(), None);
+    assert!(commit(&relay.events(run(1..=5), 1, false, start)).is_none());
+    assert!(!relay.is_idle());
+    let action = relay.flush().unwrap();
+    assert_eq!(commit(&[action]).unwrap().seq, 5);
+    assert_eq!(relay.flush(), None, "it is being committed already");
+    assert!(!relay.is_idle());
+    assert_eq!(relay.committed(start), []);
+    assert!(relay.is_idle());
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let start = Instant::now();
     let mut relay = Relay::new(4, INTERVAL);
     let events = vec![stored(10, 1), stored(13, 1)];
     assert!(relay.jumps(&events));
     let actions = relay.events(events, 8, true, start);
-    let gap = |from, to, reason| MirrorGap { from, to, reason };
+    let gap = |from, to, reason| MirrorGap {
+        from,
+        to,
+        reason,
+        topic: None,
+    };
     let expected = [
         gap(5, 7, MirrorGapReason::Retention),
         gap(8, 9, MirrorGapReason::Hole),
@@ -150,6 +171,7 @@ fn a_stream_that_has_lost_everything_moves_the_mirror_on() {
             from: 5,
             to: 8,
             reason: MirrorGapReason::Retention,
+            topic: None,
         }],
     };
     assert_eq!(commit(&actions).unwrap(), &expected);

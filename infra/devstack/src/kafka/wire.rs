@@ -18,30 +18,69 @@ const REQUEST: [u8; 14] = {
     [0, 0, 0, 10, 0, 18, 0, 0, c[0], c[1], c[2], c[3], 0xff, 0xff]
 };
 
+/// Request "FindCoordinator", version 1: its key, and the kind of coordinator that
+/// looks after transactions.
+const FIND_COORDINATOR: i16 = 10;
+const TRANSACTION: u8 = 1;
+
 /// Succeeds if a Kafka broker answers at `address` (`host:port`).
 pub(crate) fn api_versions(address: &str) -> io::Result<()> {
+    let answer = ask(address, &REQUEST)?;
+    match answer.first_chunk() {
+        Some([0, 0]) => Ok(()),
+        other => Err(io::Error::other(format!("kafka answers error {other:?}"))),
+    }
+}
+
+/// The number of the broker that looks after a transactional id.
+pub(crate) fn transaction_coordinator(address: &str, id: &str) -> io::Result<i32> {
+    let long = |_| io::Error::other("the transactional id is too long");
+    let mut body = Vec::new();
+    body.extend(FIND_COORDINATOR.to_be_bytes());
+    body.extend(1_i16.to_be_bytes());
+    body.extend(CORRELATION.to_be_bytes());
+    body.extend([0xff, 0xff]);
+    body.extend(u16::try_from(id.len()).map_err(long)?.to_be_bytes());
+    body.extend(id.as_bytes());
+    body.push(TRANSACTION);
+    let mut request = u32::try_from(body.len())
+        .map_err(long)?
+        .to_be_bytes()
+        .to_vec();
+    request.extend(body);
+    let answer = ask(address, &request)?;
+    coordinator(&answer).ok_or_else(|| io::Error::other("kafka knows no coordinator yet"))
+}
+
+/// Throttle time, error code, error text (null has length -1), number of the node.
+fn coordinator(answer: &[u8]) -> Option<i32> {
+    let (head, rest) = answer.split_at_checked(8)?;
+    let text = i16::from_be_bytes([head[6], head[7]]).max(0);
+    let node = rest.get(usize::try_from(text).ok()?..)?.first_chunk()?;
+    (head[4..6] == [0, 0]).then(|| i32::from_be_bytes(*node))
+}
+
+/// Sends a request and returns what follows the correlation.
+fn ask(address: &str, request: &[u8]) -> io::Result<Vec<u8>> {
     let unknown = || io::Error::other(format!("{address} names no address"));
     let address = address.to_socket_addrs()?.next().ok_or_else(unknown)?;
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.write_all(&REQUEST)?;
+    stream.write_all(request)?;
 
+    let foreign = || io::Error::other("the answer is not one of Kafka's");
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_be_bytes(length);
-    // Correlation, error code and the number of entries.
-    if !(10..=ANSWER_BYTES_MAX).contains(&length) {
-        return Err(io::Error::other("the answer is not one of Kafka's"));
+    // Correlation and error code at least.
+    if !(6..=ANSWER_BYTES_MAX).contains(&length) {
+        return Err(foreign());
     }
-    let mut head = [0; 6];
-    stream.read_exact(&mut head)?;
-    let (correlation, error) = head.split_at(4);
-    if correlation != CORRELATION.to_be_bytes() {
-        return Err(io::Error::other("the answer is not one of Kafka's"));
-    }
-    match error {
-        [0, 0] => Ok(()),
-        _ => Err(io::Error::other(format!("kafka answers error {error:?}"))),
+    let mut answer = vec![0; length as usize];
+    stream.read_exact(&mut answer)?;
+    match answer.split_first_chunk() {
+        Some((correlation, rest)) if *correlation == CORRELATION.to_be_bytes() => Ok(rest.to_vec()),
+        _ => Err(foreign()),
     }
 }

@@ -16,6 +16,9 @@ pub struct NatsOptions {
     pub binary: PathBuf,
     /// Folder for data and log; `None` makes one that is deleted on drop.
     pub data: Option<PathBuf>,
+    /// Folder for JetStream alone, on a disk of its own; `None`, the default, keeps it
+    /// with the rest.
+    pub store: Option<PathBuf>,
     /// Whether JetStream syncs to disk before it acknowledges; default true.
     /// NATS itself would sync every two minutes.
     pub sync_always: bool,
@@ -27,6 +30,8 @@ pub struct NatsOptions {
     pub payload_bytes_max: u32,
     /// Users; with none, the default, everybody may do everything.
     pub users: Vec<NatsUser>,
+    /// Its place in a cluster; `None`, the default, is a server of its own.
+    pub member: Option<NatsMember>,
     /// Configuration appended as it is, in the syntax of nats-server.
     pub extra: String,
 }
@@ -37,11 +42,13 @@ impl NatsOptions {
         NatsOptions {
             binary: binary.into(),
             data: None,
+            store: None,
             sync_always: true,
             port: 0,
             monitor_port: 0,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             users: Vec::new(),
+            member: None,
             extra: String::new(),
         }
     }
@@ -49,6 +56,7 @@ impl NatsOptions {
     /// The configuration file.
     pub(super) fn render(&self, port: u16, monitor_port: u16, store: &Path) -> String {
         let sync = if self.sync_always { "always" } else { "2m" };
+        let store = self.store.as_deref().unwrap_or(store);
         let store = quote(&store.to_string_lossy());
         let limit = self.payload_bytes_max;
         let mut text = format!(
@@ -64,8 +72,48 @@ impl NatsOptions {
             }
             text.push_str("  ]\n}\n");
         }
+        if let Some(member) = &self.member {
+            member.render(&mut text);
+        }
         text.push_str(&self.extra);
         text
+    }
+}
+
+/// One server's place in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsMember {
+    /// Name of the cluster, the same for all.
+    pub cluster: String,
+    /// Name of this server, its own.
+    pub name: String,
+    /// Where it takes routes, `host:port`.
+    pub listen: String,
+    /// What it tells others to dial; an address where nobody listens, so that routes
+    /// are those alone that are named here, whatever stands in between.
+    pub advertise: String,
+    /// Where it reaches others, `host:port` each.
+    pub routes: Vec<String>,
+}
+
+impl NatsMember {
+    fn render(&self, text: &mut String) {
+        let routes: Vec<String> = self
+            .routes
+            .iter()
+            .map(|address| format!("nats-route://{address}"))
+            .collect();
+        writeln!(
+            text,
+            "server_name: {}\ncluster {{\n  name: {}\n  listen: {}\n  advertise: {}\n  \
+             no_advertise: true\n  routes: {}\n}}",
+            quote(&self.name),
+            quote(&self.cluster),
+            quote(&self.listen),
+            quote(&self.advertise),
+            list(&routes)
+        )
+        .expect("writing to a string cannot fail");
     }
 }
 

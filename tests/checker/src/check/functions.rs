@@ -192,7 +192,8 @@ fn outcome_channel(work: &Work<'_>, made: &Made<'_>, input: &Stored, sink: &mut 
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
     let (tenant, writer) = publisher.split_once('/').unwrap_or((publisher, ""));
-    let expected = format!("{tenant}/_outcome.{}", writer.replace('/', "."));
+    let namespace = namespace(&input.channel);
+    let expected = format!("{tenant}/_outcome.{}.{namespace}", writer.replace('/', "."));
     if publisher.chars().all(plain) && made.stored.channel != expected {
         sink.push(Violation::OutcomeMisdirected {
             function: work.function.name.clone(),
@@ -202,6 +203,12 @@ fn outcome_channel(work: &Work<'_>, made: &Made<'_>, input: &Stored, sink: &mut 
             publisher: publisher.to_owned(),
         });
     }
+}
+
+/// The first token of a channel, which is written `{tenant}/{channel}`.
+fn namespace(channel: &str) -> &str {
+    let name = channel.split_once('/').map_or(channel, |(_, name)| name);
+    name.split('.').next().unwrap_or(name)
 }
 
 /// Progress never goes back: it would mean that two owners committed past one another.

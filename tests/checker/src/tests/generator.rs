@@ -265,7 +265,9 @@ impl World {
         if gate && fate < 3 {
             let (publisher, _) = input.id.rsplit_once('/').unwrap();
             let (_, writer) = publisher.split_once('/').unwrap();
-            let channel = format!("acme/_outcome.{}", writer.replace('/', "."));
+            let (_, name) = input.channel.split_once('/').unwrap();
+            let namespace = name.split('.').next().unwrap();
+            let channel = format!("acme/_outcome.{}.{namespace}", writer.replace('/', "."));
             self.store_result(function, lane(&channel), &channel, Kind::Ev, source, None);
         } else if fate > 2 {
             let channel = if gate {

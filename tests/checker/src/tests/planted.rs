@@ -333,7 +333,7 @@ const PLANTED: &[(&str, Bend)] = &[
         })
     }),
     ("OutcomeMisdirected", |h| {
-        find(h, |s| s.outcome).channel = "acme/_outcome.eve.tab".into()
+        find(h, |s| s.outcome).channel = "acme/_outcome.eve.tab.doc".into()
     }),
     ("MirrorMissing", |h| {
         h.mirrored.remove(9);

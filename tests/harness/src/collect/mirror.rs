@@ -34,6 +34,9 @@ pub struct Mirror {
     pub records: Vec<Mirrored>,
     /// Losses that it announced.
     pub gaps: Vec<MirrorGap>,
+    /// Events of single topics that it says it does not hold; a gap that grew is here
+    /// as it was told last.
+    pub passed: Vec<record::MirrorGap>,
     /// How far each stream is, by its name.
     pub progress: BTreeMap<String, u64>,
 }
@@ -146,6 +149,12 @@ impl Mirror {
             .context("a progress record without value")?;
         if let Some((stream, _)) = key.split_once(GAP_KEY) {
             let gap: record::MirrorGap = serde_json::from_slice(value)?;
+            if gap.topic.is_some() {
+                self.passed
+                    .retain(|told| (told.from, &told.topic) != (gap.from, &gap.topic));
+                self.passed.push(gap);
+                return Ok(());
+            }
             self.gaps.push(MirrorGap {
                 stream: stream.to_owned(),
                 from: gap.from,

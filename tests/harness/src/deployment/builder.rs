@@ -23,12 +23,14 @@ use service::settings::NatsSettings;
 use workers::WorkerConfig;
 
 use super::{Deployment, setup};
+use crate::brokers::BROKERS;
+use crate::cluster::SERVERS;
 use crate::collect::streams::Log;
 use crate::environment;
 use crate::instance::{Instance, Placement};
-use crate::servers::{KafkaChoice, Servers};
-use crate::service::Service;
+use crate::servers::{KafkaChoice, NatsChoice, Servers};
 use crate::wait;
+use local::Service;
 
 /// Lanes of a test's store: several, and few enough to be owned quickly.
 const LANES: u16 = 4;
@@ -52,6 +54,7 @@ type Change<C> = Box<dyn Fn(usize, &mut C) + Send>;
 pub struct Builder {
     seed: u64,
     store: StoreSettings,
+    nats: NatsChoice,
     kafka: KafkaChoice,
     placement: Placement,
     functions: Vec<FunctionChoice>,
@@ -73,6 +76,7 @@ impl Builder {
         Self {
             seed: environment::seed(),
             store,
+            nats: NatsChoice::One,
             kafka: KafkaChoice::Shared,
             placement: Placement::InProcess,
             functions: vec![FunctionChoice::Gate, FunctionChoice::Stats],
@@ -103,6 +107,16 @@ impl Builder {
             store.duplicate_window_events = Duration::from_millis(100);
             store.lease_ttl = Duration::from_secs(1);
         })
+    }
+
+    /// Which NATS; on a cluster every stream and bucket has a copy on each server.
+    pub fn nats(mut self, nats: NatsChoice) -> Self {
+        self.nats = nats;
+        self.store.replicas = match nats {
+            NatsChoice::One => 1,
+            NatsChoice::Three | NatsChoice::OnSmallDisk { .. } => SERVERS as u8,
+        };
+        self
     }
 
     /// Which Kafka; without one there is no bridge.
@@ -183,7 +197,7 @@ impl Builder {
     /// # Panics
     /// If anything does not start.
     pub async fn start(self) -> Option<Deployment> {
-        let servers = Servers::start(self.kafka).await?;
+        let servers = Servers::start_with(self.nats, self.kafka).await?;
         Some(self.start_on(servers).await)
     }
 
@@ -290,7 +304,6 @@ impl Deployment {
             name: format!("edge-{index}"),
             nats: self.servers.nats_settings(Role::Edge),
             token_secret: self.secret.clone(),
-            store: self.store.name.clone(),
             probe_interval_ms: 500,
             ..EdgeConfig::default()
         }
@@ -319,6 +332,10 @@ impl Deployment {
         config.kafka.bootstrap = self.servers.kafka_bootstrap().to_owned();
         config.kafka.topic_prefix = self.token.clone();
         config.kafka.partitions = 2;
+        if let Some(brokers) = self.servers.brokers() {
+            config.kafka.bootstrap = brokers.proxied_bootstrap();
+            config.kafka.replication = BROKERS as i32;
+        }
         config
     }
 

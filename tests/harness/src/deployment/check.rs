@@ -53,7 +53,7 @@ impl Deployment {
     /// # Panics
     /// If the servers cannot be read.
     pub async fn report(&mut self) -> Report {
-        self.read_streams().await.expect("the streams can be read");
+        self.read_all().await;
         let ends = [self.ingress.last(), self.events.last()];
         self.recorder.extend(
             self.ingress
@@ -81,13 +81,24 @@ impl Deployment {
     /// # Panics
     /// If the streams cannot be read.
     pub async fn stored(&mut self) -> Vec<Stored> {
-        self.read_streams().await.expect("the streams can be read");
+        self.read_all().await;
         self.ingress
             .records()
             .iter()
             .chain(self.events.records())
             .cloned()
             .collect()
+    }
+
+    /// Reads on until that succeeds: a server may just be missing, or coming back.
+    async fn read_all(&mut self) {
+        let read = wait::look("the streams can be read", wait::DEADLINE, async || {
+            let read = self.read_streams().await;
+            read.map_err(|error| format!("{error:#}"))
+        });
+        if let Err(problem) = read.await {
+            panic!("{problem}");
+        }
     }
 
     async fn read_streams(&mut self) -> anyhow::Result<()> {
@@ -100,8 +111,12 @@ impl Deployment {
             self.servers.kafka_bootstrap().to_owned(),
             self.token.clone(),
         );
-        let found = blocking(move || mirror::read(&bootstrap, &prefix)).await;
-        let found = found.expect("kafka can be read");
+        let found = wait::until("kafka can be read", async || {
+            let (bootstrap, prefix) = (bootstrap.clone(), prefix.clone());
+            let found = blocking(move || mirror::read(&bootstrap, &prefix)).await;
+            found.map_err(|error| format!("{error:#}"))
+        })
+        .await;
         self.recorder.extend(found.records);
         self.recorder.extend(found.gaps);
         let streams = found.progress.into_iter();

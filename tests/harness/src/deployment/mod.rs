@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use auth::Authenticator;
 use bridge::BridgeConfig;
-use bridge::client::ReplayClient;
 use bus::Bus;
 use checker::{Expected, Recorder};
-use cli::client::{ClientOptions, Start};
+use client::replay::ReplayClient;
+use client::{ClientOptions, Start};
 use edge::EdgeConfig;
 use protocol::name::{Tenant, User};
 use protocol::secret::Secret;

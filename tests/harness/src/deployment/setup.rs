@@ -3,10 +3,10 @@
 
 use bus::Bus;
 use bytes::Bytes;
+use control::{FunctionDraft, Start, deploy};
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::spec::{FunctionLimits, FunctionSpec, NamespaceSpec, Path, Trigger, key};
 use protocol::stream::Bucket;
-use workers::deploy::{FunctionDraft, Start, deploy};
 
 use super::FunctionChoice;
 use crate::environment;

@@ -6,10 +6,10 @@
 use protocol::bus::Outgoing;
 
 use super::Machine;
-use crate::host::reply::Handled;
 use crate::lane::progress::{Effect, Key, Waiting};
 use crate::lane::slot::{Slot, Slots};
 use crate::lane::verdict::{self, Verdict};
+use host::reply::Handled;
 
 impl Machine {
     pub(super) fn settle_main(&mut self, mut slots: Slots, handled: Vec<Handled>, now: u64) {

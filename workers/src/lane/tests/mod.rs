@@ -7,20 +7,21 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use protocol::bus::{Outgoing, Stored};
 use protocol::checkpoint::{Checkpoint, Digest};
+use protocol::envelope::Envelope;
+use protocol::id::Publisher;
 use protocol::lane::Lane;
-use protocol::name::StoreName;
+use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::position::Epoch;
-use protocol::spec::{FunctionLimits, StoreSpec};
+use protocol::spec::{FunctionLimits, FunctionSpec, StoreSpec, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
 use super::messages::Scope;
 use super::staging::{COMMIT_MESSAGES_MAX, Commit};
 use super::state::{Action, Machine};
-use crate::host::fault::Fault;
-use crate::host::pack::Item;
-use crate::host::reply::{Emit, Handled};
-use crate::host::tests::{spec, stored};
+use host::fault::Fault;
+use host::pack::Item;
+use host::reply::{Emit, Handled};
 
 /// A checkpoint at a sequence, under a lease.
 pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
@@ -32,6 +33,38 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
         digest: Digest::from_bytes([7; 32]),
         lease,
         parked: Vec::new(),
+    }
+}
+
+/// An event as INGRESS holds it, published by alice.
+fn stored(seq: u64, channel: &str, data: &str) -> Stored {
+    let envelope = Envelope {
+        id: format!("acme/alice/c1/{seq}"),
+        publisher: Publisher::parse("alice/c1").ok(),
+        time: Some(seq),
+        ..Envelope::default()
+    };
+    Stored {
+        seq,
+        time_us: 1_000_000 + seq,
+        subject: format!("in.main.0.acme.{channel}"),
+        headers: envelope.to_headers(),
+        payload: data.to_owned().into(),
+    }
+}
+
+/// A gate for the namespace `doc` that may emit to `side.>`.
+fn spec(limits: FunctionLimits) -> FunctionSpec {
+    FunctionSpec {
+        name: FunctionName::parse("probe").unwrap(),
+        digest: Digest::from_bytes([7; 32]),
+        store: StoreName::parse("main").unwrap(),
+        trigger: Trigger::Gate(vec![Namespace::parse("doc").unwrap()]),
+        emits: vec![ChannelPattern::parse("side.>").unwrap()],
+        config: BTreeMap::new(),
+        limits,
+        linger_ms: 0,
+        start_seq: 1,
     }
 }
 

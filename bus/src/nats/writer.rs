@@ -1,0 +1,136 @@
+//! The connection that writes. It is thrown away whole when it breaks.
+//!
+//! Owns the connection and the task that makes the next one. async-nats keeps what it
+//! was handed while a connection is broken and sends it after the reconnect, however
+//! late that is: an event would be stored a second time once its id is forgotten. So
+//! this client never reconnects: its queue dies with it, and who waits for an
+//! acknowledgement hears that the outcome is unknown. What the system's socket still
+//! holds may arrive for as long as the system tries, about 100 s (RFC 1122, 4.2.3.5);
+//! the shortest duplicate window is longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Event};
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::error::BusError;
+use service::backoff::Backoff;
+
+/// The first wait before a new connection is made.
+const CONNECT_WAIT_FIRST: Duration = Duration::from_millis(50);
+/// The longest wait between two attempts.
+const CONNECT_WAIT_LONGEST: Duration = Duration::from_secs(2);
+/// How often a connection whose break was not announced is looked at.
+const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The only server that a broken client knows: nothing can listen on port 0, so its
+/// one attempt to reconnect fails at once and ends it.
+const NOWHERE: &str = "nats://127.0.0.1:0";
+
+/// The connection that writes, as it is now.
+pub(super) struct Writer {
+    current: Arc<RwLock<Option<Arc<Client>>>>,
+    keeper: AbortHandle,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// Makes connections that do not reconnect.
+struct Maker {
+    servers: Vec<String>,
+    options: Box<dyn Fn() -> ConnectOptions + Send + Sync>,
+    broken: Arc<Notify>,
+}
+
+impl Maker {
+    async fn connect(&self) -> Result<Client, BusError> {
+        let broken = self.broken.clone();
+        let options = (self.options)()
+            .max_reconnects(1)
+            .reconnect_delay_callback(|_| Duration::ZERO)
+            .ignore_discovered_servers()
+            .event_callback(move |event| {
+                if matches!(event, Event::Disconnected | Event::Closed) {
+                    broken.notify_one();
+                }
+                std::future::ready(())
+            });
+        let connected = options.connect(self.servers.as_slice()).await;
+        let client = connected.map_err(BusError::Connect)?;
+        // It fails only if the connection has ended already, in which it may not live on.
+        let set = client.set_server_pool([NOWHERE].as_slice()).await;
+        set.map(|()| client).map_err(|_| BusError::Disconnected)
+    }
+}
+
+impl Writer {
+    /// Connects. `options` gives credentials and limits.
+    pub(super) async fn connect(
+        servers: Vec<String>,
+        options: impl Fn() -> ConnectOptions + Send + Sync + 'static,
+    ) -> Result<Self, BusError> {
+        let maker = Maker {
+            servers,
+            options: Box::new(options),
+            broken: Arc::default(),
+        };
+        let first = maker.connect().await?;
+        let current = Arc::new(RwLock::new(Some(Arc::new(first))));
+        let keeper = tokio::spawn(keep(maker, current.clone())).abort_handle();
+        Ok(Self { current, keeper })
+    }
+
+    /// The client to hand messages to.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] while there is none.
+    pub(super) fn client(&self) -> Result<Arc<Client>, BusError> {
+        let current = self.current.read().clone();
+        current
+            .filter(|client| client.connection_state() == State::Connected)
+            .ok_or(BusError::Disconnected)
+    }
+
+    /// Sends what waits, then closes for good.
+    pub(super) async fn drain(&self) {
+        self.keeper.abort();
+        let last = self.current.write().take();
+        if let Some(client) = last {
+            // An error means that the connection is closed already.
+            let _ = client.flush().await;
+            let _ = client.drain().await;
+        }
+    }
+}
+
+/// Replaces the connection whenever it breaks.
+async fn keep(maker: Maker, current: Arc<RwLock<Option<Arc<Client>>>>) {
+    loop {
+        // Cancel safe, and only cancelled by the time limit: a notice is kept.
+        let _ = timeout(STATE_CHECK_INTERVAL, maker.broken.notified()).await;
+        let stands = |client: &Arc<Client>| client.connection_state() == State::Connected;
+        if current.read().as_ref().is_some_and(stands) {
+            continue;
+        }
+        // Dropped with all that waits in it.
+        *current.write() = None;
+        let mut backoff = Backoff::new(CONNECT_WAIT_FIRST, CONNECT_WAIT_LONGEST);
+        let next = loop {
+            match maker.connect().await {
+                Ok(client) => break client,
+                Err(error) => tracing::debug!(%error, "nats is out of reach for writing"),
+            }
+            backoff.wait().await;
+        };
+        metrics::counter!("nats_writer_reconnects_total").increment(1);
+        *current.write() = Some(Arc::new(next));
+    }
+}

@@ -1,0 +1,189 @@
+//! The actor's subscriptions: asking, leaving and reading again. Knows when to ask
+//! the node for something; what a delivery means is decided in `channel`.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use protocol::frame::{Action, ErrorBody, FromServer, Unsubscribe};
+
+use super::{Actor, Pending, Wake, count};
+use crate::channel::{Channel, Deed, State};
+use crate::error::ClientError;
+use crate::handle::Wanted;
+
+/// Wait before a refused subscription is tried again, where none is named.
+const RETRY_DEFAULT: Duration = Duration::from_millis(100);
+
+impl Actor {
+    /// Begins a subscription that a handle asks for.
+    pub(super) fn begin(&mut self, wanted: Wanted) {
+        let channel = wanted.channel;
+        if let Some(open) = self.channels.get(&channel) {
+            if !open.sender.is_closed() {
+                let refusal = ClientError::AlreadySubscribed { channel };
+                // Whoever asked may have gone.
+                let _ = wanted.answer.send(Err(refusal));
+                return;
+            }
+            let generation = open.generation;
+            self.leave(&channel, generation);
+        }
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        let (alive, name) = (wanted.alive, channel.clone());
+        self.wakes.push(Box::pin(async move {
+            // Nothing is ever sent: this waits for the other end to be dropped.
+            let _ = alive.await;
+            Wake::Closed(name, generation)
+        }));
+        let (start, answer) = (wanted.start, wanted.answer);
+        let subscription = Channel::new(generation, start, wanted.sender, wanted.end, answer);
+        self.channels.insert(channel.clone(), subscription);
+        if self.is_connected() {
+            self.ask(&channel, State::Asked);
+        }
+    }
+
+    /// Subscribes to a channel that is in the given state.
+    pub(super) fn ask(&mut self, name: &str, state: State) {
+        let Some(channel) = self.channels.get_mut(name) else {
+            return;
+        };
+        if channel.state == state {
+            let generation = channel.generation;
+            let subscribe = channel.ask(name);
+            let channel = name.to_owned();
+            let pending = Pending::Subscribe {
+                channel,
+                generation,
+            };
+            self.command(Action::Subscribe(subscribe), pending);
+        }
+    }
+
+    /// Forgets a channel whose reader is gone.
+    pub(super) fn leave(&mut self, name: &str, generation: u64) {
+        if self
+            .channels
+            .get(name)
+            .is_some_and(|channel| channel.generation == generation)
+        {
+            let state = self.channels.remove(name).map(|channel| channel.state);
+            if matches!(state, Some(State::Live | State::Asked)) && self.is_connected() {
+                self.unsubscribe(name.to_owned(), generation);
+            }
+        }
+    }
+
+    fn unsubscribe(&mut self, channel: String, generation: u64) {
+        let body = Unsubscribe {
+            channel: channel.clone(),
+        };
+        let pending = Pending::Unsubscribe {
+            channel,
+            generation,
+        };
+        self.command(Action::Unsubscribe(body), pending);
+    }
+
+    pub(super) fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Closed(channel, generation) => self.leave(&channel, generation),
+            Wake::Again(channel, generation) => {
+                let current = self.channels.get(&channel);
+                if current.is_some_and(|open| open.generation == generation) {
+                    self.ask(&channel, State::Away);
+                }
+            }
+        }
+    }
+
+    /// The node answered a subscription.
+    pub(super) fn answered(&mut self, name: String, generation: u64, frame: FromServer) {
+        let Some(channel) = self.channels.get_mut(&name) else {
+            return;
+        };
+        if channel.generation != generation || channel.state != State::Asked {
+            return;
+        }
+        let outcome = match (frame.subscribe, frame.error) {
+            (Some(reply), _) => channel.subscribed(&reply),
+            (None, Some(body)) if body.temporary => {
+                channel.state = State::Away;
+                self.wakes.push(later(name, generation, &body));
+                return;
+            }
+            (None, Some(body)) => Err(ClientError::Refused(body)),
+            (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
+        };
+        if let Err(reason) = outcome
+            && let Some(channel) = self.channels.remove(&name)
+        {
+            channel.finish(reason);
+        }
+    }
+
+    /// The node stopped delivering a channel.
+    pub(super) fn left(&mut self, name: String, generation: u64) {
+        let Some(channel) = self.channels.get_mut(&name) else {
+            return;
+        };
+        if channel.generation == generation && channel.state == State::Leaving {
+            channel.state = State::Away;
+            let wake = room(name, channel, self.options.queue);
+            self.wakes.push(wake);
+        }
+    }
+
+    pub(super) fn push(&mut self, frame: FromServer, arrived: std::time::Instant) {
+        let (name, deed) = if let Some(event) = frame.event {
+            let name = event.channel.clone();
+            let open = self.channels.get_mut(&name);
+            let deed = open.map(|channel| channel.event(event, arrived));
+            (name, deed)
+        } else if let Some(gap) = frame.gap {
+            let name = gap.channel.clone();
+            let open = self.channels.get_mut(&name);
+            (name, open.map(|channel| channel.gap(gap)))
+        } else if let Some(caught_up) = frame.caught_up {
+            let open = self.channels.get_mut(&caught_up.channel);
+            let deed = open.map(|channel| channel.caught_up(caught_up.seq));
+            (caught_up.channel, deed)
+        } else {
+            if let Some(going) = frame.going_away {
+                self.away = Some(Duration::from_millis(going.reconnect_after_ms));
+            }
+            return;
+        };
+        match deed {
+            None | Some(Deed::Nothing) => return,
+            Some(Deed::LeaveFull) => count(&self.shared.overflows, 1),
+            Some(Deed::LeaveBroken) => count(&self.shared.breaks, 1),
+        }
+        if let Some(channel) = self.channels.get_mut(&name) {
+            channel.state = State::Leaving;
+            let generation = channel.generation;
+            self.unsubscribe(name, generation);
+        }
+    }
+}
+
+/// Waits until half of the channel's queue is free.
+pub(super) fn room(name: String, channel: &Channel, queue: usize) -> BoxFuture<'static, Wake> {
+    let (sender, generation) = (channel.sender.clone(), channel.generation);
+    Box::pin(async move {
+        // An error means that the reader is gone, of which another wake tells.
+        drop(sender.reserve_many((queue / 2).max(1)).await);
+        Wake::Again(name, generation)
+    })
+}
+
+fn later(name: String, generation: u64, body: &ErrorBody) -> BoxFuture<'static, Wake> {
+    let wait = body
+        .retry_after_ms
+        .map_or(RETRY_DEFAULT, Duration::from_millis);
+    Box::pin(async move {
+        tokio::time::sleep(wait).await;
+        Wake::Again(name, generation)
+    })
+}

@@ -1,0 +1,40 @@
+//! The Rust client: publish, subscribe, replay.
+//!
+//! [`Client`] is one WebSocket session that heals itself: a cheap handle, with one
+//! task behind it that owns the session. That task sends publishes pipelined within
+//! the node's window, resends what has no ack (same `n`, time of the first attempt),
+//! connects again with jittered back-off, resumes each channel from its last position,
+//! and checks the chain of `seq` and `prev`, so that what a [`Subscription`] yields is
+//! complete or says what is not.
+//!
+//! - `outstanding`: which event is sent next, and what an answer means for it
+//! - `channel`: what one subscription is doing
+//! - `chain`: whether a delivery follows the one before
+//! - `actor`: the task; `socket`: one connection
+//! - [`replay`]: stored events read back over gRPC
+//!
+//! Must not know what events mean, nor link anything of a server.
+
+mod actor;
+mod backoff;
+mod chain;
+mod channel;
+mod error;
+mod handle;
+mod options;
+mod outstanding;
+mod proto;
+pub mod replay;
+mod socket;
+mod subscription;
+
+pub use chain::{Chain, Link};
+pub use error::ClientError;
+pub use handle::{Ack, Client, ClientStats};
+pub use options::{ClientOptions, Draft, Resend, data_of};
+pub use subscription::{Delivery, Subscription};
+
+pub use protocol::frame::{Encoding, Event, Gap, Named, Published, Start};
+
+#[cfg(test)]
+mod tests;

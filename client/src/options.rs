@@ -1,0 +1,160 @@
+//! What a client is told: where to connect, as whom, and what to publish.
+//! Plain values; they own nothing.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use protocol::envelope::is_json;
+use protocol::frame::{Encoding, Event};
+use protocol::name::ClientId;
+use protocol::secret::Secret;
+
+use super::error::ClientError;
+
+/// Deliveries that may wait in one subscription: a few seconds of a lively
+/// channel. When it is full the channel is left, and read again from the stream
+/// once half is free.
+pub const QUEUE_DELIVERIES: usize = 1024;
+
+/// Path of the WebSocket on an edge node.
+const PATH: &str = "/v1/ws";
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Edge nodes, each `host:port` or `ws://host:port[/path]`; tried in turn.
+    pub edges: Vec<String>,
+    /// The token.
+    pub token: Secret,
+    /// This writer's name; random unless given. Never shared by two writers.
+    pub client: Option<ClientId>,
+    /// The number of the first event; of use only with a `client` that has
+    /// published before.
+    pub first_n: u64,
+    /// How frames are written.
+    pub encoding: Encoding,
+    /// Whether to connect again after the connection is lost.
+    pub reconnect: bool,
+    /// Deliveries that may wait in each subscription.
+    pub queue: usize,
+}
+
+impl ClientOptions {
+    /// A client of one node with everything else at its default.
+    pub fn new(edge: impl Into<String>, token: impl Into<String>) -> Self {
+        Self {
+            edges: vec![edge.into()],
+            token: Secret::new(token),
+            client: None,
+            first_n: 1,
+            encoding: Encoding::Json,
+            reconnect: true,
+            queue: QUEUE_DELIVERIES,
+        }
+    }
+}
+
+/// The WebSocket address that a text stands for.
+///
+/// # Errors
+/// [`ClientError::Address`].
+pub(super) fn websocket_url(text: &str) -> Result<String, ClientError> {
+    let wrong = || ClientError::Address {
+        address: text.to_owned(),
+    };
+    let rest = match text.split_once("://") {
+        Some(("ws" | "http", rest)) => rest,
+        Some(_) => return Err(wrong()),
+        None => text,
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (name, port) = host.rsplit_once(':').ok_or_else(wrong)?;
+    if name.is_empty() || port.parse::<u16>().is_err() {
+        return Err(wrong());
+    }
+    Ok(match path {
+        "" => format!("ws://{host}{PATH}"),
+        path => format!("ws://{host}/{path}"),
+    })
+}
+
+/// An event to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The channel.
+    pub channel: String,
+    /// The data, byte for byte.
+    pub data: Bytes,
+    /// Its content type; JSON when `None`.
+    pub content_type: Option<String>,
+    /// The publisher's own headers.
+    pub headers: BTreeMap<String, String>,
+    /// Present when this very event was sent before.
+    pub resend: Option<Resend>,
+}
+
+/// Which event a draft repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resend {
+    /// Its number.
+    pub n: u64,
+    /// The server's time at its first attempt, microseconds since 1970.
+    pub first_sent: u64,
+}
+
+impl Draft {
+    /// A new event of JSON data.
+    pub fn json(channel: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        Self {
+            channel: channel.into(),
+            data: data.into(),
+            content_type: None,
+            headers: BTreeMap::new(),
+            resend: None,
+        }
+    }
+
+    /// A new event of other data.
+    pub fn typed(
+        channel: impl Into<String>,
+        content_type: impl Into<String>,
+        data: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            content_type: Some(content_type.into()),
+            ..Self::json(channel, data)
+        }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        is_json(self.content_type.as_deref())
+    }
+}
+
+/// The data of an event, byte for byte; `None` if it does not fit its content type.
+pub fn data_of(event: &Event) -> Option<Bytes> {
+    event
+        .data
+        .clone()
+        .into_bytes(is_json(event.content_type.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_become_urls_or_errors() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(websocket_url(text).ok().as_deref(), expected, "{text}");
+        };
+        check("127.0.0.1:8001", Some("ws://127.0.0.1:8001/v1/ws"));
+        check("ws://edge:80", Some("ws://edge:80/v1/ws"));
+        check("ws://edge:80/", Some("ws://edge:80/v1/ws"));
+        check("http://edge:80/other/ws", Some("ws://edge:80/other/ws"));
+        check("wss://edge:443", None);
+        check("edge", None);
+        check(":80", None);
+        check("edge:port", None);
+    }
+}

@@ -1,0 +1,386 @@
+//! A typed client of the replay service.
+//!
+//! Owns one HTTP/2 connection, shared by clones. It turns responses back into events
+//! and checks that they are whole; it does not reconnect by itself: go on with the
+//! last [`ReplayItem::Token`].
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use protocol::header::Headers;
+use protocol::name::{Channel, ChannelPattern};
+use protocol::record::{MirrorGap, MirrorGapReason};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel as Connection, Endpoint};
+use tonic::{Request, Streaming};
+
+use crate::proto::read_request::{End, Start};
+use crate::proto::replay_client::ReplayClient as Grpc;
+use crate::proto::{
+    Earliest, Gap, GapReason, Live, ReadRequest, ReadResponse, Snapshot, StreamKind,
+};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest response, in bytes: one event of 1 MiB with its headers fits many times.
+const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// HTTP/2 windows in bytes, so that a distant server is not held up by round trips.
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Which stream of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplayKind {
+    /// Stored events, as subscribers see them.
+    Events,
+    /// What was published into function namespaces, before the function.
+    Ingress,
+}
+
+/// Where a read begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayStart {
+    /// The first event kept.
+    Earliest,
+    /// This sequence of the stream, inclusive.
+    Sequence(u64),
+    /// Behind the response that carried this token.
+    Token(String),
+}
+
+/// Where a read ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplayEnd {
+    /// With what the stream held when the request came in.
+    Snapshot,
+    /// Never: it goes on with what is stored.
+    Live,
+}
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayRequest {
+    /// Which stream.
+    pub kind: ReplayKind,
+    /// Which channels: the first token must be a namespace, wildcards may follow.
+    pub channels: ChannelPattern,
+    /// From where.
+    pub start: ReplayStart,
+    /// To where.
+    pub end: ReplayEnd,
+}
+
+impl ReplayRequest {
+    /// Everything stored on these channels.
+    pub fn events(channels: ChannelPattern) -> Self {
+        Self {
+            kind: ReplayKind::Events,
+            channels,
+            start: ReplayStart::Earliest,
+            end: ReplayEnd::Snapshot,
+        }
+    }
+
+    /// Everything published on these channels of a function namespace.
+    pub fn ingress(channels: ChannelPattern) -> Self {
+        Self {
+            kind: ReplayKind::Ingress,
+            ..Self::events(channels)
+        }
+    }
+}
+
+/// An event of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayedEvent {
+    /// Its sequence in the stream.
+    pub seq: u64,
+    /// When the stream stored it, microseconds since 1970; from Kafka, which keeps
+    /// milliseconds, cut to those.
+    pub time_us: u64,
+    /// Its channel.
+    pub channel: Channel,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Its partition in Kafka; -1 if it came from JetStream.
+    pub partition: i32,
+    /// Its offset there; -1 if it came from JetStream.
+    pub offset: i64,
+}
+
+/// What a replay gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayItem {
+    /// An event.
+    Event(ReplayedEvent),
+    /// Goes on behind everything given so far.
+    Token(String),
+    /// Events that cannot be given. Where Kafka's own retention took them, the range
+    /// is the widest that it can be, and the reason is retention.
+    Gap(MirrorGap),
+    /// Everything stored so far has been given; what follows is live.
+    CaughtUp,
+    /// The snapshot is complete; nothing follows.
+    End,
+}
+
+/// Why a replay fails.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The address or the token cannot be sent.
+    #[error("the {field} is not usable")]
+    Argument {
+        /// Which one.
+        field: &'static str,
+    },
+    /// The service is out of reach; temporary.
+    #[error("cannot connect to the replay service")]
+    Connect(#[from] tonic::transport::Error),
+    /// The service refuses, or ended the replay; UNAVAILABLE is temporary.
+    #[error("the replay service says {code:?}: {message}", code = .0.code(), message = .0.message())]
+    Status(#[from] tonic::Status),
+    /// A response that does not fit together.
+    #[error("a response of the replay service is malformed: {what}")]
+    Malformed {
+        /// Which part of it.
+        what: &'static str,
+    },
+}
+
+/// A connection to the replay service.
+#[derive(Debug, Clone)]
+pub struct ReplayClient {
+    grpc: Grpc<Connection>,
+    authorization: MetadataValue<Ascii>,
+}
+
+impl ReplayClient {
+    /// Connects; `token` is the bearer token of every read.
+    ///
+    /// # Errors
+    /// [`ReplayError::Connect`], [`ReplayError::Argument`].
+    pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, ReplayError> {
+        let authorization = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| ReplayError::Argument { field: "token" })?;
+        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+            .map_err(|_| ReplayError::Argument { field: "address" })?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let grpc =
+            Grpc::new(endpoint.connect().await?).max_decoding_message_size(RESPONSE_BYTES_MAX);
+        Ok(Self {
+            grpc,
+            authorization,
+        })
+    }
+
+    /// Begins a read. Dropping the stream ends it.
+    ///
+    /// # Errors
+    /// [`ReplayError::Status`] if the request is refused.
+    pub async fn read(&self, request: ReplayRequest) -> Result<ReplayStream, ReplayError> {
+        let snapshot = request.end == ReplayEnd::Snapshot;
+        let mut request = Request::new(encode(request));
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
+        let responses = self.grpc.clone().read(request).await?.into_inner();
+        Ok(ReplayStream {
+            responses,
+            ready: VecDeque::new(),
+            snapshot,
+            ended: false,
+        })
+    }
+}
+
+fn encode(request: ReplayRequest) -> ReadRequest {
+    ReadRequest {
+        kind: match request.kind {
+            ReplayKind::Events => StreamKind::Events as i32,
+            ReplayKind::Ingress => StreamKind::Ingress as i32,
+        },
+        channels: request.channels.as_str().into(),
+        start: Some(match request.start {
+            ReplayStart::Earliest => Start::Earliest(Earliest {}),
+            ReplayStart::Sequence(seq) => Start::Sequence(seq),
+            ReplayStart::Token(token) => Start::Token(token),
+        }),
+        end: Some(match request.end {
+            ReplayEnd::Snapshot => End::Snapshot(Snapshot {}),
+            ReplayEnd::Live => End::Live(Live {}),
+        }),
+        ..ReadRequest::default()
+    }
+}
+
+/// What a read gives, in order per channel. Ends after an error or after
+/// [`ReplayItem::End`].
+#[derive(Debug)]
+pub struct ReplayStream {
+    responses: Streaming<ReadResponse>,
+    /// Items of one response, so bounded by what a response may hold.
+    ready: VecDeque<ReplayItem>,
+    snapshot: bool,
+    ended: bool,
+}
+
+impl Stream for ReplayStream {
+    type Item = Result<ReplayItem, ReplayError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(item)));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            let decoded = match std::task::ready!(Pin::new(&mut self.responses).poll_next(cx)) {
+                Some(Ok(response)) => {
+                    self.ended = response.end;
+                    decode(response)
+                }
+                Some(Err(status)) => Err(status.into()),
+                None if self.snapshot => Err(ReplayError::Malformed {
+                    what: "a snapshot without an end",
+                }),
+                None => Err(ReplayError::Malformed {
+                    what: "a live read that ends",
+                }),
+            };
+            match decoded {
+                Ok(items) => self.ready.extend(items),
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+fn decode(response: ReadResponse) -> Result<Vec<ReplayItem>, ReplayError> {
+    let mut items = Vec::with_capacity(response.events.len() + 2);
+    items.extend(response.gaps.iter().map(|gap| ReplayItem::Gap(gap_of(gap))));
+    let mut payloads = response.payloads;
+    for meta in response.events {
+        let length = meta.payload_length as usize;
+        if length > payloads.len() {
+            return Err(ReplayError::Malformed { what: "payloads" });
+        }
+        let mut headers = Headers::new();
+        for header in &meta.headers {
+            headers.push_read(&header.name, &header.value);
+        }
+        items.push(ReplayItem::Event(ReplayedEvent {
+            seq: meta.sequence,
+            time_us: meta.time_us,
+            channel: Channel::parse(&meta.channel)
+                .map_err(|_| ReplayError::Malformed { what: "channel" })?,
+            headers,
+            payload: payloads.split_to(length),
+            partition: meta.partition,
+            offset: meta.offset,
+        }));
+    }
+    if !payloads.is_empty() {
+        return Err(ReplayError::Malformed { what: "payloads" });
+    }
+    items.extend(
+        Some(response.token)
+            .filter(|token| !token.is_empty())
+            .map(ReplayItem::Token),
+    );
+    items.extend(response.caught_up.then_some(ReplayItem::CaughtUp));
+    items.extend(response.end.then_some(ReplayItem::End));
+    Ok(items)
+}
+
+fn gap_of(gap: &Gap) -> MirrorGap {
+    let reason = match gap.reason() {
+        GapReason::Hole => MirrorGapReason::Hole,
+        GapReason::Topic => MirrorGapReason::Topic,
+        GapReason::TooLarge => MirrorGapReason::TooLarge,
+        GapReason::Unreadable => MirrorGapReason::Unreadable,
+        GapReason::Retention | GapReason::KafkaRetention | GapReason::Unspecified => {
+            MirrorGapReason::Retention
+        }
+    };
+    MirrorGap {
+        from: gap.from,
+        to: gap.to,
+        reason,
+        topic: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{EventMeta, Header};
+
+    fn meta(sequence: u64, payload_length: u32) -> EventMeta {
+        let header = Header {
+            name: "eddy-id".into(),
+            value: "a".into(),
+        };
+        EventMeta {
+            sequence,
+            channel: "doc.1".into(),
+            payload_length,
+            headers: vec![header],
+            ..EventMeta::default()
+        }
+    }
+
+    #[test]
+    fn payloads_are_dealt_out_by_length() {
+        let response = ReadResponse {
+            events: vec![meta(1, 2), meta(2, 0), meta(3, 1)],
+            payloads: Bytes::from_static(b"abc"),
+            token: "t".into(),
+            end: true,
+            ..ReadResponse::default()
+        };
+        let items = decode(response).unwrap();
+        let payloads: Vec<_> = items
+            .iter()
+            .filter_map(|item| {
+                if let ReplayItem::Event(event) = item {
+                    Some(&event.payload[..])
+                } else {
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(payloads, [&b"ab"[..], b"", b"c"]);
+        assert_eq!(items[3..], [ReplayItem::Token("t".into()), ReplayItem::End]);
+    }
+
+    #[test]
+    fn payloads_that_do_not_add_up_are_refused() {
+        for payloads in ["ab", "abcd"] {
+            let response = ReadResponse {
+                events: vec![meta(1, 3)],
+                payloads: Bytes::from_static(payloads.as_bytes()),
+                ..ReadResponse::default()
+            };
+            assert!(matches!(
+                decode(response),
+                Err(ReplayError::Malformed { what: "payloads" })
+            ));
+        }
+    }
+}

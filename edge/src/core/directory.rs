@@ -1,0 +1,163 @@
+//! The configuration at one moment: which stores and namespaces there are, and where
+//! a channel lives.
+//!
+//! A pure structure; whoever follows `CONFIG` fills it.
+
+use std::collections::HashMap;
+
+use protocol::lane::Lane;
+use protocol::name::{Channel, StoreName, Tenant};
+use protocol::position::Epoch;
+use protocol::spec::{NamespaceSpec, Path, StoreSpec, key};
+
+/// What store keys start with.
+const STORE_PREFIX: &str = "store.";
+
+/// The configuration at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    stores: HashMap<StoreName, StoreSpec>,
+    namespaces: HashMap<String, NamespaceSpec>,
+}
+
+/// Where a channel lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its store.
+    pub store: StoreName,
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// Its lane.
+    pub lane: Lane,
+    /// Whether its events pass a gate first.
+    pub gated: bool,
+}
+
+impl Directory {
+    /// A store's spec.
+    pub fn store(&self, name: &StoreName) -> Option<&StoreSpec> {
+        self.stores.get(name)
+    }
+
+    /// Whether any store is configured.
+    pub fn has_stores(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    /// Where a channel lives; `None` if its namespace, or that one's store, is not
+    /// configured.
+    ///
+    /// An outcome channel names the namespace whose outcomes it carries, and lives in
+    /// that one's store: a gate writes outcomes where it writes its outputs, in one
+    /// commit, and the channel has one home and so one order, whichever stores a
+    /// writer publishes to.
+    pub fn place(&self, tenant: &Tenant, channel: &Channel) -> Option<Place> {
+        let namespace = channel.outcomes_of().unwrap_or_else(|| channel.namespace());
+        let spec = self.namespaces.get(namespace)?;
+        let gated = !channel.is_reserved() && matches!(spec.path, Path::Function(_));
+        let spec = self.stores.get(&spec.store)?;
+        let lane = Lane::of(tenant, channel, spec.lanes);
+        Some(Place {
+            store: spec.name.clone(),
+            epoch: spec.epoch.clone(),
+            lane,
+            gated,
+        })
+    }
+
+    /// Takes a change in; false if it is not about stores or namespaces. A value that
+    /// cannot be read leaves what was known: half a configuration is worse than an
+    /// old one.
+    pub fn apply(&mut self, key: &str, value: Option<&[u8]>) -> bool {
+        if let Some(name) = key.strip_prefix(key::NAMESPACE_PREFIX) {
+            match value.map(serde_json::from_slice::<NamespaceSpec>) {
+                None => drop(self.namespaces.remove(name)),
+                Some(Ok(spec)) => drop(self.namespaces.insert(name.into(), spec)),
+                Some(Err(error)) => {
+                    tracing::warn!(key, %error, "namespace spec is not readable")
+                }
+            }
+        } else if let Some(name) = key.strip_prefix(STORE_PREFIX) {
+            let Ok(name) = StoreName::parse(name) else {
+                return false;
+            };
+            let spec = value.map(serde_json::from_slice::<StoreSpec>);
+            match spec {
+                None => drop(self.stores.remove(&name)),
+                Some(Ok(spec)) if spec.check().is_ok() => drop(self.stores.insert(name, spec)),
+                Some(_) => tracing::warn!(key, "store spec is not readable"),
+            }
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(directory: &mut Directory, key: &str, value: Option<&str>) -> bool {
+        directory.apply(key, value.map(str::as_bytes))
+    }
+
+    const SPECS: [(&str, &str); 5] = [
+        ("store.main", r#"{"name":"main","lanes":4,"epoch":"aa"}"#),
+        ("store.side", r#"{"name":"side","lanes":4,"epoch":"bb"}"#),
+        (
+            "namespace.doc",
+            r#"{"name":"doc","store":"main","path":{"function":"gate"}}"#,
+        ),
+        (
+            "namespace.far",
+            r#"{"name":"far","store":"side","path":{"function":"gate"}}"#,
+        ),
+        (
+            "namespace.lost",
+            r#"{"name":"lost","store":"gone","path":"direct"}"#,
+        ),
+    ];
+
+    fn directory() -> Directory {
+        let mut directory = Directory::default();
+        for (key, value) in SPECS {
+            assert!(apply(&mut directory, key, Some(value)));
+        }
+        directory
+    }
+
+    fn place(directory: &Directory, text: &str) -> Option<Place> {
+        let tenant = Tenant::parse("acme").unwrap();
+        directory.place(&tenant, &Channel::parse(text).unwrap())
+    }
+
+    #[test]
+    fn channels_are_placed_by_their_namespace() {
+        let mut directory = directory();
+        assert!(place(&directory, "doc.1").unwrap().gated);
+        assert_eq!(
+            (place(&directory, "chat.1"), place(&directory, "lost.1")),
+            (None, None)
+        );
+        assert!(
+            apply(&mut directory, "namespace.doc", Some("{")),
+            "an unreadable spec leaves the old one"
+        );
+        assert!(place(&directory, "doc.1").is_some());
+        apply(&mut directory, "namespace.doc", None);
+        assert_eq!(place(&directory, "doc.1"), None);
+        assert!(!apply(&mut directory, "mirror.x", None));
+    }
+
+    #[test]
+    fn outcomes_live_where_their_namespace_does() {
+        let directory = directory();
+        let home = |text: &str| place(&directory, text).map(|place| place.store.to_string());
+        assert_eq!(home("_outcome.ann.c1.doc").as_deref(), Some("main"));
+        assert_eq!(home("_outcome.ann.c1.far").as_deref(), Some("side"));
+        assert!(!place(&directory, "_outcome.ann.c1.far").unwrap().gated);
+        assert_eq!(home("_outcome.ann.c1"), None);
+        assert_eq!(home("_outcome.ann.c1.gone"), None);
+    }
+}

@@ -1,0 +1,37 @@
+//! An event that passed every check, ready to be stored. Plain data.
+
+use bytes::Bytes;
+use protocol::frame::StoredIn;
+use protocol::header::Headers;
+use protocol::lane::Lane;
+use protocol::name::Channel;
+use protocol::position::Epoch;
+use protocol::stream::StreamName;
+use protocol::subject::Subject;
+
+/// An event that passed every check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The channel.
+    pub channel: Channel,
+    /// The writer's counter.
+    pub n: u64,
+    /// The event's id.
+    pub id: String,
+    /// Where it is stored.
+    pub subject: Subject,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its data.
+    pub payload: Bytes,
+    /// The stream that stores it.
+    pub stream: StreamName,
+    /// Its lane.
+    pub lane: Lane,
+    /// Which kind of stream that is.
+    pub stored_in: StoredIn,
+    /// The stream's epoch.
+    pub epoch: Epoch,
+    /// On a resend: when it was sent first, microseconds since 1970.
+    pub first_sent: Option<u64>,
+}

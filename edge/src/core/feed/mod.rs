@@ -1,0 +1,13 @@
+//! The relay of one active channel on this node: one core subscription, one task,
+//! any number of subscribers.
+//!
+//! - `relay`: the channel's chain and who is live
+//! - `state`, `ring`: what it does with what it receives, without waiting
+//! - `task`: subscribe, mark, relay, repair, end
+//! - `repair`: reads from the stream what was missed
+
+pub mod relay;
+pub mod repair;
+pub mod ring;
+pub mod state;
+pub mod task;

@@ -1,0 +1,323 @@
+//! One channel's relay: its chain and its live subscribers, under one lock that is
+//! never held across a wait.
+//!
+//! Owns both. Subscribers that are behind are not in the list: they replay by
+//! themselves and join when they are level. Knows no task and no stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use protocol::frame::Encoding;
+use protocol::name::{Channel, Tenant};
+use protocol::position::Epoch;
+use protocol::stream::StreamName;
+use protocol::subject::{Kind, Subject};
+use tokio::sync::{Notify, watch};
+
+use super::repair::Source;
+use super::ring::Link;
+use super::state::{FeedState, Missing, Output, Repaired};
+use crate::core::delivery::{Encoded, caught_up};
+use crate::core::directory::Place;
+use crate::core::metrics::meters;
+use crate::core::port::{Note, Port, Pushed};
+
+impl Link for Arc<Encoded> {
+    fn seq(&self) -> u64 {
+        Encoded::seq(self)
+    }
+
+    fn prev(&self) -> u64 {
+        Encoded::prev(self)
+    }
+
+    fn size(&self) -> usize {
+        Encoded::size(self)
+    }
+}
+
+/// What names a feed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FeedKey {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The channel.
+    pub channel: Channel,
+}
+
+/// How far a feed has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its subscription and its mark are being made.
+    Opening,
+    /// It relays.
+    Open,
+    /// It could not be opened, or has ended.
+    Ended,
+}
+
+/// What became of an attempt to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// The subscriber is live.
+    Live,
+    /// Only the stream has what it misses, up to this sequence.
+    Behind {
+        /// The feed's position.
+        to: u64,
+    },
+    /// The outbox was full; the subscriber stands here.
+    Full {
+        /// Last sequence pushed.
+        at: u64,
+    },
+    /// The subscription has ended.
+    Closed,
+    /// The feed has ended: the store's epoch changed, or the node stops.
+    Ended,
+}
+
+/// Who joins.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// The subscription.
+    pub id: u64,
+    /// Where its events go.
+    pub port: Arc<Port>,
+    /// How they are encoded.
+    pub encoding: Encoding,
+}
+
+struct Live {
+    subscriber: Subscriber,
+    at: u64,
+}
+
+struct Shared {
+    state: FeedState<Arc<Encoded>>,
+    live: BTreeMap<u64, Live>,
+    /// Events that arrived since the last probe.
+    arrivals: u64,
+}
+
+/// One channel's relay.
+pub struct Feed {
+    /// What names it.
+    pub key: FeedKey,
+    /// Where its events are stored.
+    pub source: Source,
+    /// The store's epoch when it was made.
+    pub epoch: Epoch,
+    /// Where the channel lives.
+    pub place: Place,
+    /// What its live events come under.
+    pub fan: Subject,
+    shared: Mutex<Shared>,
+    stage: watch::Sender<Stage>,
+    /// A repair or the number of users wants the task's attention.
+    pub(super) attention: Notify,
+    users: AtomicUsize,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Feed({}/{})", self.key.tenant, self.key.channel)
+    }
+}
+
+impl Feed {
+    /// A feed whose task has not run yet.
+    pub fn new(key: FeedKey, place: &Place) -> Self {
+        let subject =
+            |kind| Subject::event(kind, &place.store, place.lane, &key.tenant, &key.channel);
+        let source = Source {
+            channel: key.channel.as_str().into(),
+            stream: StreamName::events(&place.store),
+            subject: subject(Kind::Ev),
+        };
+        let shared = Shared {
+            state: FeedState::new(0),
+            live: BTreeMap::new(),
+            arrivals: 0,
+        };
+        Self {
+            fan: subject(Kind::Fan),
+            source,
+            epoch: place.epoch.clone(),
+            place: place.clone(),
+            shared: Mutex::new(shared),
+            stage: watch::channel(Stage::Opening).0,
+            attention: Notify::new(),
+            users: AtomicUsize::new(0),
+            key,
+        }
+    }
+
+    /// One more holds this feed; called under the registry's lock.
+    pub fn add_user(&self) {
+        self.users.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One less; the subscription `id` gets nothing more.
+    pub fn remove_user(&self, id: u64) {
+        self.shared.lock().live.remove(&id);
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.attention.notify_one();
+        }
+    }
+
+    /// Whether nobody holds it; only decisive under the registry's lock.
+    pub fn is_unused(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until the feed is open; false if it could not be opened. Cancel safe.
+    pub async fn opened(&self) -> bool {
+        let mut stage = self.stage.subscribe();
+        let reached = stage.wait_for(|stage| *stage != Stage::Opening).await;
+        reached.is_ok_and(|stage| *stage == Stage::Open)
+    }
+
+    /// Everything on the channel up to here has been relayed.
+    pub fn position(&self) -> u64 {
+        self.shared.lock().state.position()
+    }
+
+    /// Whether nothing on the channel after `at` and up to `to` can have been missed
+    /// by a subscriber that joins at `at`.
+    pub fn vouches(&self, at: u64, to: u64) -> bool {
+        self.shared.lock().state.vouches(at, to)
+    }
+
+    /// Makes a subscriber that stands at `at` live, if what it misses is still at
+    /// hand; announces it with `caught_up` if asked to.
+    pub fn join(&self, subscriber: &Subscriber, at: u64, announce: bool) -> Join {
+        let mut shared = self.shared.lock();
+        if *self.stage.borrow() == Stage::Ended {
+            return Join::Ended;
+        }
+        let position = shared.state.position();
+        let Some(run) = shared.state.since(at) else {
+            return Join::Behind { to: position };
+        };
+        let Subscriber { id, port, encoding } = subscriber;
+        match port.push_run(*id, *encoding, &run, at) {
+            Pushed::Closed => return Join::Closed,
+            Pushed::Full(at) => return Join::Full { at },
+            Pushed::All(_) => {}
+        }
+        let at = at.max(position);
+        if announce && !port.send_for(*id, caught_up(*encoding, &self.source.channel, at)) {
+            return Join::Closed;
+        }
+        shared.live.insert(
+            *id,
+            Live {
+                subscriber: subscriber.clone(),
+                at,
+            },
+        );
+        Join::Live
+    }
+
+    /// Relays what the state machine put out to everybody who is live.
+    fn relay(&self, shared: &mut Shared, outputs: Vec<Output<Arc<Encoded>>>) {
+        let (breaks, dropped) = shared.state.take_counts();
+        meters().breaks.increment(breaks);
+        meters().held_dropped.increment(dropped);
+        if outputs.is_empty() {
+            return;
+        }
+        let run: Vec<_> = outputs
+            .into_iter()
+            .map(|output| match output {
+                Output::Deliver(event) => event,
+                Output::Gap { from, to } => {
+                    meters().gaps.increment(1);
+                    tracing::warn!(feed = ?self, from, to, "retention has taken events before they were relayed");
+                    Encoded::gap(self.source.channel.clone(), from, to)
+                }
+            })
+            .collect();
+        let mut deliveries = 0;
+        shared.live.retain(|id, live| {
+            let Subscriber { port, encoding, .. } = &live.subscriber;
+            match port.push_run(*id, *encoding, &run, live.at) {
+                Pushed::All(at) => {
+                    live.at = at;
+                    deliveries += run.len() as u64;
+                    true
+                }
+                Pushed::Full(at) => {
+                    meters().lagging.increment(1);
+                    port.note(Note::Lagging { id: *id, at });
+                    false
+                }
+                Pushed::Closed => false,
+            }
+        });
+        meters().deliveries.increment(deliveries);
+    }
+
+    /// Live events arrived.
+    pub fn arrived(&self, events: Vec<Arc<Encoded>>) {
+        let mut shared = self.shared.lock();
+        shared.arrivals += events.len() as u64;
+        let mut outputs = Vec::with_capacity(events.len());
+        for event in events {
+            shared.state.delivery(event, &mut outputs);
+        }
+        self.relay(&mut shared, outputs);
+    }
+
+    /// A part of what was missing was read.
+    pub fn repaired(&self, repaired: Repaired<Arc<Encoded>>) {
+        meters().repaired.increment(repaired.events.len() as u64);
+        let mut shared = self.shared.lock();
+        let mut outputs = Vec::with_capacity(repaired.events.len());
+        shared.state.repaired(repaired, &mut outputs);
+        self.relay(&mut shared, outputs);
+    }
+
+    /// What has to be read from the stream, until it has been.
+    pub fn missing(&self) -> Option<Missing> {
+        self.shared.lock().state.missing()
+    }
+
+    /// It relays from here on: the channel's last event is `mark`.
+    pub fn open_at(&self, mark: u64) {
+        self.shared.lock().state = FeedState::new(mark);
+        self.stage.send_replace(Stage::Open);
+    }
+
+    /// It relays no more; whoever was live is handed out.
+    pub fn end(&self) -> Vec<Subscriber> {
+        let mut shared = self.shared.lock();
+        self.stage.send_replace(Stage::Ended);
+        std::mem::take(&mut shared.live)
+            .into_values()
+            .map(|live| live.subscriber)
+            .collect()
+    }
+
+    /// Whether it is open and nothing arrived since the last call.
+    pub fn take_quiet(&self) -> bool {
+        let mut shared = self.shared.lock();
+        std::mem::take(&mut shared.arrivals) == 0 && *self.stage.borrow() == Stage::Open
+    }
+
+    /// A probe found this last event on the channel; it is repaired if it was missed.
+    pub fn probed(&self, last: u64, stream_last: u64) {
+        let found = self.shared.lock().state.probed(last, stream_last);
+        if found {
+            meters().probe_findings.increment(1);
+            tracing::debug!(feed = ?self, last, "a probe found the channel behind");
+            self.attention.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

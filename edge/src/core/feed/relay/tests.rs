@@ -1,0 +1,161 @@
+//! A feed with subscribers, without NATS: who is live gets everything, who is slow is
+//! paused where it stands, who joins late takes from the ring or is sent to the
+//! stream.
+
+use bytes::Bytes;
+use protocol::header::Headers;
+use protocol::lane::Lane;
+use protocol::name::StoreName;
+
+use super::*;
+use crate::core::delivery::Relayed;
+
+fn feed() -> Feed {
+    let key = FeedKey {
+        tenant: Tenant::parse("acme").unwrap(),
+        channel: Channel::parse("doc.1").unwrap(),
+    };
+    let (store, epoch) = (
+        StoreName::parse("main").unwrap(),
+        Epoch::parse("aa").unwrap(),
+    );
+    let feed = Feed::new(
+        key,
+        &Place {
+            store,
+            epoch,
+            lane: Lane(0),
+            gated: false,
+        },
+    );
+    feed.open_at(10);
+    feed
+}
+
+fn event(seq: u64, prev: u64) -> Arc<Encoded> {
+    let payload = Bytes::from(vec![b'1'; 100]);
+    Encoded::event(
+        "doc.1".into(),
+        Relayed {
+            seq,
+            prev,
+            time_us: 0,
+            headers: Headers::new(),
+            payload,
+        },
+    )
+}
+
+fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
+    let port = Arc::new(Port::new(outbox_bytes));
+    assert!(port.open(id));
+    Subscriber {
+        id,
+        port,
+        encoding: Encoding::Json,
+    }
+}
+
+fn frames(subscriber: &Subscriber) -> usize {
+    let (mut frames, mut bytes) = (0, 0);
+    subscriber.port.take(usize::MAX, |frame| {
+        frames += 1;
+        bytes += frame.len();
+    });
+    subscriber.port.written(bytes);
+    frames
+}
+
+#[test]
+fn everybody_live_gets_everything_once() {
+    let feed = feed();
+    let (one, late) = (subscriber(1, 1 << 20), subscriber(2, 1 << 20));
+    assert_eq!(feed.join(&one, 10, false), Join::Live);
+    feed.arrived(vec![event(12, 10), event(15, 12)]);
+    // The second one has replayed further than the feed knows.
+    assert_eq!(feed.join(&late, 17, false), Join::Live);
+    feed.arrived(vec![event(17, 15), event(18, 17)]);
+    assert_eq!((frames(&one), frames(&late)), (4, 1));
+}
+
+#[test]
+fn a_late_one_joins_from_the_ring_with_its_notice() {
+    let feed = feed();
+    feed.arrived(vec![event(12, 10), event(15, 12)]);
+    let late = subscriber(1, 1 << 20);
+    assert_eq!(feed.join(&late, 9, true), Join::Behind { to: 15 });
+    assert_eq!(feed.join(&late, 10, true), Join::Live);
+    assert_eq!(frames(&late), 3);
+}
+
+#[test]
+fn a_slow_one_is_paused_where_it_stands_and_others_go_on() {
+    let feed = feed();
+    let (slow, fast) = (subscriber(1, 600), subscriber(2, 1 << 20));
+    assert_eq!(
+        (feed.join(&slow, 10, false), feed.join(&fast, 10, false)),
+        (Join::Live, Join::Live)
+    );
+    feed.arrived((0..6).map(|n| event(11 + n, 10 + n)).collect());
+    let notes = slow.port.take_notes();
+    let [Note::Lagging { id: 1, at }] = notes.as_slice() else {
+        panic!("{notes:?}")
+    };
+    assert_eq!(*at, 10 + frames(&slow) as u64);
+    feed.arrived(vec![event(17, 16)]);
+    assert_eq!((frames(&slow), frames(&fast)), (0, 7));
+    assert_eq!(
+        feed.join(&slow, *at, true),
+        Join::Full {
+            at: *at + (*at - 10)
+        }
+    );
+}
+
+#[test]
+fn a_closed_subscription_gets_nothing_more() {
+    let feed = feed();
+    let gone = subscriber(1, 1 << 20);
+    assert_eq!(feed.join(&gone, 10, false), Join::Live);
+    gone.port.shut(1);
+    feed.arrived(vec![event(12, 10)]);
+    assert_eq!(frames(&gone), 0);
+    assert_eq!(feed.join(&gone, 12, true), Join::Closed);
+    feed.end();
+    assert_eq!(feed.join(&gone, 12, true), Join::Ended);
+}
+
+#[test]
+fn a_break_waits_for_its_repair() {
+    let feed = feed();
+    let one = subscriber(1, 1 << 20);
+    feed.join(&one, 10, false);
+    feed.arrived(vec![event(15, 12)]);
+    let missing = feed.missing().unwrap();
+    assert_eq!(
+        (frames(&one), missing),
+        (
+            0,
+            Missing {
+                after: 10,
+                to: 14,
+                prev: 10
+            }
+        )
+    );
+    feed.repaired(Repaired {
+        events: vec![event(12, 10)],
+        gap: None,
+        through: 14,
+    });
+    assert_eq!((frames(&one), feed.position()), (2, 15));
+}
+
+#[test]
+fn a_feed_vouches_only_for_what_it_has_seen() {
+    let feed = feed();
+    assert!(!feed.vouches(5, 8), "before its mark");
+    assert!(feed.vouches(10, 10) && !feed.vouches(10, 20));
+    feed.probed(10, 20);
+    assert!(feed.vouches(10, 20));
+}

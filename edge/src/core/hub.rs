@@ -1,0 +1,137 @@
+//! Everything that a node's sessions and requests share, over one bus.
+//!
+//! Owns the handles; each part owns its own state behind them. Built without a socket,
+//! so that tests and simulations have the whole of it too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use auth::Authenticator;
+use bus::Bus;
+use service::fault::Faults;
+use service::shutdown::Shutdown;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::clock::now_us;
+use super::feed::task::Sources;
+use super::limits::EdgeLimits;
+use super::namespaces::{self, Namespaces};
+use super::probe;
+use super::publisher::Publisher;
+use super::registry::Feeds;
+use super::replay::Replays;
+use super::session::commands::Rules;
+
+/// What a hub is made with.
+pub struct HubSettings {
+    /// The node's name; sessions are named after it.
+    pub name: String,
+    /// What a client may do.
+    pub limits: EdgeLimits,
+    /// Checks tokens.
+    pub auth: Authenticator,
+    /// How often quiet channels are compared with the stream.
+    pub probe_interval: Duration,
+    /// Test-only switches.
+    pub faults: Faults,
+}
+
+/// What the sessions of one node share.
+pub struct Hub {
+    name: String,
+    /// What a client may do.
+    pub limits: EdgeLimits,
+    auth: Authenticator,
+    bus: Bus,
+    /// Stores and namespaces.
+    pub namespaces: Arc<Namespaces>,
+    /// The relays of the active channels.
+    pub feeds: Arc<Feeds>,
+    /// Stores events.
+    pub publisher: Arc<Publisher>,
+    /// Reads history.
+    pub replays: Arc<Replays>,
+    /// What outlives a session.
+    pub tasks: TaskTracker,
+    /// Numbers for sessions and subscriptions.
+    ids: AtomicU64,
+}
+
+impl Hub {
+    /// Starts over a bus; `stop` ends what was started, all of it among `tasks`.
+    pub fn start(
+        settings: HubSettings,
+        bus: Bus,
+        stop: &Shutdown,
+        tasks: &TaskTracker,
+    ) -> Arc<Self> {
+        let namespaces = Arc::new(Namespaces::default());
+        let sources = Sources {
+            bus: bus.clone(),
+            namespaces: namespaces.clone(),
+            faults: settings.faults.clone(),
+            stop: stop.clone(),
+        };
+        let feeds = Feeds::new(sources, tasks.clone());
+        tasks.spawn(namespaces::follow(
+            bus.clone(),
+            namespaces.clone(),
+            stop.clone(),
+        ));
+        tasks.spawn(probe::run(
+            bus.clone(),
+            feeds.clone(),
+            settings.probe_interval,
+            stop.clone(),
+        ));
+        Arc::new(Self {
+            name: settings.name,
+            limits: settings.limits,
+            auth: settings.auth,
+            namespaces,
+            feeds,
+            publisher: Publisher::new(bus.clone(), settings.faults, stop.clone(), tasks.clone()),
+            replays: Replays::new(bus.clone()),
+            bus,
+            tasks: tasks.clone(),
+            ids: AtomicU64::new(1),
+        })
+    }
+
+    /// What holds now.
+    pub fn rules(&self) -> Rules<'_> {
+        Rules {
+            auth: &self.auth,
+            directory: self.namespaces.snapshot(),
+            limits: &self.limits,
+            now: Instant::now(),
+            now_us: now_us(),
+        }
+    }
+
+    /// A number that this node has not used yet.
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new session's name.
+    pub fn session_name(&self) -> String {
+        format!("{}-{}", self.name, self.next_id())
+    }
+
+    /// What the node waits for before it should get traffic; empty when it is ready.
+    pub fn waiting(&self) -> Vec<String> {
+        if !*self.bus.connected().borrow() {
+            return vec!["not connected to nats".into()];
+        }
+        if !self.namespaces.is_loaded() {
+            return vec!["the configuration has not been read".into()];
+        }
+        if !self.namespaces.snapshot().has_stores() {
+            return vec!["no store is configured: no bootstrap has run".into()];
+        }
+        Vec::new()
+    }
+}

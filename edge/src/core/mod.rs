@@ -1,0 +1,31 @@
+//! What a node does, whatever carries it to its clients.
+//!
+//! - `session`: one session's state machine, and what its steps do
+//! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
+//! - `publisher`: from a checked command to a stored event
+//! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
+//! - `replay`: from a position to live
+//! - `delivery`: what subscribers get, encoded once
+//! - `directory`, `namespaces`: the configuration that the node follows
+//! - `hub`: all of it, over one bus
+//!
+//! It must not know a transport: no sockets, no HTTP, no WebSocket. What goes to a
+//! client is a payload; whoever carries it adds the framing.
+
+pub mod clock;
+pub mod delivery;
+pub mod directory;
+pub mod draft;
+pub mod feed;
+pub mod hub;
+pub mod limits;
+pub mod metrics;
+pub mod namespaces;
+pub mod outbox;
+pub mod port;
+pub mod probe;
+pub mod publisher;
+pub mod registry;
+pub mod replay;
+pub mod request;
+pub mod session;

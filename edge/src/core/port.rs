@@ -1,0 +1,237 @@
+//! Where everybody else meets a session: its outbox and its mailbox, under one lock
+//! that is never held across a wait.
+//!
+//! Feeds and replays push events, publishes and subscriptions leave notes; the
+//! session's task takes both. A subscription that was closed takes no more events,
+//! so nothing follows the reply to `unsubscribe`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use protocol::frame::{Encoding, ErrorBody, Published};
+use protocol::name::Channel;
+use tokio::sync::Notify;
+
+use super::delivery::Encoded;
+use super::outbox::{Full, Outbox};
+
+/// What a session is told. Bounded by what it asked for: a note for each publish
+/// within its window and at most three for each subscription.
+#[derive(Debug)]
+pub enum Note {
+    /// A publish has ended.
+    Published {
+        /// The command.
+        command: u64,
+        /// What came of it.
+        outcome: Result<Published, ErrorBody>,
+    },
+    /// A subscription stands; its reply is in the outbox.
+    Attached {
+        /// The subscription.
+        id: u64,
+    },
+    /// A subscription could not be made.
+    Refused {
+        /// The subscription.
+        id: u64,
+        /// The command.
+        command: u64,
+        /// The channel.
+        channel: Channel,
+        /// Why.
+        error: ErrorBody,
+    },
+    /// A subscription was paused after this sequence, because the outbox was full.
+    Lagging {
+        /// The subscription.
+        id: u64,
+        /// The last sequence that was pushed.
+        at: u64,
+    },
+    /// The store's epoch changed.
+    EpochChanged,
+}
+
+/// How far a run of events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// All of it; the subscription stands at this sequence.
+    All(u64),
+    /// Up to this sequence, then the outbox was full.
+    Full(u64),
+    /// The subscription is closed.
+    Closed,
+}
+
+#[derive(Debug)]
+struct State {
+    outbox: Outbox,
+    notes: Vec<Note>,
+    /// Subscriptions that take events; few, so a list.
+    open: Vec<u64>,
+    closed: bool,
+}
+
+/// The meeting place of one session.
+#[derive(Debug)]
+pub struct Port {
+    state: Mutex<State>,
+    /// Something is there for the session.
+    wake: Notify,
+    /// The outbox has room again.
+    room: Notify,
+}
+
+impl Port {
+    /// A port with an outbox of so many bytes.
+    pub fn new(outbox_bytes: usize) -> Self {
+        let state = State {
+            outbox: Outbox::new(outbox_bytes),
+            notes: Vec::new(),
+            open: Vec::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    /// Queues a reply or a push of the session itself.
+    pub fn send(&self, frame: Bytes) {
+        self.state.lock().outbox.push(frame);
+        self.wake.notify_one();
+    }
+
+    /// Queues a frame of a subscription that is not an event; false once it is closed.
+    pub fn send_for(&self, id: u64, frame: Bytes) -> bool {
+        let mut state = self.state.lock();
+        let open = state.open.contains(&id);
+        if open {
+            state.outbox.push(frame);
+            drop(state);
+            self.wake.notify_one();
+        }
+        open
+    }
+
+    /// Queues those events of a run that come after `at`, as many as fit.
+    pub fn push_run(&self, id: u64, encoding: Encoding, run: &[Arc<Encoded>], at: u64) -> Pushed {
+        let mut at = at;
+        let mut state = self.state.lock();
+        if !state.open.contains(&id) {
+            return Pushed::Closed;
+        }
+        let mut pushed = Pushed::All(at);
+        for event in run {
+            if event.seq() <= at {
+                continue;
+            }
+            if state.outbox.try_push(event.payload(encoding).clone()) == Err(Full) {
+                pushed = Pushed::Full(at);
+                break;
+            }
+            at = event.seq();
+            pushed = Pushed::All(at);
+        }
+        drop(state);
+        self.wake.notify_one();
+        pushed
+    }
+
+    /// Leaves a note.
+    pub fn note(&self, note: Note) {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.notes.push(note);
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Lets a subscription take events; false if the session has ended.
+    pub fn open(&self, id: u64) -> bool {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.open.push(id);
+        }
+        !state.closed
+    }
+
+    /// Ends a subscription: from now on it takes nothing.
+    pub fn shut(&self, id: u64) {
+        self.state.lock().open.retain(|open| *open != id);
+    }
+
+    /// Ends the session: no notes, no events any more.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.open = Vec::new();
+        let notes = std::mem::take(&mut state.notes);
+        drop(state);
+        drop(notes);
+        self.room.notify_waiters();
+    }
+
+    /// Whether the session has ended.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Waits until there may be something to take. Cancel safe.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Waits until a paused subscription may go on, or the session has ended. Cancel
+    /// safe.
+    pub async fn room(&self) {
+        loop {
+            let mut notified = std::pin::pin!(self.room.notified());
+            notified.as_mut().enable();
+            {
+                let state = self.state.lock();
+                if state.closed || state.outbox.has_room() {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Takes the notes.
+    pub fn take_notes(&self) -> Vec<Note> {
+        std::mem::take(&mut self.state.lock().notes)
+    }
+
+    /// Takes at most so many frames, in order.
+    pub fn take(&self, frames_max: usize, into: impl FnMut(Bytes)) {
+        self.state.lock().outbox.take(frames_max, into);
+    }
+
+    /// So many bytes of what was taken have been written.
+    pub fn written(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        let before = state.outbox.has_room();
+        state.outbox.written(bytes);
+        let room = !before && state.outbox.has_room();
+        drop(state);
+        if room {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Forgets the frames that have not been taken.
+    pub fn discard(&self) {
+        self.state.lock().outbox.discard();
+    }
+
+    /// Whether commands should wait.
+    pub fn is_over(&self) -> bool {
+        self.state.lock().outbox.is_over()
+    }
+}

@@ -1,0 +1,23 @@
+//! A subscription that passed every check, ready to be made. Plain data.
+
+use protocol::frame::Start;
+use protocol::name::{Channel, Tenant};
+
+use super::directory::Place;
+
+/// A subscription that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The command.
+    pub command: u64,
+    /// The subscription's number.
+    pub id: u64,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The channel.
+    pub channel: Channel,
+    /// Where the channel lives.
+    pub place: Place,
+    /// Where to start.
+    pub start: Start,
+}

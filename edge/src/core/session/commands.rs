@@ -1,0 +1,205 @@
+//! What a command must satisfy before anything is done about it.
+//!
+//! Pure: rules and a command in, a request or a typed refusal out. The one place
+//! where a client's text becomes a subject.
+
+use std::sync::Arc;
+
+use auth::{Action, AuthError, Authenticator, Identity};
+use bytes::Bytes;
+use protocol::envelope::{Envelope, is_json, stored_content_type};
+use protocol::error_code::ErrorCode;
+use protocol::frame::{Connect, ErrorBody, Publish, StoredIn, Subscribe};
+use protocol::header::Headers;
+use protocol::id::{EventId, Publisher};
+use protocol::name::{Channel, ClientId};
+use protocol::stream::StreamName;
+use protocol::subject::{Kind, Subject};
+use tokio::time::Instant;
+
+use crate::core::directory::{Directory, Place};
+use crate::core::draft::Draft;
+use crate::core::limits::EdgeLimits;
+
+/// What holds on this node at the moment of a command.
+pub struct Rules<'a> {
+    /// Checks tokens.
+    pub auth: &'a Authenticator,
+    /// Stores and namespaces.
+    pub directory: Arc<Directory>,
+    /// Limits.
+    pub limits: &'a EdgeLimits,
+    /// Now.
+    pub now: Instant,
+    /// Now, microseconds since 1970.
+    pub now_us: u64,
+}
+
+/// Who a session is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Who {
+    /// From the token.
+    pub identity: Identity,
+    /// The writer.
+    pub client: ClientId,
+}
+
+fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
+    Err(ErrorBody::new(code, message))
+}
+
+/// Checks `connect`.
+pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
+    let identity = match rules.auth.verify(&command.token) {
+        Ok(identity) => identity,
+        Err(error @ AuthError::Expired) => {
+            return refuse(ErrorCode::TokenExpired, error.to_string());
+        }
+        Err(error) => return refuse(ErrorCode::BadToken, error.to_string()),
+    };
+    match ClientId::parse(&command.client) {
+        Ok(client) => Ok(Who { identity, client }),
+        Err(error) => refuse(ErrorCode::BadClient, error.to_string()),
+    }
+}
+
+fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
+    let namespace = channel.outcomes_of().unwrap_or_else(|| channel.namespace());
+    refuse(
+        ErrorCode::UnknownNamespace,
+        format!("namespace {namespace:?} is not configured"),
+    )
+}
+
+/// Checks `subscribe`: the channel, and where it lives.
+pub fn subscribe(
+    rules: &Rules<'_>,
+    who: &Who,
+    command: &Subscribe,
+) -> Result<(Channel, Place), ErrorBody> {
+    let channel = match Channel::parse(&command.channel) {
+        Ok(channel) => channel,
+        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
+    };
+    let allowed = if channel.is_reserved() {
+        channel.is_outcome_of(&who.identity.user)
+    } else {
+        who.identity.scopes.allows(Action::Subscribe, &channel)
+    };
+    if !allowed {
+        return refuse(
+            ErrorCode::Forbidden,
+            format!("no scope allows to subscribe to {channel}"),
+        );
+    }
+    match rules.directory.place(&who.identity.tenant, &channel) {
+        Some(place) => Ok((channel, place)),
+        None => unknown_namespace(&channel),
+    }
+}
+
+/// Checks `publish` up to the limits of the session.
+pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, ErrorBody> {
+    let (channel, place) = publish_place(rules, who, &publish.channel)?;
+    let content_type = content_type(publish.content_type.as_deref())?;
+    let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
+    check_headers(&publish.headers)?;
+    let Identity { tenant, user, .. } = &who.identity;
+    let publisher = Publisher {
+        user: user.clone(),
+        client: who.client.clone(),
+    };
+    let id = EventId {
+        tenant: tenant.clone(),
+        publisher: publisher.clone(),
+        n: publish.n,
+    };
+    let envelope = Envelope {
+        id: id.to_string(),
+        publisher: Some(publisher),
+        time: Some(rules.now_us),
+        content_type,
+        user: publish.headers.into_iter().collect(),
+        ..Envelope::default()
+    };
+    let (kind, stream, stored_in) = if place.gated {
+        (
+            Kind::In,
+            StreamName::ingress(&place.store),
+            StoredIn::Ingress,
+        )
+    } else {
+        (Kind::Ev, StreamName::events(&place.store), StoredIn::Events)
+    };
+    Ok(Draft {
+        n: publish.n,
+        headers: envelope.to_headers(),
+        id: envelope.id,
+        subject: Subject::event(kind, &place.store, place.lane, tenant, &channel),
+        payload,
+        stream,
+        lane: place.lane,
+        stored_in,
+        epoch: place.epoch,
+        first_sent: publish.first_sent,
+        channel,
+    })
+}
+
+fn publish_place(rules: &Rules<'_>, who: &Who, text: &str) -> Result<(Channel, Place), ErrorBody> {
+    let channel = match Channel::for_client(text) {
+        Ok(channel) => channel,
+        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
+    };
+    if !who.identity.scopes.allows(Action::Publish, &channel) {
+        let message = format!("no scope allows to publish on {channel}");
+        return refuse(ErrorCode::Forbidden, message);
+    }
+    match rules.directory.place(&who.identity.tenant, &channel) {
+        Some(place) => Ok((channel, place)),
+        None => unknown_namespace(&channel),
+    }
+}
+
+fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
+    stored_content_type(text)
+        .map(|stored| stored.map(|text| text.into_owned()))
+        .map_err(|text| {
+            let message = format!("content_type {text:?} is empty, too long or not ASCII");
+            ErrorBody::new(ErrorCode::BadHeader, message)
+        })
+}
+
+fn data(
+    rules: &Rules<'_>,
+    data: protocol::frame::Payload,
+    is_json: bool,
+) -> Result<Bytes, ErrorBody> {
+    let Some(payload) = data.into_bytes(is_json) else {
+        let wanted = if is_json {
+            "JSON"
+        } else {
+            "base64 text, as its content type is not application/json"
+        };
+        return refuse(ErrorCode::BadData, format!("data is not {wanted}"));
+    };
+    let max = rules.limits.data_bytes;
+    if payload.len() > max {
+        return refuse(
+            ErrorCode::DataTooLarge,
+            format!("data has {} bytes, more than {max}", payload.len()),
+        );
+    }
+    // The message's buffer holds other frames too; only this event's part is kept.
+    Ok(Bytes::copy_from_slice(&payload))
+}
+
+fn check_headers(headers: &std::collections::BTreeMap<String, String>) -> Result<(), ErrorBody> {
+    let mut checked = Headers::new();
+    for (name, value) in headers {
+        if let Err(error) = checked.push_user(name, value) {
+            return refuse(ErrorCode::BadHeader, error.to_string());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Does what a session's transitions say: stores events, makes subscriptions, queues
+//! replies.
+//!
+//! Owns the state machine and the handles of the session's subscriptions. What goes to
+//! the client waits in the port; a transport takes it from there, brings what the
+//! client sends, and is told of everything that only it can do as a [`Signal`].
+//! Everybody else reaches the session through its [`Port`].
+
+use std::sync::Arc;
+
+use protocol::close_code::CloseCode;
+use protocol::error_code::ErrorCode;
+use protocol::frame::{
+    DecodeError, Encoding, GoingAway, Outcome, Push, Reply, decode_commands, encode,
+};
+use rand::Rng;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::state::{State, Step};
+use crate::core::feed::relay::{FeedKey, Subscriber};
+use crate::core::hub::Hub;
+use crate::core::metrics;
+use crate::core::port::{Note, Port};
+use crate::core::publisher::{Answer, Writer};
+use crate::core::registry::FeedGuard;
+use crate::core::replay;
+use crate::core::request::Request;
+
+/// Clients of a draining node are asked to come back within this, at random, so that
+/// they do not come to the other nodes at once, milliseconds.
+const RECONNECT_SPREAD_MS: u64 = 1_000;
+
+/// What only the transport can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ask the client whether it is there.
+    Ping,
+    /// End the session, after what is queued.
+    Close(CloseCode),
+}
+
+/// A subscription's way to its feed, and the task that brings it level.
+struct Handle {
+    id: u64,
+    guard: Arc<FeedGuard>,
+    task: AbortHandle,
+}
+
+/// One session.
+pub struct Session {
+    hub: Arc<Hub>,
+    port: Arc<Port>,
+    encoding: Encoding,
+    state: State,
+    writer: Option<Arc<Writer>>,
+    handles: Vec<Handle>,
+}
+
+impl Session {
+    /// A session whose client has just come; what it is sent waits in `port`.
+    pub fn new(hub: Arc<Hub>, port: Arc<Port>, encoding: Encoding) -> Self {
+        let state = State::new(hub.session_name(), &hub.rules());
+        Self {
+            hub,
+            port,
+            encoding,
+            state,
+            writer: None,
+            handles: Vec::new(),
+        }
+    }
+
+    /// When [`Self::tick`] is due.
+    pub fn deadline(&self) -> Instant {
+        self.state.deadline()
+    }
+
+    /// Whether a draining session has nothing left to answer.
+    pub fn is_drained(&self) -> bool {
+        self.state.is_drained()
+    }
+
+    /// Anything came from the client.
+    pub fn heard(&mut self) {
+        self.state.heard(Instant::now());
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self) -> Option<Signal> {
+        let steps = self.state.tick(&self.hub.rules());
+        self.carry_out(steps)
+    }
+
+    /// The node drains.
+    pub fn drain(&mut self) -> Option<Signal> {
+        let steps = self.state.drain(Instant::now());
+        self.carry_out(steps)
+    }
+
+    /// A message of one or several frames came. Not cancel safe: commands that were
+    /// not reached would be lost.
+    pub async fn message(&mut self, message: &[u8]) -> Option<Signal> {
+        let (commands, error) = decode_commands(self.encoding, message);
+        for command in commands {
+            let steps = self
+                .state
+                .command(&self.hub.rules(), command, self.hub.next_id());
+            let signal = self.carry_out(steps);
+            if signal.is_some() {
+                return signal;
+            }
+            // Other sessions get their turn between two long messages.
+            tokio::task::coop::consume_budget().await;
+        }
+        error.and_then(|error| self.unreadable(&error))
+    }
+
+    /// Something came that cannot be read as frames.
+    pub fn unreadable(&mut self, error: &DecodeError) -> Option<Signal> {
+        let steps = self.state.unreadable(&self.hub.rules(), error);
+        self.carry_out(steps)
+    }
+
+    /// Does what the notes in the port ask for.
+    pub fn take_notes(&mut self) -> Option<Signal> {
+        for note in self.port.take_notes() {
+            let steps = match note {
+                Note::Published { command, outcome } => {
+                    vec![self.state.published(command, outcome)]
+                }
+                Note::Attached { id } => {
+                    self.state.attached(id);
+                    Vec::new()
+                }
+                Note::Refused {
+                    id,
+                    command,
+                    channel,
+                    error,
+                } => self.state.refused(id, command, &channel, error),
+                Note::Lagging { id, at } => {
+                    self.read_again(id, at);
+                    Vec::new()
+                }
+                Note::EpochChanged => vec![Step::Close(CloseCode::EpochChanged)],
+            };
+            let signal = self.carry_out(steps);
+            if signal.is_some() {
+                return signal;
+            }
+        }
+        None
+    }
+
+    /// Ends the session: its subscriptions end and its port takes no more events.
+    pub fn end(&mut self) {
+        self.handles.retain(end_handle);
+        self.port.close();
+    }
+
+    fn subscriber(&self, id: u64) -> Subscriber {
+        Subscriber {
+            id,
+            port: self.port.clone(),
+            encoding: self.encoding,
+        }
+    }
+
+    fn attach(&mut self, request: Request) {
+        let key = FeedKey {
+            tenant: request.tenant.clone(),
+            channel: request.channel.clone(),
+        };
+        let id = request.id;
+        let guard = Arc::new(self.hub.feeds.acquire(key, &request.place, id));
+        let attach = replay::attach(
+            self.hub.replays.clone(),
+            guard.clone(),
+            self.subscriber(id),
+            request,
+        );
+        let task = self.hub.tasks.spawn(attach).abort_handle();
+        self.handles.push(Handle { id, guard, task });
+    }
+
+    fn read_again(&mut self, id: u64, at: u64) {
+        let (hub, subscriber) = (self.hub.clone(), self.subscriber(id));
+        if let Some(handle) = self.handles.iter_mut().find(|handle| handle.id == id) {
+            let again = replay::again(hub.replays.clone(), handle.guard.clone(), subscriber, at);
+            handle.task = hub.tasks.spawn(again).abort_handle();
+        }
+    }
+
+    fn carry_out(&mut self, steps: Vec<Step>) -> Option<Signal> {
+        for step in steps {
+            match step {
+                Step::Reply(id, outcome) => self.reply(id, outcome),
+                Step::Connected => self.writer = Some(self.hub.publisher.writer()),
+                Step::Attach(request) => self.attach(*request),
+                Step::Detach(id) => {
+                    self.port.shut(id);
+                    self.handles
+                        .retain(|handle| handle.id != id || end_handle(handle));
+                }
+                Step::Publish(command, draft) => {
+                    if let Some(writer) = &self.writer {
+                        let answer = Answer::session(self.port.clone(), command);
+                        self.hub.publisher.submit(writer, *draft, answer);
+                    }
+                }
+                Step::Held(channel, n) => {
+                    if let Some(writer) = &self.writer {
+                        writer.refuse(&channel, n);
+                    }
+                }
+                Step::GoingAway => {
+                    let reconnect_after_ms = rand::rng().random_range(0..RECONNECT_SPREAD_MS);
+                    let going_away = Push::GoingAway(GoingAway { reconnect_after_ms });
+                    self.port.send(encode(self.encoding, &going_away));
+                }
+                Step::Ping => return Some(Signal::Ping),
+                Step::Close(code) => return Some(Signal::Close(code)),
+            }
+        }
+        None
+    }
+
+    fn reply(&mut self, id: u64, outcome: Outcome) {
+        if let Outcome::Error(error) = &outcome {
+            metrics::refused(error.code);
+            if error.code == ErrorCode::BadFrame {
+                tracing::debug!(message = error.message, "unreadable frame");
+            }
+        }
+        self.port
+            .send(encode(self.encoding, &Reply { id, outcome }));
+    }
+}
+
+/// Stops the task of a subscription; false, so that lists let go of it.
+fn end_handle(handle: &Handle) -> bool {
+    handle.task.abort();
+    false
+}

@@ -1,0 +1,378 @@
+//! One session's transitions: what came in, what is to be done. Never waits, knows
+//! neither sockets nor NATS.
+//!
+//! New -> Connected -> Draining; a close can follow from each of them. Owns the
+//! session's account: window, subscriptions, unreadable frames, times.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use protocol::close_code::CloseCode;
+use protocol::error_code::ErrorCode;
+use protocol::frame::{
+    Action, Command, Connected, DecodeError, ErrorBody, Limits, Named, Outcome, Pong, Publish,
+    Published, Start, Subscribe, Unsubscribed,
+};
+use protocol::name::Channel;
+use tokio::time::Instant;
+
+use super::commands::{self, Rules, Who};
+use crate::core::draft::Draft;
+use crate::core::request::Request;
+
+/// How long a session may take to answer its publishes and empty its outbox once the
+/// node drains.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Answer a command.
+    Reply(u64, Outcome),
+    /// The session is authenticated: it may write from now on.
+    Connected,
+    /// Make a subscription; it answers by itself.
+    Attach(Box<Request>),
+    /// End a subscription.
+    Detach(u64),
+    /// Store an event; the command is answered through [`State::published`].
+    Publish(u64, Box<Draft>),
+    /// An event was refused before it reached the store, for now.
+    Held(Channel, u64),
+    /// Send a WebSocket ping.
+    Ping,
+    /// Tell the client that the node goes away.
+    GoingAway,
+    /// Close the session.
+    Close(CloseCode),
+}
+
+enum Phase {
+    New,
+    Connected(Box<Who>),
+    Draining { until: Instant },
+}
+
+/// One session.
+pub struct State {
+    name: String,
+    phase: Phase,
+    /// The subscription of each channel, and whether it stands yet.
+    subscriptions: HashMap<Channel, (u64, bool)>,
+    in_flight: u32,
+    bad_frames: u32,
+    heard: Instant,
+    ping_at: Instant,
+    /// Until when it must have connected; then, when the token ends.
+    ends_at: Option<Instant>,
+}
+
+/// The result of a command: its outcome now, or steps that bring it later.
+type Taken = Result<Vec<Step>, ErrorBody>;
+
+fn refuse(code: ErrorCode, message: impl Into<String>) -> Taken {
+    Err(ErrorBody::new(code, message))
+}
+
+impl State {
+    /// A session that has just been accepted.
+    pub fn new(name: String, rules: &Rules<'_>) -> Self {
+        Self {
+            name,
+            phase: Phase::New,
+            subscriptions: HashMap::new(),
+            in_flight: 0,
+            bad_frames: 0,
+            heard: rules.now,
+            ping_at: rules.now + rules.limits.ping_interval(),
+            ends_at: Some(rules.now + rules.limits.handshake_timeout()),
+        }
+    }
+
+    /// Anything came from the client.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// A command came. `next_id` numbers a new subscription.
+    pub fn command(&mut self, rules: &Rules<'_>, command: Command, next_id: u64) -> Vec<Step> {
+        let id = command.id;
+        let Some((id, action)) = command.into_action() else {
+            let message = "a command has exactly one action beside its id";
+            return self.bad_frame(rules, id, message.into());
+        };
+        let taken = match (&self.phase, action) {
+            (Phase::New, Action::Connect(connect)) => return self.connect(rules, id, &connect),
+            (Phase::New, _) => {
+                let error = ErrorBody::new(ErrorCode::NotConnected, "connect must come first");
+                return vec![
+                    Step::Reply(id, Outcome::Error(error)),
+                    Step::Close(CloseCode::Unauthorized),
+                ];
+            }
+            (_, Action::Connect(_)) => {
+                refuse(ErrorCode::AlreadyConnected, "the session is connected")
+            }
+            (_, Action::Ping(_)) => Ok(vec![Step::Reply(
+                id,
+                Outcome::Ping(Pong { time: rules.now_us }),
+            )]),
+            (_, Action::Unsubscribe(body)) => self.unsubscribe(id, &body.channel),
+            (Phase::Draining { .. }, _) => refuse(ErrorCode::Unavailable, "the node is draining"),
+            (Phase::Connected(_), Action::Subscribe(body)) => {
+                self.subscribe(rules, id, body, next_id)
+            }
+            (Phase::Connected(_), Action::Publish(body)) => return self.publish(rules, id, body),
+        };
+        taken.unwrap_or_else(|error| vec![Step::Reply(id, Outcome::Error(error))])
+    }
+
+    fn connect(
+        &mut self,
+        rules: &Rules<'_>,
+        id: u64,
+        connect: &protocol::frame::Connect,
+    ) -> Vec<Step> {
+        let who = match commands::connect(rules, connect) {
+            Ok(who) => who,
+            Err(error) => {
+                let close = if error.code == ErrorCode::TokenExpired {
+                    CloseCode::TokenExpired
+                } else {
+                    CloseCode::Unauthorized
+                };
+                return vec![Step::Reply(id, Outcome::Error(error)), Step::Close(close)];
+            }
+        };
+        let left = who
+            .identity
+            .expires_at
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
+        self.ends_at = rules.now.checked_add(left);
+        let limits = rules.limits;
+        let connected = Connected {
+            session: self.name.clone(),
+            tenant: who.identity.tenant.as_str().into(),
+            user: who.identity.user.as_str().into(),
+            outcome_prefix: Channel::outcome_prefix(&who.identity.user, &who.client),
+            time: rules.now_us,
+            ping_interval_ms: limits.ping_interval_ms,
+            publish_window: limits.publish_window,
+            limits: Limits {
+                message_bytes: limits.message_bytes,
+                data_bytes: limits.data_bytes,
+                subscriptions: limits.subscriptions,
+                outbox_bytes: limits.outbox_bytes,
+            },
+        };
+        self.phase = Phase::Connected(Box::new(who));
+        vec![
+            Step::Connected,
+            Step::Reply(id, Outcome::Connect(Box::new(connected))),
+        ]
+    }
+
+    fn who(&self) -> Result<&Who, ErrorBody> {
+        match &self.phase {
+            Phase::Connected(who) => Ok(who),
+            Phase::New | Phase::Draining { .. } => Err(ErrorBody::new(
+                ErrorCode::NotConnected,
+                "the session is not connected",
+            )),
+        }
+    }
+
+    fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
+        let who = self.who()?;
+        let (channel, place) = commands::subscribe(rules, who, &body)?;
+        if self.subscriptions.contains_key(&channel) {
+            return refuse(
+                ErrorCode::AlreadySubscribed,
+                format!("{channel} is subscribed"),
+            );
+        }
+        let max = rules.limits.subscriptions;
+        if self.subscriptions.len() >= max {
+            return refuse(
+                ErrorCode::TooManySubscriptions,
+                format!("the session has {max} subscriptions, as many as it may"),
+            );
+        }
+        let tenant = who.identity.tenant.clone();
+        self.subscriptions.insert(channel.clone(), (id, false));
+        let start = body.from.unwrap_or(Start::Named(Named::Now));
+        Ok(vec![Step::Attach(Box::new(Request {
+            command,
+            id,
+            tenant,
+            channel,
+            place,
+            start,
+        }))])
+    }
+
+    /// A subscription that is still being made cannot be ended: its own command has
+    /// not been answered.
+    fn unsubscribe(&mut self, command: u64, text: &str) -> Taken {
+        let channel = Channel::parse(text).ok();
+        let standing = |channel: &Channel| {
+            self.subscriptions
+                .get(channel)
+                .is_some_and(|(_, stands)| *stands)
+        };
+        let standing = channel.filter(standing);
+        match standing.and_then(|channel| self.subscriptions.remove(&channel)) {
+            Some((id, _)) => {
+                let reply = Step::Reply(
+                    command,
+                    Outcome::Unsubscribe(Unsubscribed {
+                        channel: text.into(),
+                    }),
+                );
+                Ok(vec![Step::Detach(id), reply])
+            }
+            None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
+        }
+    }
+
+    /// A subscription stands.
+    pub fn attached(&mut self, id: u64) {
+        if let Some((_, stands)) = self
+            .subscriptions
+            .values_mut()
+            .find(|(known, _)| *known == id)
+        {
+            *stands = true;
+        }
+    }
+
+    /// A subscription could not be made.
+    pub fn refused(
+        &mut self,
+        id: u64,
+        command: u64,
+        channel: &Channel,
+        error: ErrorBody,
+    ) -> Vec<Step> {
+        if self
+            .subscriptions
+            .get(channel)
+            .is_none_or(|(known, _)| *known != id)
+        {
+            return Vec::new();
+        }
+        self.subscriptions.remove(channel);
+        vec![
+            Step::Detach(id),
+            Step::Reply(command, Outcome::Error(error)),
+        ]
+    }
+
+    fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
+        let checked = self
+            .who()
+            .and_then(|who| commands::publish(rules, who, body));
+        let draft = match checked {
+            Ok(draft) => draft,
+            Err(error) => return vec![Step::Reply(command, Outcome::Error(error))],
+        };
+        let max = rules.limits.publish_window;
+        if self.in_flight >= max {
+            let error = ErrorBody::new(
+                ErrorCode::WindowExceeded,
+                format!("{max} publishes wait for their ack already"),
+            );
+            return vec![
+                Step::Held(draft.channel, draft.n),
+                Step::Reply(command, Outcome::Error(error)),
+            ];
+        }
+        self.in_flight += 1;
+        vec![Step::Publish(command, Box::new(draft))]
+    }
+
+    /// A publish was answered by the store, or by what stands before it.
+    pub fn published(&mut self, command: u64, outcome: Result<Published, ErrorBody>) -> Step {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        Step::Reply(
+            command,
+            outcome.map_or_else(Outcome::Error, Outcome::Publish),
+        )
+    }
+
+    /// Something unreadable came.
+    pub fn unreadable(&mut self, rules: &Rules<'_>, error: &DecodeError) -> Vec<Step> {
+        self.bad_frame(rules, 0, error.to_string())
+    }
+
+    fn bad_frame(&mut self, rules: &Rules<'_>, id: u64, message: String) -> Vec<Step> {
+        self.bad_frames += 1;
+        let mut steps = vec![Step::Reply(
+            id,
+            Outcome::Error(ErrorBody::new(ErrorCode::BadFrame, message)),
+        )];
+        if self.bad_frames > rules.limits.bad_frames_max {
+            steps.push(Step::Close(CloseCode::BadFrames));
+        }
+        steps
+    }
+
+    /// When [`Self::tick`] is due.
+    pub fn deadline(&self) -> Instant {
+        let next = self
+            .ends_at
+            .map_or(self.ping_at, |end| end.min(self.ping_at));
+        match self.phase {
+            Phase::Draining { until } => next.min(until),
+            Phase::New | Phase::Connected(_) => next,
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, rules: &Rules<'_>) -> Vec<Step> {
+        if self.ends_at.is_some_and(|end| rules.now >= end) {
+            let code = match self.phase {
+                Phase::New => CloseCode::HandshakeTimeout,
+                Phase::Connected(_) | Phase::Draining { .. } => CloseCode::TokenExpired,
+            };
+            return vec![Step::Close(code)];
+        }
+        if let Phase::Draining { until } = self.phase
+            && rules.now >= until
+        {
+            return vec![Step::Close(CloseCode::Restart)];
+        }
+        if rules.now < self.ping_at {
+            return Vec::new();
+        }
+        let interval = rules.limits.ping_interval();
+        if rules.now.duration_since(self.heard) >= 2 * interval {
+            return vec![Step::Close(CloseCode::Idle)];
+        }
+        self.ping_at = rules.now + interval;
+        vec![Step::Ping]
+    }
+
+    /// The node drains.
+    pub fn drain(&mut self, now: Instant) -> Vec<Step> {
+        match self.phase {
+            Phase::New => vec![Step::Close(CloseCode::Restart)],
+            Phase::Draining { .. } => Vec::new(),
+            Phase::Connected(_) => {
+                self.phase = Phase::Draining {
+                    until: now + DRAIN_TIMEOUT,
+                };
+                vec![Step::GoingAway]
+            }
+        }
+    }
+
+    /// Whether a draining session has nothing left to answer.
+    pub fn is_drained(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. }) && self.in_flight == 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

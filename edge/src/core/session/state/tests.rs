@@ -1,0 +1,365 @@
+//! A session's transitions, without sockets.
+
+use std::sync::Arc;
+
+use auth::Authenticator;
+use protocol::frame::{Connect, Payload, Ping, Unsubscribe};
+use protocol::name::{Tenant, User};
+use protocol::secret::Secret;
+
+use super::*;
+use crate::core::directory::Directory;
+use crate::core::limits::EdgeLimits;
+
+struct World {
+    auth: Authenticator,
+    directory: Arc<Directory>,
+    limits: EdgeLimits,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut directory = Directory::default();
+        for (key, value) in [
+            ("store.main", r#"{"name":"main","lanes":4,"epoch":"aa"}"#),
+            (
+                "namespace.chat",
+                r#"{"name":"chat","store":"main","path":"direct"}"#,
+            ),
+            (
+                "namespace.doc",
+                r#"{"name":"doc","store":"main","path":{"function":"gate"}}"#,
+            ),
+        ] {
+            directory.apply(key, Some(value.as_bytes()));
+        }
+        let limits = EdgeLimits {
+            publish_window: 2,
+            subscriptions: 2,
+            data_bytes: 16,
+            bad_frames_max: 2,
+            ..EdgeLimits::default()
+        };
+        Self {
+            auth: Authenticator::new(&Secret::new("s".repeat(32))).unwrap(),
+            directory: Arc::new(directory),
+            limits,
+            now: Instant::now(),
+        }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        let World {
+            auth, limits, now, ..
+        } = self;
+        Rules {
+            auth,
+            directory: self.directory.clone(),
+            limits,
+            now: *now,
+            now_us: 7,
+        }
+    }
+
+    fn token(&self, ttl: Duration) -> String {
+        let (tenant, user) = (Tenant::parse("acme").unwrap(), User::parse("ann").unwrap());
+        self.auth.mint(
+            &tenant,
+            &user,
+            &[
+                "publish:chat.>",
+                "publish:doc.>",
+                "publish:gone.>",
+                "subscribe:chat.>",
+            ],
+            ttl,
+        )
+    }
+
+    fn connected(&self) -> State {
+        let mut state = State::new("edge-1".into(), &self.rules());
+        let steps = self.act(
+            &mut state,
+            Action::Connect(Connect {
+                token: self.token(Duration::from_secs(60)),
+                client: "c1".into(),
+            }),
+        );
+        assert!(
+            matches!(
+                steps.as_slice(),
+                [Step::Connected, Step::Reply(1, Outcome::Connect(_))]
+            ),
+            "{steps:?}"
+        );
+        state
+    }
+
+    fn act(&self, state: &mut State, action: Action) -> Vec<Step> {
+        state.command(&self.rules(), Command::new(1, action), 99)
+    }
+
+    fn publish(&self, state: &mut State, channel: &str, n: u64, data: &[u8]) -> Vec<Step> {
+        self.act(state, publish(channel, n, data))
+    }
+}
+
+fn publish(channel: &str, n: u64, data: &[u8]) -> Action {
+    Action::Publish(Publish {
+        channel: channel.into(),
+        n,
+        data: Payload::Bytes(data.to_vec().into()),
+        content_type: None,
+        headers: Default::default(),
+        first_sent: None,
+    })
+}
+
+fn subscribe(channel: &str) -> Action {
+    Action::Subscribe(Subscribe {
+        channel: channel.into(),
+        from: None,
+    })
+}
+
+fn error(steps: &[Step]) -> ErrorCode {
+    let code = steps.iter().find_map(|step| match step {
+        Step::Reply(_, Outcome::Error(error)) => Some(error.code),
+        _ => None,
+    });
+    code.unwrap_or_else(|| panic!("no error in {steps:?}"))
+}
+
+fn closes(steps: &[Step]) -> Option<CloseCode> {
+    steps.iter().find_map(|step| match step {
+        Step::Close(code) => Some(*code),
+        _ => None,
+    })
+}
+
+#[test]
+fn only_an_acceptable_connect_opens_a_session() {
+    let world = World::new();
+    let fresh = || State::new("edge-1".into(), &world.rules());
+    let steps = world.act(&mut fresh(), Action::Ping(Ping {}));
+    assert_eq!(
+        (error(&steps), closes(&steps)),
+        (ErrorCode::NotConnected, Some(CloseCode::Unauthorized))
+    );
+    let connect = |token: &str, client: &str| {
+        Action::Connect(Connect {
+            token: token.into(),
+            client: client.into(),
+        })
+    };
+    let steps = world.act(&mut fresh(), connect("nonsense", "c1"));
+    assert_eq!(
+        (error(&steps), closes(&steps)),
+        (ErrorCode::BadToken, Some(CloseCode::Unauthorized))
+    );
+    let steps = world.act(
+        &mut fresh(),
+        connect(&world.token(Duration::from_secs(60)), "c 1"),
+    );
+    assert_eq!(error(&steps), ErrorCode::BadClient);
+    let steps = world.act(&mut world.connected(), connect("nonsense", "c1"));
+    assert_eq!(
+        (error(&steps), closes(&steps)),
+        (ErrorCode::AlreadyConnected, None)
+    );
+}
+
+#[test]
+fn the_window_obeyed_and_violated() {
+    let world = World::new();
+    let mut state = world.connected();
+    for n in 1..=2 {
+        assert!(matches!(
+            world.publish(&mut state, "chat.a", n, b"1").as_slice(),
+            [Step::Publish(..)]
+        ));
+    }
+    let steps = world.publish(&mut state, "chat.a", 3, b"1");
+    assert_eq!(error(&steps), ErrorCode::WindowExceeded);
+    assert!(matches!(&steps[0], Step::Held(channel, 3) if channel.as_str() == "chat.a"));
+    state.published(1, Err(ErrorBody::new(ErrorCode::Unavailable, "")));
+    assert!(matches!(
+        world.publish(&mut state, "chat.a", 3, b"1").as_slice(),
+        [Step::Publish(..)]
+    ));
+}
+
+#[test]
+fn a_publish_becomes_a_draft_of_its_namespace() {
+    let world = World::new();
+    let mut state = world.connected();
+    let steps = world.publish(&mut state, "doc.a", 5, b"[1]");
+    let [Step::Publish(_, draft)] = steps.as_slice() else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(
+        (draft.id.as_str(), draft.stream.as_str()),
+        ("acme/ann/c1/5", "INGRESS-main")
+    );
+    assert!(
+        draft.subject.as_str().starts_with("in.main.")
+            && draft.subject.as_str().ends_with(".acme.doc.a")
+    );
+}
+
+#[test]
+fn publishes_are_refused_with_their_reason() {
+    let world = World::new();
+    let mut state = world.connected();
+    let mut refused =
+        |channel: &str, data: &[u8]| error(&world.publish(&mut state, channel, 1, data));
+    assert_eq!(refused("chat.*", b"1"), ErrorCode::BadChannel);
+    assert_eq!(refused("_outcome.ann.c1", b"1"), ErrorCode::BadChannel);
+    assert_eq!(refused("stats.a", b"1"), ErrorCode::Forbidden);
+    assert_eq!(refused("gone.a", b"1"), ErrorCode::UnknownNamespace);
+    assert_eq!(refused("chat.a", b"{"), ErrorCode::BadData);
+    assert_eq!(refused("chat.a", &[b'1'; 17]), ErrorCode::DataTooLarge);
+    assert!(matches!(
+        world
+            .publish(&mut state, "chat.a", 1, &[b'1'; 16])
+            .as_slice(),
+        [Step::Publish(..)]
+    ));
+    let Action::Publish(mut body) = publish("chat.a", 1, b"1") else {
+        unreachable!()
+    };
+    body.headers.insert("Nats-Msg-Id".into(), "x".into());
+    assert_eq!(
+        error(&world.act(&mut state, Action::Publish(body))),
+        ErrorCode::BadHeader
+    );
+}
+
+#[test]
+fn subscriptions_are_counted_and_checked() {
+    let world = World::new();
+    let mut state = world.connected();
+    assert_eq!(
+        error(&world.act(&mut state, subscribe("doc.a"))),
+        ErrorCode::Forbidden
+    );
+    assert_eq!(
+        error(&world.act(&mut state, subscribe("_outcome.bob.c1.chat"))),
+        ErrorCode::Forbidden
+    );
+    assert!(matches!(
+        world
+            .act(&mut state, subscribe("_outcome.ann.c1.chat"))
+            .as_slice(),
+        [Step::Attach(_)]
+    ));
+    assert!(matches!(
+        world.act(&mut state, subscribe("chat.a")).as_slice(),
+        [Step::Attach(_)]
+    ));
+    assert_eq!(
+        error(&world.act(&mut state, subscribe("chat.a"))),
+        ErrorCode::AlreadySubscribed
+    );
+    assert_eq!(
+        error(&world.act(&mut state, subscribe("chat.b"))),
+        ErrorCode::TooManySubscriptions
+    );
+}
+
+#[test]
+fn a_subscription_ends_once_it_stands() {
+    let world = World::new();
+    let mut state = world.connected();
+    world.act(&mut state, subscribe("chat.a"));
+    let end = || {
+        Action::Unsubscribe(Unsubscribe {
+            channel: "chat.a".into(),
+        })
+    };
+    assert_eq!(
+        error(&world.act(&mut state, end())),
+        ErrorCode::NotSubscribed
+    );
+    state.attached(99);
+    assert!(matches!(
+        world.act(&mut state, end()).as_slice(),
+        [Step::Detach(99), Step::Reply(1, Outcome::Unsubscribe(_))]
+    ));
+    assert_eq!(
+        error(&world.act(&mut state, end())),
+        ErrorCode::NotSubscribed
+    );
+}
+
+#[test]
+fn unreadable_frames_within_and_beyond_their_limit() {
+    let world = World::new();
+    let mut state = world.connected();
+    for _ in 0..2 {
+        assert_eq!(
+            closes(&state.unreadable(&world.rules(), &DecodeError::TooMany)),
+            None
+        );
+    }
+    let steps = state.command(
+        &world.rules(),
+        Command {
+            id: 5,
+            ..Command::default()
+        },
+        1,
+    );
+    assert!(
+        matches!(&steps[0], Step::Reply(5, Outcome::Error(error)) if error.code == ErrorCode::BadFrame)
+    );
+    assert_eq!(closes(&steps), Some(CloseCode::BadFrames));
+}
+
+#[test]
+fn times_end_sessions() {
+    let mut world = World::new();
+    let mut fresh = State::new("edge-1".into(), &world.rules());
+    let mut connected = world.connected();
+    assert_eq!(fresh.tick(&world.rules()), Vec::new());
+    world.now = fresh.deadline();
+    assert_eq!(
+        closes(&fresh.tick(&world.rules())),
+        Some(CloseCode::HandshakeTimeout)
+    );
+    world.now = connected.deadline();
+    assert_eq!(connected.tick(&world.rules()), [Step::Ping]);
+    world.now = connected.deadline();
+    assert_eq!(
+        closes(&connected.tick(&world.rules())),
+        Some(CloseCode::Idle)
+    );
+    connected.heard(world.now);
+    assert_eq!(connected.tick(&world.rules()), [Step::Ping]);
+    world.now = connected.deadline();
+    assert_eq!(
+        closes(&connected.tick(&world.rules())),
+        Some(CloseCode::TokenExpired)
+    );
+}
+
+#[test]
+fn a_draining_session_answers_what_it_took_and_takes_no_more() {
+    let mut world = World::new();
+    let mut state = world.connected();
+    world.publish(&mut state, "chat.a", 1, b"1");
+    assert_eq!(state.drain(world.now), [Step::GoingAway]);
+    assert!(!state.is_drained());
+    assert_eq!(
+        error(&world.publish(&mut state, "chat.a", 2, b"1")),
+        ErrorCode::Unavailable
+    );
+    state.published(1, Err(ErrorBody::new(ErrorCode::Unavailable, "")));
+    assert!(state.is_drained());
+    world.now = state.deadline();
+    assert_eq!(
+        closes(&state.tick(&world.rules())),
+        Some(CloseCode::Restart)
+    );
+}

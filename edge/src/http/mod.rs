@@ -1,0 +1,3 @@
+//! HTTP around the core: health and metrics.
+
+pub mod health;

@@ -1,0 +1,11 @@
+//! The WebSocket around the core.
+//!
+//! - `upgrade`: from an HTTP request to a session
+//! - `frame`: RFC 6455 frames, read and written
+//! - `socket`: bytes in, queued payloads out, over any stream
+//! - `session`: one connection's loop
+
+mod frame;
+mod session;
+mod socket;
+pub mod upgrade;

@@ -1,0 +1,41 @@
+//! Whether a module would run, tried before it is deployed: compiled and started as a
+//! worker does it, in an engine of its own.
+//!
+//! Owns nothing. Must not know where modules are stored.
+
+use std::sync::Arc;
+
+use protocol::spec::FunctionSpec;
+
+use crate::fault::Broken;
+use crate::instance::Instance;
+use crate::module::{ModuleError, Modules};
+use crate::{engine, program};
+
+/// Why a module would not run under its spec.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The module cannot be used.
+    #[error(transparent)]
+    Module(#[from] Arc<ModuleError>),
+    /// The module does not start with this configuration.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The engine for the check does not start.
+    #[error("the wasm engine does not start: {0:#}")]
+    Engine(wasmtime::Error),
+}
+
+/// Compiles a module and starts one instance of it. Takes up to a second of processor
+/// time: not for Tokio's threads.
+///
+/// # Errors
+/// [`CheckError`]; but for `Engine`, only another module or another spec helps.
+pub fn check(spec: FunctionSpec, wasm: &[u8]) -> Result<(), CheckError> {
+    let modules = engine::on_demand()
+        .and_then(|engine| Modules::new(&engine))
+        .map_err(CheckError::Engine)?;
+    let module = modules.get(&spec.digest, wasm)?;
+    Instance::new(&program(Arc::new(spec), module), 0)?;
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Fault tests that take longer than `make test` should: the same as in `faults`, again
+//! and again, and those on three Kafka brokers. `make fault` runs them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's fixture ends the test"
+)]
+
+mod faults {
+    mod brokers;
+    mod disk;
+    mod lanes;
+    mod leaders;
+    mod long;
+    mod minority;
+    mod takeover;
+}
