@@ -1,6 +1,6 @@
 //! The conformance suite of the bus: what JetStream does, held against nats-server and
 //! against the model that stands in for it in simulations. Each case has its own
-//! server or model.
+//! server or model, and a cluster of three in turn.
 
 #![allow(
     clippy::unwrap_used,
@@ -109,6 +109,11 @@ mod bus {
     /// One nats-server.
     mod one {
         suite!(on_server);
+    }
+
+    /// Three nats-servers, each stream on all of them.
+    mod three {
+        suite!(on_cluster);
     }
 
     /// What only servers have.

@@ -18,6 +18,7 @@ pub(super) const SUBJECT_IN_PROCESS: u64 = 10_164;
 const STORE_FAILED: u64 = 10_077;
 const ATOMIC_DISABLED: u64 = 10_174;
 const BATCH_DUPLICATE: u64 = 10_201;
+const UNSUPPORTED_IN_BATCH: u64 = 10_177;
 
 /// What the stream answers to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +66,12 @@ impl Machine {
     pub(super) fn publish(&mut self, message: &Message, now_us: u64) -> Result<Taken, BusError> {
         self.expire(now_us);
         if !self.config.replicated {
-            self.check_guard(message, 0)?;
+            self.check_guard(message)?;
         }
         if let Some(seq) = self.known(message, now_us) {
             return Ok(Taken::Duplicate(seq));
         }
-        self.check_guard(message, 0)?;
+        self.check_guard(message)?;
         self.check_room(message.stored_bytes())?;
         Ok(Taken::New(self.store(message, now_us)))
     }
@@ -110,18 +111,21 @@ impl Machine {
         self.expire(now_us);
         let batch = self.batches.close(id);
         let (mut ids, mut written) = (BTreeSet::new(), BTreeSet::new());
-        for (position, message) in (0..).zip(&batch) {
+        for message in &batch {
             let known = self.known(message, now_us).is_some();
             if known || message.msg_id.as_ref().is_some_and(|id| !ids.insert(id)) {
                 let description = "the batch holds a duplicate".into();
                 return Err(BusError::from_api(BATCH_DUPLICATE, description));
             }
-            let on_subject = matches!(message.expect, Some(Expect::LastOnSubject(_)));
-            if on_subject && written.contains(&message.subject) {
+            if matches!(message.expect, Some(Expect::LastInStream(_))) {
+                let description = "the model knows no such condition in a batch".into();
+                return Err(BusError::from_api(UNSUPPORTED_IN_BATCH, description));
+            }
+            if message.expect.is_some() && written.contains(&message.subject) {
                 let description = "the batch has written to the subject".into();
                 return Err(BusError::from_api(SUBJECT_IN_PROCESS, description));
             }
-            self.check_guard(message, position)?;
+            self.check_guard(message)?;
             written.insert(&message.subject);
         }
         self.check_room(batch.iter().map(Message::stored_bytes).sum())?;
@@ -151,12 +155,11 @@ impl Machine {
         self.ids.find(message.msg_id.as_ref()?, now_us, window)
     }
 
-    /// `before` events of the same batch come first.
-    fn check_guard(&self, message: &Message, before: u64) -> Result<(), BusError> {
+    fn check_guard(&self, message: &Message) -> Result<(), BusError> {
         let last = self.log.last_seq();
         let (expected, found) = match message.expect {
             None => return Ok(()),
-            Some(Expect::LastInStream(expected)) => (expected, last + before),
+            Some(Expect::LastInStream(expected)) => (expected, last),
             Some(Expect::LastOnSubject(expected)) => {
                 let found = self.log.last_on(&message.subject, last);
                 (expected, found.unwrap_or(0))
