@@ -1,6 +1,6 @@
 //! The conformance suite of the bus: what JetStream does, held against nats-server and
 //! against the model that stands in for it in simulations. Each case has its own
-//! server or model.
+//! server or model, and a cluster of three in turn.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ mod bus {
                 }
                 batches {
                     a_batch_is_contiguous_and_in_order_among_other_publishes
-                    a_condition_of_a_batch_looks_at_what_was_before_it
+                    a_condition_on_what_its_batch_has_written_is_refused
                     a_duplicate_refuses_the_whole_batch_and_burns_no_ids
                     a_refused_guard_refuses_the_whole_batch
                     an_id_twice_in_a_batch_refuses_it
@@ -75,7 +75,7 @@ mod bus {
                 publish {
                     a_condition_on_the_stream_is_its_last_sequence
                     a_full_stream_refuses_and_keeps_what_it_has
-                    a_known_id_is_answered_before_its_condition
+                    a_known_id_meets_its_condition_before_or_after
                     a_lost_connection_is_said_and_found_again
                     a_publish_is_stored_once_however_often_it_is_sent
                     bytes_are_counted_as_the_store_counts_them
@@ -109,6 +109,11 @@ mod bus {
     /// One nats-server.
     mod one {
         suite!(on_server);
+    }
+
+    /// Three nats-servers, each stream on all of them.
+    mod three {
+        suite!(on_cluster);
     }
 
     /// What only servers have.

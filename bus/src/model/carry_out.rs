@@ -5,7 +5,9 @@ use super::network::{Action, Network};
 use super::reading;
 use super::request::{Answer, Read, Reply, Request};
 use super::server::{Ack, Effect};
+use super::stream::SUBJECT_IN_PROCESS;
 use crate::error::BusError;
+use protocol::bus::Expect;
 
 /// The server's code of "JetStream system temporarily unavailable".
 const UNAVAILABLE: u64 = 10_008;
@@ -68,6 +70,11 @@ impl Network {
         }
         if !self.views.entry(stream.clone()).or_default().led(now) {
             return Some(Err(BusError::NoStream));
+        }
+        let guarded = matches!(copy.expect, Some(Expect::LastOnSubject(_)));
+        if guarded && self.dice.happens(self.faults.in_process) {
+            let description = "another write to the subject is in process".into();
+            return Some(Err(BusError::from_api(SUBJECT_IN_PROCESS, description)));
         }
         let done = self.store(now, &stream, request);
         Some(done.map(|(reply, effects)| {

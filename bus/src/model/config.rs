@@ -22,6 +22,8 @@ pub(super) struct StreamConfig {
     pub history: Option<usize>,
     pub duplicate_window: Duration,
     pub atomic: bool,
+    /// Several servers take a message in another order of checks than one.
+    pub replicated: bool,
     /// From where to where, both ending with `>`.
     pub republish: Option<(String, String)>,
     /// Streams that it copies, and the filter of each.
@@ -58,6 +60,7 @@ impl StreamConfig {
             duplicate_window: nanos("duplicate_window")
                 .unwrap_or_else(|| shortest(DUPLICATE_WINDOW_DEFAULT)),
             atomic: json.get("allow_atomic") == Some(&Value::Bool(true)),
+            replicated: number(json, "num_replicas").is_some_and(|count| count > 1),
             republish: json.get("republish").and_then(|rule| {
                 let text = |field| Some(rule.get(field)?.as_str()?.to_owned());
                 Some((text("src")?, text("dest")?))

@@ -49,6 +49,9 @@ pub struct ModelFaults {
     pub leader_change: f64,
     /// How long nobody leads.
     pub leaderless_for: RangeInclusive<Duration>,
+    /// A condition on a subject is refused although it holds, because another write to
+    /// the subject is in process, as several servers do.
+    pub in_process: f64,
     /// A reader's consumer is lost, per batch.
     pub reader_cut: f64,
 }
@@ -75,6 +78,7 @@ impl Default for ModelFaults {
             stale_for: millis(100)..=Duration::from_secs(5),
             leader_change: 0.0,
             leaderless_for: millis(1)..=Duration::from_secs(2),
+            in_process: 0.0,
             reader_cut: 0.0,
         }
     }
@@ -95,6 +99,7 @@ impl ModelFaults {
             lag: 0.3,
             stale_leader: 0.003,
             leader_change: 0.003,
+            in_process: 0.01,
             reader_cut: 0.02,
             ..Self::default()
         }

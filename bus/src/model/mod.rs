@@ -15,8 +15,9 @@
 //!
 //! **What it does not model**: a follower's disk, and so no write that was acknowledged
 //! is ever lost; permissions; limits of an account; the moment of expiry (age takes an
-//! event exactly when it is due, the server up to a second later); the cost of
-//! anything; servers as such: a view of a stream is older, but it is never that of a
+//! event exactly when it is due, the server up to a second later); a condition on the
+//! stream's last sequence inside a batch, which nobody uses and the model refuses; the
+//! cost of anything; servers as such: a view of a stream is older, but it is never that of a
 //! server which is gone. `sources` copy at once. The rules that it does model are held
 //! against nats-server by one suite (`tests/tests/bus`).
 //!

@@ -14,9 +14,11 @@ use protocol::bus::{Expect, Republished, Stored, StreamState};
 
 /// The server's codes.
 const WRONG_LAST_SEQUENCE: u64 = 10_071;
+pub(super) const SUBJECT_IN_PROCESS: u64 = 10_164;
 const STORE_FAILED: u64 = 10_077;
 const ATOMIC_DISABLED: u64 = 10_174;
 const BATCH_DUPLICATE: u64 = 10_201;
+const UNSUPPORTED_IN_BATCH: u64 = 10_177;
 
 /// What the stream answers to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +58,16 @@ impl Machine {
         }
     }
 
-    /// Stores one message, or says why not. A known id is answered before any condition
-    /// is looked at, as the server does.
+    /// Stores one message, or says why not. One server looks at the condition before
+    /// the id, several (whose leader checks before it proposes) look at the id first.
     ///
     /// # Errors
     /// [`BusError::GuardRefused`], [`BusError::StreamFull`].
     pub(super) fn publish(&mut self, message: &Message, now_us: u64) -> Result<Taken, BusError> {
         self.expire(now_us);
+        if !self.config.replicated {
+            self.check_guard(message)?;
+        }
         if let Some(seq) = self.known(message, now_us) {
             return Ok(Taken::Duplicate(seq));
         }
@@ -89,8 +94,8 @@ impl Machine {
         self.batches.stage(id, n, message, now_us)
     }
 
-    /// Takes the last message of a batch and stores all of it, or nothing. Every
-    /// condition is judged by what the stream held before the batch.
+    /// Takes the last message of a batch and stores all of it, or nothing. A condition
+    /// on a subject that the batch has written to is refused, whatever it says.
     ///
     /// # Errors
     /// As [`Self::stage`]; [`BusError::Duplicate`], [`BusError::GuardRefused`],
@@ -105,14 +110,23 @@ impl Machine {
         self.stage(id, n, message, now_us)?;
         self.expire(now_us);
         let batch = self.batches.close(id);
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut written) = (BTreeSet::new(), BTreeSet::new());
         for message in &batch {
             let known = self.known(message, now_us).is_some();
             if known || message.msg_id.as_ref().is_some_and(|id| !ids.insert(id)) {
                 let description = "the batch holds a duplicate".into();
                 return Err(BusError::from_api(BATCH_DUPLICATE, description));
             }
+            if matches!(message.expect, Some(Expect::LastInStream(_))) {
+                let description = "the model knows no such condition in a batch".into();
+                return Err(BusError::from_api(UNSUPPORTED_IN_BATCH, description));
+            }
+            if message.expect.is_some() && written.contains(&message.subject) {
+                let description = "the batch has written to the subject".into();
+                return Err(BusError::from_api(SUBJECT_IN_PROCESS, description));
+            }
             self.check_guard(message)?;
+            written.insert(&message.subject);
         }
         self.check_room(batch.iter().map(Message::stored_bytes).sum())?;
         let stored = batch.into_iter().map(|message| {

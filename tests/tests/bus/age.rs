@@ -82,12 +82,8 @@ pub async fn an_id_is_forgotten_after_its_window(f: Fixture) {
 
 pub async fn what_age_took_is_no_predecessor(f: Fixture) {
     let events = short(&f).await;
-    let mut live = f
-        .bus
-        .subscribe(&subject_in(STORE, Kind::Fan, "doc.a"))
-        .await
-        .unwrap();
-    f.bus.flush().await.unwrap();
+    let fan = subject_in(STORE, Kind::Fan, "doc.a");
+    let mut live = f.listen(&fan, &events).await;
     f.bus
         .publish(in_store(STORE, event("doc.a", 1), "doc.a"))
         .await

@@ -1,15 +1,13 @@
-//! What a case runs on: a model, a server, and a store on either.
-//!
-//! Another place to run on is one more variant of [`Place`] and one more function
-//! beside [`on_model`] and [`on_server`].
+//! What a case runs on: a model, a server, a cluster, and a store on each.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::bootstrap::{StoreSettings, bootstrap};
 use bus::model::{Model, ModelFaults};
-use bus::{Bus, BusError};
+use bus::{Bus, BusError, Subscription};
 use bytes::Bytes;
-use devstack::{Config, NatsOptions, NatsServer, fetch};
+use devstack::{Config, NatsCluster, NatsClusterPlan, NatsOptions, NatsServer, fetch};
 use futures_util::TryStreamExt;
 use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
@@ -29,6 +27,8 @@ enum Place {
     Model(Model),
     /// Away only while a blocking call is made on it.
     One(Option<NatsServer>),
+    /// The one cluster of this process, which cases use in turn.
+    Three(MutexGuard<'static, Option<NatsCluster>>),
 }
 
 /// One case's server and what it talks to it with.
@@ -36,7 +36,8 @@ pub struct Fixture {
     place: Place,
     pub bus: Bus,
     pub events: StreamName,
-    replicas: u8,
+    /// Servers that hold each stream.
+    pub replicas: u8,
 }
 
 /// Runs a case on a model, in virtual time.
@@ -65,6 +66,48 @@ pub fn on_server<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
     runtime.block_on(async {
         case(Fixture::new(Place::One(Some(server)), 1).await).await;
     });
+}
+
+/// Servers of the cluster.
+const SERVERS: usize = 3;
+/// Started by the first case that needs it; it ends with the process.
+static CLUSTER: Mutex<Option<NatsCluster>> = Mutex::new(None);
+
+/// Runs a case on three nats-servers, on which nothing is left of the case before.
+pub fn on_cluster<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    // A case that failed has left nothing that the next one does not clean up.
+    let mut cluster = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster_there = cluster.get_or_insert_with(|| {
+        let binary = fetch::nats(&Config::from_env(), &|_| {})
+            .expect("nats-server is there or can be fetched");
+        let plan = NatsClusterPlan::new(&NatsOptions::new(binary), SERVERS).unwrap();
+        NatsCluster::start(plan).expect("the cluster starts")
+    });
+    let url = cluster_there.url();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        clear(&url).await;
+        case(Fixture::new(Place::Three(cluster), SERVERS as u8).await).await;
+    });
+}
+
+/// A plain NATS client of servers whose addresses are separated by commas.
+async fn plain(url: &str) -> async_nats::Client {
+    let servers: Vec<&str> = url.split(',').collect();
+    async_nats::connect(servers.as_slice()).await.unwrap()
+}
+
+/// Deletes every stream.
+async fn clear(url: &str) {
+    let context = async_nats::jetstream::new(plain(url).await);
+    let names: Vec<String> = context.stream_names().try_collect().await.unwrap();
+    for name in names {
+        context.delete_stream(name).await.unwrap();
+    }
 }
 
 impl Fixture {
@@ -105,11 +148,26 @@ impl Fixture {
         self.place.connect().await
     }
 
+    /// Subscribes, and waits until whoever leads a stream knows: interest and a request
+    /// to the leader travel the same way, one after the other.
+    pub async fn listen(&self, to: &Subject, stream: &StreamName) -> Subscription {
+        let subscription = self.bus.subscribe(to).await.unwrap();
+        self.bus.flush().await.unwrap();
+        self.bus.stream_state(stream).await.unwrap();
+        subscription
+    }
+
     /// The servers go down, with no time to say so.
     pub async fn go_down(&mut self) {
         match &mut self.place {
             Place::Model(model) => model.disconnect(NAME),
             Place::One(server) => blocking(server, |server| server.kill().unwrap()).await,
+            Place::Three(cluster) => {
+                let cluster = cluster.as_mut().unwrap();
+                for index in 0..SERVERS {
+                    cluster.server_mut(index).kill().unwrap();
+                }
+            }
         }
     }
 
@@ -118,6 +176,13 @@ impl Fixture {
         match &mut self.place {
             Place::Model(model) => model.heal(NAME),
             Place::One(server) => blocking(server, |server| server.restart().unwrap()).await,
+            Place::Three(cluster) => {
+                let cluster = cluster.as_mut().unwrap();
+                for index in 0..SERVERS {
+                    cluster.server_mut(index).restart().unwrap();
+                }
+                cluster.whole().unwrap();
+            }
         }
     }
 
@@ -144,7 +209,7 @@ impl Fixture {
     pub async fn delete_events(&self) {
         match &self.place {
             Place::Model(model) => model.delete_stream(self.events.as_str()),
-            Place::One(_) => {
+            Place::One(_) | Place::Three(_) => {
                 let context = async_nats::jetstream::new(self.plain().await);
                 context.delete_stream(self.events.as_str()).await.unwrap();
             }
@@ -182,24 +247,31 @@ impl Fixture {
 
     /// A plain NATS client, to do what the bus does not offer.
     async fn plain(&self) -> async_nats::Client {
-        let Place::One(Some(server)) = &self.place else {
-            panic!("a model has no NATS clients");
-        };
-        async_nats::connect(server.url()).await.unwrap()
+        let url = self.place.url().expect("a model has no NATS clients");
+        plain(&url).await
     }
 }
 
 impl Place {
     async fn connect(&self) -> Bus {
+        let Some(url) = self.url() else {
+            let Self::Model(model) = self else {
+                panic!("the server is away");
+            };
+            return model.connect(NAME);
+        };
+        let settings = NatsSettings {
+            url,
+            ..NatsSettings::default()
+        };
+        Bus::connect(&settings, NAME).await.unwrap()
+    }
+
+    fn url(&self) -> Option<String> {
         match self {
-            Self::Model(model) => model.connect(NAME),
-            Self::One(server) => {
-                let settings = NatsSettings {
-                    url: server.as_ref().unwrap().url(),
-                    ..NatsSettings::default()
-                };
-                Bus::connect(&settings, NAME).await.unwrap()
-            }
+            Self::Model(_) => None,
+            Self::One(server) => server.as_ref().map(NatsServer::url),
+            Self::Three(cluster) => cluster.as_ref().map(NatsCluster::url),
         }
     }
 }

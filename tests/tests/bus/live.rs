@@ -10,8 +10,7 @@ use super::fixture::{Fixture, event, look_again, store, subject, within};
 
 pub async fn what_is_stored_is_heard_by_who_subscribes_to_it(f: Fixture) {
     let lane = Subject::lane_filter(Kind::Ev, &store(), Lane(0));
-    let mut live = f.bus.subscribe(&lane).await.unwrap();
-    f.bus.flush().await.unwrap();
+    let mut live = f.listen(&lane, &f.events).await;
     f.bus.publish(event("doc.a", 1)).await.unwrap();
     f.bus
         .commit_batch(vec![event("doc.b", 2), event("doc.c", 3)])
@@ -33,8 +32,17 @@ pub async fn without_a_stream_a_message_is_only_heard(f: Fixture) {
         subject: subject(Kind::Eph, "doc.a"),
         ..event("doc.a", 1)
     };
-    f.bus.publish_core(cursor).await.unwrap();
-    let heard = within("the message", live.next()).await.unwrap();
+    // Sent until it is heard: who listens elsewhere is not known at once.
+    let heard = within("the message", async {
+        loop {
+            f.bus.publish_core(cursor.clone()).await.unwrap();
+            look_again().await;
+            if let Some(heard) = live.next().now_or_never() {
+                return heard.unwrap();
+            }
+        }
+    })
+    .await;
     assert_eq!((&heard.payload[..], heard.republished), (&b"1"[..], None));
     // A stream takes what it takes however it comes.
     f.bus.publish_core(event("doc.a", 2)).await.unwrap();
@@ -49,11 +57,8 @@ pub async fn without_a_stream_a_message_is_only_heard(f: Fixture) {
 
 pub async fn a_dropped_subscription_hears_nothing(f: Fixture) {
     let fan = subject(Kind::Fan, "doc.a");
-    let (mut kept, dropped) = (
-        f.bus.subscribe(&fan).await.unwrap(),
-        f.bus.subscribe(&fan).await.unwrap(),
-    );
-    f.bus.flush().await.unwrap();
+    let mut kept = f.listen(&fan, &f.events).await;
+    let dropped = f.listen(&fan, &f.events).await;
     drop(dropped);
     f.bus.publish(event("doc.a", 1)).await.unwrap();
     assert!(within("the event", kept.next()).await.is_some());
@@ -63,8 +68,7 @@ pub async fn a_dropped_subscription_hears_nothing(f: Fixture) {
 
 pub async fn only_events_are_republished(f: Fixture) {
     let fan = Subject::store_filter(Kind::Fan, &store());
-    let mut live = f.bus.subscribe(&fan).await.unwrap();
-    f.bus.flush().await.unwrap();
+    let mut live = f.listen(&fan, &f.events).await;
     let gate = FunctionName::parse("gate").unwrap();
     let to = |subject| Outgoing {
         subject,
@@ -96,7 +100,8 @@ pub async fn a_break_is_counted_and_subscriptions_go_on(mut f: Fixture) {
         .unwrap();
     f.come_back().await;
     within("the connection", connects.changed()).await.unwrap();
-    assert_eq!(*connects.borrow(), before + 1);
+    // Of several servers another may still stand when one has gone.
+    assert!(*connects.borrow() > before);
     within("the event", async {
         // The stream may not lead yet.
         while f.bus.publish(event("doc.a", 1)).await.is_err() {
