@@ -11,6 +11,7 @@ use protocol::name::StoreName;
 use protocol::record::TOPIC_PREFIX_DEFAULT;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use service::listener::ADDR_DEFAULT;
 use service::settings;
 use service::settings::{NatsSettings, SettingsError};
 
@@ -63,6 +64,8 @@ pub struct BridgeConfig {
     pub deployment: String,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
+    /// Where the process shows health and metrics; port 0 takes a free one and logs it.
+    pub health: SocketAddr,
     /// The secret that tokens are signed with, at least 32 bytes.
     pub token_secret: Secret,
     /// How long a transaction gathers events, in ms: 10 to 250.
@@ -129,6 +132,7 @@ impl Default for BridgeConfig {
             store: StoreName::parse("main").expect("the default store's name is valid"),
             deployment: "dev".into(),
             grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT_DEFAULT)),
+            health: ADDR_DEFAULT,
             token_secret: Secret::default(),
             commit_ms: COMMIT_MS_DEFAULT,
             on_gap: OnGap::default(),

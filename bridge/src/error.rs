@@ -54,3 +54,13 @@ pub enum BridgeError {
     #[error("a part of the bridge failed")]
     Part,
 }
+
+impl BridgeError {
+    /// Whether only other settings help.
+    pub fn is_settings(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::Secret(_) | Self::Faults(_) | Self::Kafka(_)
+        )
+    }
+}

@@ -1,49 +1,42 @@
-//! The bridge as a process: reads settings, binds, runs until SIGINT or SIGTERM.
+//! The bridge as a process: binds, runs until SIGINT or SIGTERM, and says on a listener
+//! of its own what it waits for. Everything else is in the library.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context;
-use bridge::BridgeConfig;
+use bridge::{BridgeConfig, BridgeError};
+use service::process::Failure;
 use service::shutdown::Shutdown;
-use service::telemetry;
+use service::{listener, process};
 use tokio::net::TcpListener;
 
-/// What the shell sees when the settings are not accepted (`EX_USAGE`).
-const EXIT_SETTINGS: u8 = 64;
-
 fn main() -> ExitCode {
-    telemetry::init_logs("bridge");
-    telemetry::metrics_handle();
-    // The one argument is a settings file.
-    let file = std::env::args_os().nth(1).map(PathBuf::from);
-    let config = match BridgeConfig::load(file.as_deref())
-        .map_err(anyhow::Error::from)
-        .and_then(|config| Ok(config.check().map(|()| config)?))
-    {
-        Ok(config) => config,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
-    match serve(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    process::run("bridge", serve)
 }
 
-#[tokio::main]
-async fn serve(config: BridgeConfig) -> anyhow::Result<()> {
-    let shutdown = Shutdown::new();
-    shutdown.on_signals().context("signal handlers")?;
-    let listener = TcpListener::bind(config.grpc)
+async fn serve(config: BridgeConfig, shutdown: Shutdown) -> Result<(), Failure> {
+    config.check().map_err(Failure::settings)?;
+    let grpc = TcpListener::bind(config.grpc)
         .await
-        .with_context(|| format!("cannot listen on {}", config.grpc))?;
-    let bridge = bridge::start(config, listener, shutdown).await?;
-    tracing::info!(grpc = %bridge.grpc_addr(), "bridge runs");
-    Ok(bridge.run().await?)
+        .map_err(BridgeError::Listener)
+        .map_err(failure)?;
+    let health = config.health;
+    let bridge = bridge::start(config, grpc, shutdown.clone())
+        .await
+        .map_err(failure)?;
+    let status = bridge.status();
+    let waiting: listener::Waiting = Arc::new(move || status.borrow().waiting());
+    let health = listener::serve(health, waiting, shutdown)
+        .await
+        .map_err(Failure::unavailable)?;
+    tracing::info!(grpc = %bridge.grpc_addr(), %health, "bridge runs");
+    bridge.run().await.map_err(failure)
+}
+
+fn failure(error: BridgeError) -> Failure {
+    if error.is_settings() {
+        Failure::settings(error)
+    } else {
+        Failure::unavailable(error)
+    }
 }

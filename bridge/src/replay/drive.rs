@@ -188,10 +188,10 @@ impl Read<'_> {
                     }
                 }
                 Step::Kafka(to) => {
-                    let Some((lost, reason)) = self.kafka(cursor, to, 0).await? else {
+                    let Some(loss) = self.kafka(cursor, to, 0).await? else {
                         continue;
                     };
-                    if !self.mend(cursor, to, lost, reason).await? {
+                    if !self.mend(cursor, to, loss).await? {
                         return Ok(());
                     }
                 }
@@ -200,21 +200,8 @@ impl Read<'_> {
         Ok(())
     }
 
-    /// Gives a range of which Kafka turns out to have lost what is up to `lost`. False:
-    /// look again.
-    async fn mend(
-        &self,
-        cursor: &mut Cursor,
-        until: u64,
-        lost: u64,
-        reason: GapReason,
-    ) -> Result<bool, ReplayFault> {
-        let from = cursor.after + 1;
-        let loss = Loss {
-            from,
-            to: lost,
-            reason,
-        };
+    /// Gives a range of which Kafka turns out to lack something. False: look again.
+    async fn mend(&self, cursor: &mut Cursor, until: u64, loss: Loss) -> Result<bool, ReplayFault> {
         for step in self.steps(cursor.after, until, vec![loss]).await? {
             match step {
                 Step::Gap(loss) => self.announce(loss, cursor).await?,
@@ -224,7 +211,7 @@ impl Read<'_> {
                     }
                 }
                 Step::Kafka(to) => {
-                    if self.kafka(cursor, to, lost).await?.is_some() {
+                    if self.kafka(cursor, to, loss.to).await?.is_some() {
                         return Ok(false);
                     }
                 }
@@ -252,14 +239,13 @@ impl Read<'_> {
         self.source(&|| 0, &mut unused).stretch(cursor, to).await
     }
 
-    /// Gives what Kafka has behind the cursor up to a sequence; or says up to where, and
-    /// why, it lacks something.
+    /// Gives what Kafka has behind the cursor up to a sequence; or says what it lacks.
     async fn kafka(
         &self,
         cursor: &mut Cursor,
         until: u64,
         settled: u64,
-    ) -> Result<Option<(u64, GapReason)>, ReplayFault> {
+    ) -> Result<Option<Loss>, ReplayFault> {
         let history = History {
             kafka: self.context.kafka.clone(),
             observer: self.context.observer.clone(),
@@ -274,12 +260,12 @@ impl Read<'_> {
         match on_thread(history).await? {
             Ran::Given(given) => {
                 *cursor = given;
-                cursor.after = until;
+                cursor.reach(until);
                 Ok(None)
             }
-            Ran::Lost(begun, lost, reason) => {
+            Ran::Lost(begun, loss) => {
                 *cursor = begun;
-                Ok(Some((lost, reason)))
+                Ok(Some(loss))
             }
         }
     }

@@ -21,6 +21,7 @@ use super::batch::Batch;
 use super::fault::ReplayFault;
 use super::out::Out;
 use super::plan::Plan;
+use super::steps::Loss;
 use super::token::Cursor;
 use crate::config::KafkaConfig;
 use crate::kafka::context::{Quiet, Reader, assign};
@@ -65,8 +66,8 @@ pub(super) struct History {
 pub(super) enum Ran {
     /// It was given; go on here.
     Given(Cursor),
-    /// Nothing was given: Kafka no longer has every event up to this sequence.
-    Lost(Cursor, u64, GapReason),
+    /// Nothing was given: Kafka lacks events of this range.
+    Lost(Cursor, Loss),
 }
 
 /// One partition while it is read.
@@ -96,20 +97,28 @@ impl History {
         let Some(recorded) = self.recorded.clone() else {
             // Nothing of this namespace has been mirrored yet.
             self.cursor.offsets.clear();
+            self.cursor.given.clear();
             return Ok(Ran::Given(self.cursor));
         };
         let found = self.known()?;
         if !recorded.is_empty() && found.id != recorded {
             // It was deleted and made anew: what it holds is not what was mirrored.
             self.cursor.offsets.clear();
+            self.cursor.given.clear();
             return Ok(if self.settled >= self.until {
                 Ran::Given(self.cursor)
             } else {
-                Ran::Lost(self.cursor, self.until, GapReason::Topic)
+                let loss = Loss {
+                    from: self.cursor.after + 1,
+                    to: self.until,
+                    reason: GapReason::Topic,
+                };
+                Ran::Lost(self.cursor, loss)
             });
         }
         if self.cursor.topic_id != found.id {
             self.cursor.offsets.clear();
+            self.cursor.given.clear();
             self.cursor.topic_id = found.id;
         }
         let out = self.out.clone();
@@ -122,9 +131,10 @@ impl History {
         let consumer: Reader =
             settings::bounded_reader(&self.kafka, &group).create_with_context(Quiet)?;
         let short = self.begin(&consumer, &marks)?;
-        let lost = self.lost(&consumer, &marks, &short)?;
-        if lost > self.cursor.after.max(self.settled) {
-            return Ok(Ran::Lost(self.cursor, lost, GapReason::KafkaRetention));
+        if let Some(loss) = self.lost(&consumer, &marks, &short)?
+            && loss.to > self.settled
+        {
+            return Ok(Ran::Lost(self.cursor, loss));
         }
         let mut reading = Reading::new(&mut self, consumer, &marks)?;
         reading.drain()?;
@@ -161,6 +171,7 @@ impl History {
     ) -> Result<Vec<usize>, ReplayFault> {
         let fresh = self.cursor.offsets.is_empty();
         self.cursor.offsets.resize(marks.len(), -1);
+        self.cursor.given.resize(marks.len(), 0);
         if let Some(since) = self.since_ms.filter(|_| fresh) {
             self.look_up(consumer, since)?;
         }
@@ -177,22 +188,22 @@ impl History {
         Ok(short)
     }
 
-    /// The last sequence that these partitions may have lost: the one before the first
-    /// record that each keeps.
+    /// What these partitions may have lost: of each, what was not given yet, up to the
+    /// first record that it keeps.
     fn lost(
         &self,
         consumer: &Reader,
         marks: &[Watermarks],
         short: &[usize],
-    ) -> Result<u64, ReplayFault> {
+    ) -> Result<Option<Loss>, ReplayFault> {
         if short.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let from = |at: &usize| (*at as i32, Offset::Offset(marks[*at].low));
         assign(consumer, &self.plan.topic, short.iter().map(from))?;
         let target = &self.plan.target;
         let origin = format!("{}@{}:", target.stream, target.epoch);
-        let (mut unread, mut lost) = (short.to_vec(), 0);
+        let (mut unread, mut lost) = (short.to_vec(), None);
         let deadline = Instant::now() + FIRST_DEADLINE;
         while !unread.is_empty() {
             let (partition, before) = match consumer.poll(POLL_INTERVAL) {
@@ -214,9 +225,18 @@ impl History {
                 }
                 Some(Err(_)) | None => continue,
             };
-            if unread.contains(&(partition as usize)) {
-                unread.retain(|at| *at != partition as usize);
-                lost = lost.max(before.min(self.until));
+            let Some(at) = unread.iter().position(|at| *at == partition as usize) else {
+                continue;
+            };
+            let given = self.cursor.given[unread.swap_remove(at)];
+            let (from, to) = (self.cursor.after.max(given) + 1, before.min(self.until));
+            if from <= to {
+                let loss = lost.get_or_insert(Loss {
+                    from,
+                    to,
+                    reason: GapReason::KafkaRetention,
+                });
+                (loss.from, loss.to) = (loss.from.min(from), loss.to.max(to));
             }
         }
         Ok(lost)
@@ -329,10 +349,12 @@ impl<'a> Reading<'a> {
             Ok(Taken::Later) => self
                 .finish(partition, offset)
                 .map_or_else(Polled::Fault, |()| Polled::Given),
-            Ok(Taken::Event(event)) => {
+            Ok(Taken::Event(event, sequence)) => {
                 if let Some((meta, payload)) = event {
                     self.batch.push(meta, &payload);
                 }
+                let given = &mut self.history.cursor.given[partition];
+                *given = sequence.max(*given);
                 self.history.cursor.offsets[partition] = offset + 1;
                 let ended = if offset + 1 >= high {
                     self.finish(partition, offset + 1)
@@ -378,8 +400,9 @@ enum Polled {
 enum Taken {
     /// It is past the sequence that the history ends with.
     Later,
-    /// An event to give; `None`: it was given before, or nobody asked for it.
-    Event(Option<(EventMeta, Vec<u8>)>),
+    /// An event to give, and its sequence; `None`: it was given before, or nobody asked
+    /// for it.
+    Event(Option<(EventMeta, Vec<u8>)>, u64),
 }
 
 fn take(
@@ -395,8 +418,11 @@ fn take(
     if sequence > history.until {
         return Ok(Taken::Later);
     }
-    if sequence <= history.cursor.after {
-        return Ok(Taken::Event(None));
+    if history
+        .cursor
+        .has_given(message.partition() as usize, sequence)
+    {
+        return Ok(Taken::Event(None, sequence));
     }
     let key = message
         .key()
@@ -404,7 +430,7 @@ fn take(
         .ok_or_else(unreadable)?;
     let channel = Channel::parse(key).map_err(|_| unreadable())?;
     if !history.plan.grant.allows(&channel) {
-        return Ok(Taken::Event(None));
+        return Ok(Taken::Event(None, sequence));
     }
     let meta = EventMeta {
         sequence,
@@ -415,10 +441,8 @@ fn take(
         partition: message.partition(),
         offset: message.offset(),
     };
-    Ok(Taken::Event(Some((
-        meta,
-        message.payload().unwrap_or_default().to_vec(),
-    ))))
+    let payload = message.payload().unwrap_or_default().to_vec();
+    Ok(Taken::Event(Some((meta, payload)), sequence))
 }
 
 /// The sequence in a record's position; `None` if it has none.

@@ -13,6 +13,7 @@ use super::fault::ReplayFault;
 use super::out::Out;
 use super::plan::{Home, Plan};
 use super::token::Cursor;
+use crate::kafka::partitioner::partition;
 use crate::proto::{EventMeta, Header, ReadResponse};
 
 /// How the stream is read: small, since history has brought the bulk.
@@ -92,13 +93,26 @@ impl Live<'_> {
                 return Ok(false);
             }
             let past = events.last().is_none_or(|event| event.seq >= to);
-            events.retain(|event| event.seq <= to);
+            events.retain(|event| event.seq <= to && !self.has_given(event, cursor));
             self.give(events, cursor).await?;
             if past || reader.pending() == 0 {
-                cursor.after = to;
+                cursor.reach(to);
                 return Ok(true);
             }
         }
+    }
+
+    /// Whether Kafka has given it before it lost what is around it.
+    fn has_given(&self, event: &Stored, cursor: &Cursor) -> bool {
+        let Ok(Parsed::Event { channel, .. }) = Parsed::parse(&event.subject) else {
+            return false;
+        };
+        let Ok(partitions) = i32::try_from(cursor.given.len()) else {
+            return false;
+        };
+        let key = Some(channel.as_str().as_bytes());
+        partitions > 0
+            && cursor.has_given(partition(key, event.seq, partitions) as usize, event.seq)
     }
 
     /// One channel has a subject of its own; a pattern has one for all lanes.

@@ -14,8 +14,8 @@ use super::fault::ReplayFault;
 
 /// Version of what is inside.
 const VERSION: u8 = 1;
-/// Longest token, in bytes: a thousand partitions' offsets and the names.
-const TOKEN_BYTES_MAX: usize = 32 * 1024;
+/// Longest token, in bytes: a thousand partitions' offsets and sequences, and the names.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// How far a read is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,28 @@ pub(crate) struct Cursor {
     /// Kafka's id of the topic that they are offsets of; empty before the first.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub topic_id: String,
+    /// By partition, the last sequence that was given of it while a history is under
+    /// way: of what is past `after`, it tells what came already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<u64>,
     /// Everything up to `after` was given, so JetStream may go on from there.
     pub complete: bool,
+}
+
+impl Cursor {
+    /// Whether an event of this partition came already.
+    pub(crate) fn has_given(&self, partition: usize, seq: u64) -> bool {
+        let given = self.given.get(partition).copied().unwrap_or(0);
+        seq <= self.after.max(given)
+    }
+
+    /// Everything up to a sequence is given.
+    pub(crate) fn reach(&mut self, seq: u64) {
+        self.after = seq;
+        if self.given.iter().all(|given| *given <= seq) {
+            self.given.clear();
+        }
+    }
 }
 
 /// What a read is of.
@@ -130,7 +150,7 @@ mod tests {
     proptest! {
         #[test]
         fn tokens_round_trip(after: u64, offsets in proptest::collection::vec(-1i64..i64::MAX, 0..20), complete: bool) {
-            let cursor = Cursor { after, offsets, topic_id: "x".into(), complete };
+            let cursor = Cursor { after, offsets, topic_id: "x".into(), given: vec![after], complete };
             prop_assert_eq!(decode(&encode(&target(), &cursor), &target()).unwrap(), cursor);
         }
 
@@ -139,6 +159,22 @@ mod tests {
             let refused = matches!(decode(&text, &target()), Err(ReplayFault::Request { field: "token", .. }));
             prop_assert!(refused);
         }
+    }
+
+    #[test]
+    fn what_a_partition_gave_ahead_of_the_others_is_remembered_until_all_have() {
+        let mut cursor = Cursor {
+            after: 10,
+            given: vec![50, 20],
+            ..Cursor::default()
+        };
+        assert!(cursor.has_given(0, 50) && !cursor.has_given(0, 51));
+        assert!(cursor.has_given(1, 20) && !cursor.has_given(1, 21));
+        assert!(cursor.has_given(7, 10) && !cursor.has_given(7, 11));
+        cursor.reach(40);
+        assert!(cursor.has_given(1, 40) && cursor.has_given(0, 50));
+        cursor.reach(50);
+        assert!(cursor.given.is_empty() && !cursor.has_given(0, 51));
     }
 
     #[test]
@@ -170,6 +206,7 @@ mod tests {
             &target(),
             &Cursor {
                 offsets: vec![1_000_000_000_000_000; 1_000],
+                given: vec![1_000_000_000_000_000; 1_000],
                 ..Cursor::default()
             },
         );
