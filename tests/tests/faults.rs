@@ -9,6 +9,7 @@
 
 mod faults {
     mod disk;
+    mod frozen;
     mod hunt;
     mod kills;
     mod lanes;

@@ -9,6 +9,7 @@
 mod faults {
     mod brokers;
     mod disk;
+    mod frozen;
     mod lanes;
     mod leaders;
     mod long;

@@ -26,10 +26,10 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set(nats: NatsChoice, controllers: usize) -> Option<Self> {
+    async fn set(controllers: usize) -> Option<Self> {
         let seed = harness::seed();
         eprintln!("seed {seed}");
-        let builder = Deployment::builder().seed(seed).nats(nats);
+        let builder = Deployment::builder().seed(seed).nats(NatsChoice::Three);
         let builder = builder.kafka(KafkaChoice::Three { controllers });
         let deployment = builder.start().await?;
         let channels = channels(&deployment);
@@ -55,7 +55,7 @@ impl Scene {
 
 /// By turns, a transaction coordinator and the leader of a partition die.
 pub async fn leaders_die(times: usize) {
-    let Some(mut scene) = Scene::set(NatsChoice::Three, COPIES).await else {
+    let Some(mut scene) = Scene::set(COPIES).await else {
         return;
     };
     for time in 0..times {
@@ -110,7 +110,7 @@ async fn partition_leader_dies(scene: &mut Scene) -> usize {
 
 /// Two of three brokers die: what is left accepts nothing until they are back.
 pub async fn are_too_few(times: usize) {
-    let Some(mut scene) = Scene::set(NatsChoice::One, 1).await else {
+    let Some(mut scene) = Scene::set(1).await else {
         return;
     };
     let others = [1, 2];
@@ -129,7 +129,7 @@ pub async fn are_too_few(times: usize) {
 
 /// What the brokers say does not reach the bridge; what it says reaches them.
 pub async fn fall_silent(times: usize) {
-    let Some(mut scene) = Scene::set(NatsChoice::Three, COPIES).await else {
+    let Some(mut scene) = Scene::set(COPIES).await else {
         return;
     };
     let heard = |brokers: &Brokers| -> u64 {

@@ -10,13 +10,12 @@ use std::process::ExitStatus;
 use bridge::BridgeConfig;
 use edge::EdgeConfig;
 use harness::service::Service;
+use harness::traffic::Traffic;
 use harness::{DEADLINE, Deployment, Instance, wait};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use workers::WorkerConfig;
-
-use harness::traffic::Traffic;
 
 /// The signal that nobody can handle.
 const SIGKILL: i32 = 9;

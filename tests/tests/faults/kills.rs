@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use harness::traffic::{Followed, Traffic, channels, follow_all};
 use harness::{Builder, Deployment};
 
 use super::hunt::{Ground, hunt};
-use harness::traffic::{Followed, Traffic, channels, follow_all};
 
 /// Fewest kills of each service that count as a test of it.
 const KILLS_MIN: usize = 20;

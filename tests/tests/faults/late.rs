@@ -11,19 +11,18 @@ use harness::{Deployment, Direction, KafkaChoice, Proxy, Servers, Writer, until}
 
 /// How long ids are remembered: longer than a request waits for its answer.
 const WINDOW: Duration = Duration::from_secs(8);
-/// Writers, each with a channel of its own, so that every lane has work.
-const WRITERS: usize = 8;
+/// Lanes: each sends a few events by themselves before it gathers others into a batch.
+const LANES: u16 = 16;
+/// Writers, each with a channel of its own, so that most lanes have work.
+const WRITERS: usize = 32;
 /// Events of each.
-const EVENTS: usize = 50;
-/// Data of an event: a few of them fill the buffers between node and proxy.
+const EVENTS: usize = 12;
+/// Data of an event: all together are more than the buffers between node and proxy.
 const DATA_BYTES: usize = 40_000;
-/// What reaches NATS before the cut; most of what the node holds comes after it.
-const BYTES_BEFORE: u64 = 1 << 20;
-/// Answers come so late that events gather into large batches.
-const DELAY: Duration = Duration::from_millis(300);
 
-/// Two edge nodes over one server, the first of them behind a proxy.
-async fn behind_a_proxy(seed: u64) -> Option<(Deployment, Proxy)> {
+/// Two edge nodes over one server, the first of them with a proxy behind it and one
+/// before it, for its clients.
+async fn between_proxies(seed: u64) -> Option<(Deployment, Proxy, Proxy)> {
     let servers = Servers::start(KafkaChoice::None).await?;
     let proxy = Proxy::to(servers.nats_url().trim_start_matches("nats://")).await;
     let url = format!("nats://{}", proxy.address());
@@ -32,21 +31,29 @@ async fn behind_a_proxy(seed: u64) -> Option<(Deployment, Proxy)> {
         .without_mirror()
         .functions(&[])
         .workers(0)
-        .store(|store| store.duplicate_window_events = WINDOW)
+        .store(|store| {
+            store.lanes = LANES;
+            store.duplicate_window_events = WINDOW;
+        })
         .edge_config(move |index, config| {
             if index == 0 {
                 config.nats.url = url.clone();
             }
         });
-    Some((builder.start_on(servers).await, proxy))
+    let deployment = builder.start_on(servers).await;
+    let door = Proxy::to(deployment.edges[0].address().to_string()).await;
+    Some((deployment, door, proxy))
 }
 
-/// Writers that have handed over everything to the first node.
-async fn busy_writers(deployment: &Deployment) -> Vec<Writer> {
+/// Writers that hand everything over to the first node, and know the other one.
+async fn busy_writers(deployment: &Deployment, door: &Proxy) -> Vec<Writer> {
     let fill = "x".repeat(DATA_BYTES);
     let mut writers = Vec::with_capacity(WRITERS);
     for index in 0..WRITERS {
-        let mut writer = deployment.writer(&[0, 1], &format!("ann{index}")).await;
+        let user = format!("ann{index}");
+        let mut options = deployment.client_options(&[0, 1], &user);
+        options.edges[0] = door.address();
+        let mut writer = deployment.writer_with(options, &user).await;
         for n in 0..EVENTS {
             let data = format!(r#"{{"writer":{index},"note":{n},"fill":"{fill}"}}"#);
             let started = writer.start(&format!("chat.{index}"), data).await;
@@ -54,6 +61,14 @@ async fn busy_writers(deployment: &Deployment) -> Vec<Writer> {
         }
         writers.push(writer);
     }
+    let all = (WRITERS * EVENTS * DATA_BYTES) as u64;
+    until("the node has taken everything", async || {
+        match door.passed(Direction::ToTarget) {
+            enough if enough >= all => Ok(()),
+            few => Err(format!("{few} of {all} bytes have passed")),
+        }
+    })
+    .await;
     writers
 }
 
@@ -61,25 +76,13 @@ async fn busy_writers(deployment: &Deployment) -> Vec<Writer> {
 async fn what_waited_for_a_broken_connection_is_never_sent() {
     let seed = harness::seed();
     eprintln!("seed {seed}");
-    let Some((mut deployment, proxy)) = behind_a_proxy(seed).await else {
+    let Some((mut deployment, door, proxy)) = between_proxies(seed).await else {
         return;
     };
     let follower = deployment.follow(&[1], "bob", "chat.0", EARLIEST).await;
-    proxy.delay(DELAY);
-    let before = proxy.passed(Direction::ToTarget);
-    let mut writers = busy_writers(&deployment).await;
-    until("the node is in the middle of it", async || {
-        match proxy.passed(Direction::ToTarget) - before {
-            enough if enough >= BYTES_BEFORE => Ok(()),
-            few => Err(format!("{few} bytes have passed")),
-        }
-    })
-    .await;
     proxy.hold(&Direction::BOTH);
-    for writer in &mut writers {
-        let moved = writer.client().reset().await;
-        moved.expect("the session lasts as long as its writer");
-    }
+    let mut writers = busy_writers(&deployment, &door).await;
+    door.cut();
     for writer in &mut writers {
         writer.settle_all().await;
     }

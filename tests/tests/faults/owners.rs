@@ -7,33 +7,19 @@
 use std::collections::BTreeMap;
 
 use harness::collect::mirror;
-use harness::{DEADLINE, Deployment, Instance, process, wait};
+use harness::traffic::{Followed, Traffic, channels, follow_all};
+use harness::{DEADLINE, Deployment, wait};
 use protocol::stream::StreamName;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::hunt::Victim;
+use super::frozen::frozen;
 use super::lanes::lanes_go_on;
-use harness::traffic::{Followed, Traffic, channels, follow_all};
 
 /// What a worker logs when its guard was refused, or its time had passed.
 const LANE_REFUSED: &str = "lane has another owner";
 /// What a bridge logs when Kafka has fenced it.
 const SHARD_REFUSED: &str = "another writer has taken the shard over";
-
-/// Waits until the instance stands still, by its own switch.
-async fn frozen<S: Victim>(instance: &mut Instance<S>, traffic: &mut Traffic) {
-    let pid = instance.pid();
-    harness::until(&format!("{} stands still", instance.name()), async || {
-        traffic.assert_flows();
-        assert!(instance.ended().is_none(), "{}", instance.describe());
-        match process::look(pid) {
-            Some(seen) if seen.state == 'T' => Ok(()),
-            other => Err(format!("it is {other:?}")),
-        }
-    })
-    .await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_owners_of_a_lane() {

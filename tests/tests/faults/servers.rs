@@ -4,11 +4,11 @@
 //! Owns nothing beyond the deployment.
 
 use harness::KafkaChoice;
+use harness::traffic::{Traffic, channels, follow_all};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::kills::forgetful;
-use harness::traffic::{Traffic, channels, follow_all};
 
 /// Kills of NATS.
 const NATS_KILLS: usize = 6;

@@ -5,10 +5,11 @@
 //! Owns nothing beyond the deployment.
 
 use harness::traffic::{Traffic, channels, follow_all};
-use harness::{Deployment, NatsChoice, process};
+use harness::{Deployment, NatsChoice};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::frozen::frozen;
 use super::lanes::lanes_go_on;
 
 /// The bucket of leases, as JetStream calls it.
@@ -49,15 +50,7 @@ pub async fn loses_the_leases(times: usize) {
 /// The heir freezes at its switch; when it goes on, the leases have another leader.
 async fn one_takeover(deployment: &mut Deployment, heir: usize, traffic: &mut Traffic) {
     let cluster = deployment.servers.cluster().clone();
-    let pid = deployment.workers[heir].pid();
-    harness::until("the heir stands still", async || {
-        traffic.assert_flows();
-        match process::look(pid) {
-            Some(seen) if seen.state == 'T' => Ok(()),
-            other => Err(format!("it is {other:?}")),
-        }
-    })
-    .await;
+    frozen(&mut deployment.workers[heir], traffic).await;
     let leader = cluster.leader(LEASES).await;
     cluster.kill(leader).await;
     deployment.workers[heir].resume();

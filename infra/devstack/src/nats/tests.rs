@@ -43,3 +43,22 @@ fn permissions_that_are_not_given_allow_everything() {
         "{text}"
     );
 }
+
+#[test]
+fn a_member_tells_nobody_but_its_routes() {
+    let mut options = NatsOptions::new("nats-server");
+    options.member = Some(NatsMember {
+        cluster: "c".to_owned(),
+        name: "n\"1".to_owned(),
+        listen: "127.0.0.1:3".to_owned(),
+        advertise: "127.0.0.1:4".to_owned(),
+        routes: vec!["127.0.0.1:5".to_owned()],
+    });
+    let text = options.render(1, 2, Path::new("d"));
+    assert!(text.contains(r#"server_name: "n\"1""#), "{text}");
+    assert!(text.contains("no_advertise: true"), "{text}");
+    assert!(
+        text.contains(r#"routes: ["nats-route://127.0.0.1:5"]"#),
+        "{text}"
+    );
+}
