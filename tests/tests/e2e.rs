@@ -10,6 +10,7 @@ mod e2e {
     mod common;
     mod demo;
     mod drops;
+    mod http;
     mod mirror;
     mod outcomes;
     mod path;
@@ -18,4 +19,5 @@ mod e2e {
     mod resume;
     mod run;
     mod slow;
+    mod stores;
 }

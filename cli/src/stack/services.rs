@@ -103,7 +103,6 @@ impl Services {
                 name: name.clone(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
-                store: store(),
                 ..EdgeConfig::default()
             };
             let node = edge::start(config, listener, shutdown.child()).await?;

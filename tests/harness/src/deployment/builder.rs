@@ -290,7 +290,6 @@ impl Deployment {
             name: format!("edge-{index}"),
             nats: self.servers.nats_settings(Role::Edge),
             token_secret: self.secret.clone(),
-            store: self.store.name.clone(),
             probe_interval_ms: 500,
             ..EdgeConfig::default()
         }
