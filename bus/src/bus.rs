@@ -179,13 +179,13 @@ impl Bus {
     ///
     /// # Errors
     /// As [`Self::get`]. Cancel safe.
-    pub async fn from_time(
+    pub async fn first_since(
         &self,
         stream: &StreamName,
         filter: &Subject,
         since_us: u64,
     ) -> Result<Option<u64>, BusError> {
-        either!(self, bus => bus.from_time(stream, filter, since_us).await)
+        either!(self, bus => bus.first_since(stream, filter, since_us).await)
     }
 
     /// What the stream's leader says of its stream.

@@ -14,6 +14,8 @@ pub struct Node {
     pub hub: Arc<Hub>,
     /// Sessions that may still be opened.
     pub sessions: Arc<Semaphore>,
+    /// Requests to publish that may still be taken on.
+    pub requests: Semaphore,
     /// Asks the node to drain.
     pub shutdown: Shutdown,
     /// Sessions and HTTP connections.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use auth::Authenticator;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bus::Bus;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,7 +25,7 @@ use crate::config::EdgeConfig;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::health;
+use crate::http::{health, publish};
 use crate::node::Node;
 use crate::ws::upgrade;
 
@@ -88,6 +88,7 @@ pub async fn start(
     let node = Arc::new(Node {
         sessions: Arc::new(Semaphore::new(hub.limits.connections)),
         hub,
+        requests: Semaphore::new(publish::REQUESTS_MAX),
         shutdown,
         clients: TaskTracker::new(),
     });
@@ -105,6 +106,13 @@ impl EdgeNode {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Tells what the node waits for before it should get traffic; nothing when it is
+    /// ready. It outlives this value, for whoever serves it elsewhere.
+    pub fn readiness(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
+        let node = self.node.clone();
+        move || health::waiting(&node)
     }
 
     /// Serves until the shutdown is triggered, then drains: sessions are told to go
@@ -138,6 +146,7 @@ fn router(node: Arc<Node>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .route("/v1/publish", post(publish::publish))
         .route("/v1/ws", get(upgrade::upgrade))
         .with_state(node)
 }

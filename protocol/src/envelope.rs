@@ -138,13 +138,14 @@ pub fn is_json(content_type: Option<&str>) -> bool {
 /// A content type as it is stored: `None` for plain JSON.
 ///
 /// # Errors
-/// The text when it is too long, empty or not printable ASCII.
+/// The text when it is too long, empty, not printable ASCII, or has blanks around it.
 pub fn stored_content_type(text: Option<&str>) -> Result<Option<Cow<'_, str>>, String> {
     match text {
         None | Some(JSON) => Ok(None),
         Some(t)
             if (1..=CONTENT_TYPE_BYTES_MAX).contains(&t.len())
-                && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ') =>
+                && t.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+                && t.trim().len() == t.len() =>
         {
             Ok(Some(Cow::Borrowed(t)))
         }

@@ -46,8 +46,8 @@ pub enum HeaderError {
         /// The name.
         name: String,
     },
-    /// The value is too long or has a control character.
-    #[error("the value of header {name:?} is over {max} bytes or has a control character", max = USER_HEADER_VALUE_BYTES_MAX)]
+    /// The value is too long, has a control character, or white space around it.
+    #[error("the value of header {name:?} is over {max} bytes, has a control character or white space around it", max = USER_HEADER_VALUE_BYTES_MAX)]
     Value {
         /// The header's name.
         name: String,
@@ -96,7 +96,10 @@ impl Headers {
                 name: name.chars().take(USER_HEADER_NAME_BYTES_MAX).collect(),
             });
         }
-        if value.len() > USER_HEADER_VALUE_BYTES_MAX || value.chars().any(char::is_control) {
+        // NATS clients trim what they read (by Unicode): what stands outside would be
+        // lost on the way, and a resend would no longer be the same event.
+        let is_whole = value.trim().len() == value.len() && !value.chars().any(char::is_control);
+        if value.len() > USER_HEADER_VALUE_BYTES_MAX || !is_whole {
             return Err(HeaderError::Value { name: name.into() });
         }
         if self.user().count() >= USER_HEADERS_MAX {
@@ -181,6 +184,13 @@ mod tests {
             headers.push_user("n", &"v".repeat(1025)),
             Err(HeaderError::Value { .. })
         ));
+        for value in [" lead", "trail\u{a0}", " ", "\u{2028}"] {
+            let refused = headers.push_user("n", value);
+            assert!(
+                matches!(refused, Err(HeaderError::Value { .. })),
+                "{value:?}"
+            );
+        }
         for n in 1..16 {
             assert_eq!(headers.push_user(&format!("n{n}"), "v"), Ok(()));
         }

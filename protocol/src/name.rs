@@ -245,6 +245,29 @@ fn check_pattern(field: &'static str, text: &str) -> Result<(), NameError> {
         })
 }
 
+/// What the names of writers begin with that stand for an idempotency key.
+const KEY_PREFIX: &str = "_key-";
+
+impl ClientId {
+    /// Reads the name that a client gives its writer: not a reserved one.
+    ///
+    /// # Errors
+    /// [`NameError`] names what is wrong.
+    pub fn for_client(text: &str) -> Result<Self, NameError> {
+        check_plain_token("client", text)?;
+        Self::parse(text)
+    }
+
+    /// The writer that an idempotency key stands for: `_key-` and the 128-bit XXH3 of
+    /// the key, 32 hexadecimal digits. No client can give its writer such a name, so
+    /// what is published under a key never has the id of anything else; two keys share
+    /// a writer only by a collision of that hash, within one user.
+    pub fn of_key(key: &str) -> Self {
+        let hash = xxhash_rust::xxh3::xxh3_128(key.as_bytes());
+        Self(format!("{KEY_PREFIX}{hash:032x}").into())
+    }
+}
+
 impl Channel {
     /// Reads a channel named by a client for publishing: no reserved tokens.
     ///

@@ -43,28 +43,46 @@ impl Role {
 
     /// What it may do with one store.
     pub fn permissions(self, store: &StoreName) -> Permissions {
+        self.permissions_for(std::slice::from_ref(store))
+    }
+
+    /// What it may do with these stores.
+    pub fn permissions_for(self, stores: &[StoreName]) -> Permissions {
         let inbox = format!("{}.>", inbox(self.user()));
         let mut publish = vec![inbox.clone()];
-        publish.extend(self.writes(store));
-        let streams = [
-            StreamName::ingress(store).to_string(),
-            StreamName::events(store).to_string(),
-        ];
+        publish.extend(self.writes_config());
+        publish.extend(stores.iter().flat_map(|store| self.writes(store)));
+        let streams = stores.iter().flat_map(|store| {
+            [
+                StreamName::ingress(store).to_string(),
+                StreamName::events(store).to_string(),
+            ]
+        });
         let buckets = self.buckets().iter();
         let reads = streams
-            .into_iter()
             .chain(buckets.map(|bucket| format!("KV_{}", bucket.as_str())))
             .chain((self == Self::Worker).then(|| format!("OBJ_{MODULES}")));
         publish.extend(reads.flat_map(|stream| reading(&stream)));
         let mut subscribe = vec![inbox];
         if self == Self::Edge {
-            subscribe.push(Subject::store_filter(Kind::Fan, store).to_string());
+            let fan = |store| Subject::store_filter(Kind::Fan, store).to_string();
+            subscribe.extend(stores.iter().map(fan));
         }
         Permissions { publish, subscribe }
     }
 
-    fn writes(self, store: &StoreName) -> Vec<String> {
+    /// What it writes that belongs to no store.
+    fn writes_config(self) -> Vec<String> {
         let leases = format!("$KV.{}.>", Bucket::Leases.as_str());
+        match self {
+            Self::Edge => Vec::new(),
+            Self::Worker => vec![leases],
+            // Which partition of the progress topic belongs to which shard.
+            Self::Bridge => vec![leases, format!("$KV.{}.mirror.>", Bucket::Config.as_str())],
+        }
+    }
+
+    fn writes(self, store: &StoreName) -> Vec<String> {
         match self {
             Self::Edge => vec![
                 Subject::store_filter(Kind::In, store).to_string(),
@@ -74,10 +92,8 @@ impl Role {
                 Subject::store_filter(Kind::Ev, store).to_string(),
                 Subject::checkpoint_filter(store).to_string(),
                 Subject::dead_letter_filter(store).to_string(),
-                leases,
             ],
-            // Which partition of the progress topic belongs to which shard.
-            Self::Bridge => vec![leases, format!("$KV.{}.mirror.>", Bucket::Config.as_str())],
+            Self::Bridge => Vec::new(),
         }
     }
 
@@ -139,6 +155,29 @@ mod tests {
             }
         }
         parts.next().is_none()
+    }
+
+    #[test]
+    fn a_set_of_stores_is_all_of_them_and_no_other() {
+        let stores = ["main", "side"].map(|name| StoreName::parse(name).unwrap());
+        let edge = Role::Edge.permissions_for(&stores);
+        let allows = |list: &[String], subject: &str| list.iter().any(|f| matches(f, subject));
+        for store in ["main", "side"] {
+            assert!(allows(&edge.publish, &format!("in.{store}.0.acme.doc.a")));
+            assert!(allows(
+                &edge.subscribe,
+                &format!("fan.{store}.0.acme.doc.a")
+            ));
+            let read = format!("$JS.API.STREAM.INFO.EVENTS-{store}");
+            assert!(allows(&edge.publish, &read));
+        }
+        assert!(!allows(&edge.publish, "in.other.0.acme.doc.a"));
+        let names = |list: &[String]| list.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!(
+            names(&edge.publish),
+            edge.publish.len(),
+            "nothing stands twice"
+        );
     }
 
     #[test]

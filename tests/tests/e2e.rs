@@ -10,6 +10,7 @@ mod e2e {
     mod common;
     mod demo;
     mod drops;
+    mod http;
     mod outcomes;
     mod path;
     mod permissions;
@@ -17,4 +18,5 @@ mod e2e {
     mod resume;
     mod run;
     mod slow;
+    mod stores;
 }

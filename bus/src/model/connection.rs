@@ -252,7 +252,7 @@ impl Connection {
         self.lead_event(stream, read).await
     }
 
-    pub(crate) async fn from_time(
+    pub(crate) async fn first_since(
         &self,
         stream: &StreamName,
         filter: &Subject,

@@ -62,7 +62,7 @@ impl Bus {
     ///
     /// # Errors
     /// As [`Self::get`]. Cancel safe.
-    pub async fn from_time(
+    pub async fn first_since(
         &self,
         stream: &StreamName,
         filter: &Subject,

@@ -93,7 +93,7 @@ impl Hub {
             namespaces,
             feeds,
             publisher: Publisher::new(bus.clone(), settings.faults, stop.clone(), tasks.clone()),
-            replays: Replays::new(bus.clone()),
+            replays: Replays::new(bus.clone(), settings.probe_interval),
             bus,
             tasks: tasks.clone(),
             ids: AtomicU64::new(1),

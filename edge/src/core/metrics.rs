@@ -39,12 +39,18 @@ pub struct Meters {
     pub probe_findings: Counter,
     /// Channels probed.
     pub probes: Counter,
+    /// Channels whose probe got no answer.
+    pub probe_failures: Counter,
     /// Live deliveries dropped because a repair's hold was full.
     pub held_dropped: Counter,
     /// Subscriptions paused because their client's outbox was full.
     pub lagging: Counter,
     /// Gaps announced.
     pub gaps: Counter,
+    /// Answers of a leader that were older than what is known.
+    pub stale_answers: Counter,
+    /// Channels whose stream has lost what was relayed.
+    pub rollbacks: Counter,
     /// Messages under a fan-out subject that no stream republished.
     pub foreign: Counter,
 }
@@ -64,9 +70,12 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         repaired: counter!("edge_repaired_events_total"),
         probe_findings: counter!("edge_probe_findings_total"),
         probes: counter!("edge_probes_total"),
+        probe_failures: counter!("edge_probe_failures_total"),
         held_dropped: counter!("edge_held_dropped_total"),
         lagging: counter!("edge_lagging_total"),
         gaps: counter!("edge_gaps_total"),
+        stale_answers: counter!("edge_stale_answers_total"),
+        rollbacks: counter!("edge_rollbacks_total"),
         foreign: counter!("edge_foreign_messages_total"),
     }
 });
@@ -104,6 +113,10 @@ fn describe() {
         "channels whose tail was compared with the stream"
     );
     describe_counter!(
+        "edge_probe_failures_total",
+        "channels whose tail could not be compared with the stream"
+    );
+    describe_counter!(
         "edge_probe_findings_total",
         "channels whose tail was behind"
     );
@@ -117,8 +130,20 @@ fn describe() {
     );
     describe_counter!("edge_gaps_total", "gaps announced");
     describe_counter!(
+        "edge_stale_answers_total",
+        "answers of a stream's leader that were older than what is known"
+    );
+    describe_counter!(
+        "edge_rollbacks_total",
+        "channels whose stream has lost events that were relayed"
+    );
+    describe_counter!(
         "edge_foreign_messages_total",
         "fan-out messages that no stream republished"
+    );
+    describe_counter!(
+        "edge_http_answers_total",
+        "requests to publish that were answered, by status"
     );
     describe_histogram!("edge_batch_events", "events in one commit");
     describe_histogram!("edge_publish_seconds", "from command to acknowledgement");
@@ -152,6 +177,11 @@ pub fn ended(reason: &'static str) {
 /// A connection was turned away.
 pub fn turned_away(reason: &'static str) {
     counter!("edge_rejected_connections_total", "reason" => reason).increment(1);
+}
+
+/// A request over HTTP was answered.
+pub fn http_answered(status: u16) {
+    counter!("edge_http_answers_total", "status" => status.to_string()).increment(1);
 }
 
 fn code_text(code: ErrorCode) -> String {

@@ -5,6 +5,7 @@
 //! - `publisher`: from a checked command to a stored event
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
 //! - `replay`: from a position to live
+//! - `leader`: answers that are older than what is known
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `hub`: all of it, over one bus
@@ -18,6 +19,7 @@ pub mod directory;
 pub mod draft;
 pub mod feed;
 pub mod hub;
+pub mod leader;
 pub mod limits;
 pub mod metrics;
 pub mod namespaces;

@@ -1,6 +1,6 @@
 //! What waits to be sent to one client: payloads of frames, bounded in bytes.
 //!
-//! A pure structure; [`super::port`] shares it between feeds and a session. Policy
+//! A pure structure; the port shares it between feeds and a session. Policy
 //! when it is full: an event is not taken, and whoever brought it pauses that
 //! subscription and reads it again from the stream later. Replies are always taken:
 //! their number is bounded by the commands that a session lets in, and a session

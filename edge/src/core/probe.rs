@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, LAST_SEQS_MAX};
+use protocol::bus::StreamState;
 use protocol::stream::StreamName;
 use service::shutdown::Shutdown;
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,6 +20,10 @@ use super::registry::Feeds;
 
 /// How often quiet channels are compared with the stream.
 pub const PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
+
+/// Channels about which the leader is asked in one round, one after the other. Policy:
+/// the next ones wait for the next round; they have half of the retention's time.
+const PROOFS_MAX: usize = 64;
 
 /// Probes every `period` until the node stops.
 pub async fn run(bus: Bus, feeds: Arc<Feeds>, period: Duration, stop: Shutdown) {
@@ -40,42 +45,58 @@ pub async fn run(bus: Bus, feeds: Arc<Feeds>, period: Duration, stop: Shutdown) 
         if !*bus.connected().borrow() {
             continue;
         }
-        if let Err(error) = probe(&bus, &feeds, all).await {
-            tracing::debug!(%error, "a probe failed");
+        for (stream, feeds) in due(&feeds, all) {
+            // A store that does not answer keeps no other from being looked at.
+            if let Err(error) = probe(&bus, &stream, &feeds).await {
+                meters().probe_failures.increment(feeds.len() as u64);
+                tracing::debug!(%stream, %error, "a probe failed");
+            }
         }
     }
 }
 
-async fn probe(bus: &Bus, feeds: &Feeds, all: bool) -> Result<(), BusError> {
+/// The channels that are to be probed, by their stream.
+fn due(feeds: &Feeds, all: bool) -> HashMap<StreamName, Vec<Arc<Feed>>> {
     let mut streams: HashMap<StreamName, Vec<Arc<Feed>>> = HashMap::new();
     for feed in feeds.all() {
         if feed.take_quiet() || all {
-            streams
-                .entry(feed.source.stream.clone())
-                .or_default()
-                .push(feed);
+            let stream = feed.source.stream.clone();
+            streams.entry(stream).or_default().push(feed);
         }
     }
-    for (stream, feeds) in streams {
-        // Before the channels are looked at: what is stored after it proves nothing.
-        let stream_last = bus.stream_state(&stream).await?.last_seq;
-        for feeds in feeds.chunks(LAST_SEQS_MAX) {
-            let subjects: Vec<_> = feeds
-                .iter()
-                .map(|feed| feed.source.subject.clone())
-                .collect();
-            let found: HashMap<_, _> = bus
-                .last_seqs(&stream, &subjects)
-                .await?
-                .into_iter()
-                .collect();
-            meters().probes.increment(feeds.len() as u64);
-            for feed in feeds {
-                if let Some(last) = found.get(feed.source.subject.as_str()) {
-                    feed.probed(*last, stream_last);
-                }
-            }
+    streams
+}
+
+async fn probe(bus: &Bus, stream: &StreamName, feeds: &[Arc<Feed>]) -> Result<(), BusError> {
+    // In this order: what is relayed after the leader was asked may be younger than its
+    // answer, and what is stored after that proves nothing.
+    let known: Vec<u64> = feeds.iter().map(|feed| feed.position()).collect();
+    let state = bus.stream_state(stream).await?;
+    let chunks = feeds.chunks(LAST_SEQS_MAX);
+    for (feeds, known) in chunks.zip(known.chunks(LAST_SEQS_MAX)) {
+        let subjects = feeds.iter().map(|feed| feed.source.subject.clone());
+        let subjects: Vec<_> = subjects.collect();
+        let found = bus.last_seqs(stream, &subjects).await?;
+        let found: HashMap<_, _> = found.into_iter().collect();
+        meters().probes.increment(feeds.len() as u64);
+        for (feed, known) in feeds.iter().zip(known) {
+            let last = found.get(feed.source.subject.as_str());
+            feed.probed(last.copied().unwrap_or(0), state.last_seq < *known);
         }
+    }
+    prove(bus, feeds, &state).await
+}
+
+/// Asks the leader about channels that have been quiet for long: only it can prove that
+/// nothing was stored there, and retention would make that look like a loss.
+async fn prove(bus: &Bus, feeds: &[Arc<Feed>], state: &StreamState) -> Result<(), BusError> {
+    let (first, last) = (state.first_seq, state.last_seq);
+    let wanting = feeds.iter().filter(|feed| feed.wants_proof(first, last));
+    for feed in wanting.take(PROOFS_MAX) {
+        let found = bus
+            .last_on(&feed.source.stream, &feed.source.subject)
+            .await?;
+        feed.vouched(found.map_or(0, |event| event.seq), last);
     }
     Ok(())
 }

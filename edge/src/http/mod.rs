@@ -1,3 +1,10 @@
-//! HTTP around the core: health and metrics.
+//! HTTP around the core.
+//!
+//! - `publish`: `POST /v1/publish`
+//! - `body`: what such a request holds; `answer`: what it is answered
+//! - `health`: liveness, readiness, metrics
 
+mod answer;
+mod body;
 pub mod health;
+pub mod publish;

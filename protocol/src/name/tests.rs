@@ -80,6 +80,15 @@ fn an_outcome_channel_belongs_to_its_user() {
 }
 
 #[test]
+fn a_key_stands_for_a_writer_that_no_client_can_name() {
+    let writer = ClientId::of_key("order-17");
+    assert_eq!(ClientId::parse(writer.as_str()), Ok(writer.clone()));
+    assert!(ClientId::for_client(writer.as_str()).is_err());
+    assert!(ClientId::for_client("tab_1").is_ok());
+    assert_ne!(writer, ClientId::of_key("order-18"));
+}
+
+#[test]
 fn the_longest_outcome_channel_is_a_channel() {
     let long = |c: char, n| String::from(c).repeat(n);
     let client = ClientId::parse(&long('c', TOKEN_BYTES_MAX)).unwrap();

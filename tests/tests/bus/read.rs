@@ -108,7 +108,7 @@ pub async fn what_is_not_there_is_said(f: Fixture) {
             .events,
         []
     );
-    assert_eq!(f.bus.from_time(&f.events, &filter, 0).await.unwrap(), None);
+    assert_eq!(f.bus.first_since(&f.events, &filter, 0).await.unwrap(), None);
     assert_eq!(
         f.bus
             .last_seqs(&f.events, std::slice::from_ref(&filter))
@@ -266,24 +266,24 @@ pub async fn a_time_finds_the_first_event_from_it_on(f: Fixture) {
     let filter = subject(Kind::Ev, "doc.a");
     for (seq, time) in &times {
         assert_eq!(
-            f.bus.from_time(&f.events, &filter, *time).await.unwrap(),
+            f.bus.first_since(&f.events, &filter, *time).await.unwrap(),
             Some(*seq)
         );
     }
     assert_eq!(
         f.bus
-            .from_time(&f.events, &filter, times[1].1 + 1)
+            .first_since(&f.events, &filter, times[1].1 + 1)
             .await
             .unwrap(),
         Some(times[2].0)
     );
     assert_eq!(
-        f.bus.from_time(&f.events, &filter, 0).await.unwrap(),
+        f.bus.first_since(&f.events, &filter, 0).await.unwrap(),
         Some(times[0].0)
     );
     assert_eq!(
         f.bus
-            .from_time(&f.events, &filter, times[4].1 + 60_000_000)
+            .first_since(&f.events, &filter, times[4].1 + 60_000_000)
             .await
             .unwrap(),
         None

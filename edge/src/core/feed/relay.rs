@@ -18,9 +18,10 @@ use tokio::sync::{Notify, watch};
 
 use super::repair::Source;
 use super::ring::Link;
-use super::state::{FeedState, Missing, Output, Repaired};
+use super::state::{FeedState, Missing, Output, Probed, Repaired};
 use crate::core::delivery::{Encoded, caught_up};
 use crate::core::directory::Place;
+use crate::core::leader::DOUBTS;
 use crate::core::metrics::meters;
 use crate::core::port::{Note, Port, Pushed};
 
@@ -100,6 +101,8 @@ struct Shared {
     live: BTreeMap<u64, Live>,
     /// Events that arrived since the last probe.
     arrivals: u64,
+    /// The stream has lost what was relayed.
+    rolled_back: bool,
 }
 
 /// One channel's relay.
@@ -141,6 +144,7 @@ impl Feed {
             state: FeedState::new(0),
             live: BTreeMap::new(),
             arrivals: 0,
+            rolled_back: false,
         };
         Self {
             fan: subject(Kind::Fan),
@@ -264,7 +268,10 @@ impl Feed {
     /// Live events arrived.
     pub fn arrived(&self, events: Vec<Arc<Encoded>>) {
         let mut shared = self.shared.lock();
-        shared.arrivals += events.len() as u64;
+        // What is old news is none: it must not keep a probe away.
+        let position = shared.state.position();
+        let news = events.iter().filter(|event| event.seq() > position);
+        shared.arrivals += news.count() as u64;
         let mut outputs = Vec::with_capacity(events.len());
         for event in events {
             shared.state.delivery(event, &mut outputs);
@@ -308,14 +315,45 @@ impl Feed {
         std::mem::take(&mut shared.arrivals) == 0 && *self.stage.borrow() == Stage::Open
     }
 
-    /// A probe found this last event on the channel; it is repaired if it was missed.
-    pub fn probed(&self, last: u64, stream_last: u64) {
-        let found = self.shared.lock().state.probed(last, stream_last);
-        if found {
-            meters().probe_findings.increment(1);
-            tracing::debug!(feed = ?self, last, "a probe found the channel behind");
-            self.attention.notify_one();
+    /// A probe found this last event on the channel, as [`FeedState::probed`] says; it
+    /// is repaired if it was missed, and the feed ends if the stream was rolled back.
+    pub fn probed(&self, last: u64, ends_early: bool) {
+        let mut shared = self.shared.lock();
+        let probed = shared.state.probed(last, ends_early, DOUBTS);
+        shared.rolled_back |= probed == Probed::RolledBack;
+        drop(shared);
+        self.act_on(probed, last);
+    }
+
+    /// The leader found this last event on the channel, as [`FeedState::vouched`] says.
+    pub fn vouched(&self, last: u64, stream_last: u64) {
+        let probed = self.shared.lock().state.vouched(last, stream_last);
+        self.act_on(probed, last);
+    }
+
+    fn act_on(&self, probed: Probed, last: u64) {
+        match probed {
+            Probed::Level => return,
+            Probed::Missed => {
+                meters().probe_findings.increment(1);
+                tracing::debug!(feed = ?self, last, "a probe found the channel behind");
+            }
+            Probed::RolledBack => {
+                meters().rollbacks.increment(1);
+                tracing::error!(feed = ?self, "the stream has lost events that were relayed");
+            }
         }
+        self.attention.notify_one();
+    }
+
+    /// Whether the leader should be asked what it has, as [`FeedState::wants_proof`].
+    pub fn wants_proof(&self, first: u64, last: u64) -> bool {
+        self.shared.lock().state.wants_proof(first, last)
+    }
+
+    /// Whether the stream has lost what was relayed.
+    pub fn is_rolled_back(&self) -> bool {
+        self.shared.lock().rolled_back
     }
 }
 

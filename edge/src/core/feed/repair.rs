@@ -13,6 +13,7 @@ use protocol::subject::Subject;
 
 use super::state::{Missing, Repaired};
 use crate::core::delivery::Encoded;
+use crate::core::leader;
 
 /// Most events of one part of a repair; the next part follows once they are relayed.
 const PART_EVENTS_MAX: usize = 512;
@@ -46,7 +47,7 @@ pub async fn read(
     missing: Missing,
 ) -> Result<Repaired<Arc<Encoded>>, BusError> {
     let Missing { after, to, prev } = missing;
-    let first = bus.stream_state(&source.stream).await?.first_seq;
+    let first = leader::state(bus, &source.stream, to).await?.first_seq;
     let mut gap = lost(after, to, first);
     let mut part = Repaired {
         events: Vec::new(),
@@ -71,7 +72,7 @@ pub async fn read(
             break;
         }
     }
-    let first = bus.stream_state(&source.stream).await?.first_seq;
+    let first = leader::state(bus, &source.stream, to).await?.first_seq;
     if first > from {
         gap = lost(after, part.through, first);
     }

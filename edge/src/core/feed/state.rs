@@ -69,6 +69,19 @@ pub struct FeedState<E> {
     held_dropped: u64,
     /// Breaks found.
     breaks: u64,
+    /// How often in a row the stream was said to end before the chain.
+    doubts: u32,
+}
+
+/// What a probe has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// Nothing, as far as the one who answered knew.
+    Level,
+    /// Something was missed and is to be read.
+    Missed,
+    /// The stream has lost what was relayed.
+    RolledBack,
 }
 
 impl<E: Link + Clone> FeedState<E> {
@@ -84,6 +97,7 @@ impl<E: Link + Clone> FeedState<E> {
             held_bytes: 0,
             held_dropped: 0,
             breaks: 0,
+            doubts: 0,
         }
     }
 
@@ -98,6 +112,7 @@ impl<E: Link + Clone> FeedState<E> {
         } else if self.is_break(&event) {
             self.breaks += 1;
             self.repair = Some(event.seq() - 1);
+            self.doubt_quiet(event.prev());
             self.hold(event);
         } else {
             self.relay(event, out);
@@ -109,6 +124,13 @@ impl<E: Link + Clone> FeedState<E> {
     fn is_break(&self, event: &E) -> bool {
         event.prev() > self.chain
             || (event.prev() == 0 && self.chain > 0 && self.quiet + 1 < event.seq())
+    }
+
+    /// The channel has this event: if it was thought to be quiet there, it was not.
+    fn doubt_quiet(&mut self, seq: u64) {
+        if self.chain < seq && seq <= self.quiet {
+            self.quiet = self.chain;
+        }
     }
 
     /// When full, the newest is dropped: the `prev` of the next one, or a probe,
@@ -176,24 +198,49 @@ impl<E: Link + Clone> FeedState<E> {
         self.ring.restart(self.chain);
     }
 
-    /// The stream's last event on the channel was `last` when its last of all was
-    /// `stream_last`. True if that is past what was relayed.
-    pub fn probed(&mut self, last: u64, stream_last: u64) -> bool {
-        if self.repair.is_some() {
-            return false;
+    /// Somebody who may lag says that the channel's last event is `last`; 0: it has
+    /// none. What the one who lags does not have proves nothing. `ends_early`: the
+    /// stream's leader said that the stream ends before what had been relayed when it
+    /// was asked; said `doubts_max` times in a row, that is believed.
+    pub fn probed(&mut self, last: u64, ends_early: bool, doubts_max: u32) -> Probed {
+        self.doubts = if ends_early { self.doubts + 1 } else { 0 };
+        if self.doubts >= doubts_max {
+            return Probed::RolledBack;
         }
-        if last > self.chain {
-            self.repair = Some(last);
-            return true;
+        self.found(last)
+    }
+
+    /// The leader says that the channel's last event is `last`, and said before that
+    /// the last of all is `stream_last`.
+    pub fn vouched(&mut self, last: u64, stream_last: u64) -> Probed {
+        let found = self.found(last);
+        if found == Probed::Level && self.repair.is_none() {
+            self.quiet = self.quiet.max(stream_last);
         }
-        self.quiet = self.quiet.max(stream_last);
-        false
+        found
+    }
+
+    fn found(&mut self, last: u64) -> Probed {
+        if self.repair.is_some() || last <= self.chain {
+            return Probed::Level;
+        }
+        self.doubt_quiet(last);
+        self.repair = Some(last);
+        Probed::Missed
+    }
+
+    /// Whether the leader should be asked about a stream that keeps `first` to `last`:
+    /// once what is proved to be quiet is older than half of what is kept, so that
+    /// retention never passes the proof.
+    pub fn wants_proof(&self, first: u64, last: u64) -> bool {
+        self.repair.is_none() && self.quiet < first.midpoint(last)
     }
 
     /// What has to be read, until it has been.
     pub fn missing(&self) -> Option<Missing> {
         self.repair.map(|to| Missing {
-            after: self.chain,
+            // Up to `quiet` nothing was stored, so nothing of it can be lost.
+            after: self.chain.max(self.quiet),
             to,
             prev: self.last,
         })

@@ -49,7 +49,7 @@ pub struct Sources {
 pub enum End {
     /// Nobody holds it, or the node stops.
     Unused,
-    /// The store's epoch changed.
+    /// The store's epoch changed, or its stream has lost what was relayed.
     EpochChanged,
     /// The connection to NATS was closed.
     Closed,
@@ -89,6 +89,9 @@ async fn relay(
     loop {
         if repairing.is_none() && feed.missing().is_some() {
             repairing = Some(start_repair(sources.bus.clone(), feed.clone()));
+        }
+        if feed.is_rolled_back() {
+            return End::EpochChanged;
         }
         if feed.is_unused() {
             unused_since.get_or_insert_with(Instant::now);

@@ -2,9 +2,12 @@
 //! was sent behind them.
 //!
 //! The stream forgets ids after its duplicate window. A resend near or past it is
-//! looked up in the channel first, from the time of its first attempt on, and then
-//! stored under the condition that nothing was added since. One task per writer and
-//! channel, so that a long look-up delays nobody else.
+//! looked up in the channel first, from the time of its first attempt on. What is not
+//! found is stored under its id, without a condition on the channel: a copy that was
+//! stored before the look-up began would have been found, and one that was stored since
+//! is younger than the window, so that the stream knows it by its id. So a busy channel
+//! is no hindrance; only the look-up and the publish together must stay well inside the
+//! window. One task per writer and channel, so that a long look-up delays nobody else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
 use protocol::header;
 use protocol::name::Channel;
+use tokio::time::Instant;
 
 use super::answer::{Outcome, refusal};
 use super::duplicate;
@@ -28,23 +32,24 @@ use crate::core::draft::Draft;
 /// How far a client's reckoning of our time, and our clock and the store's, may be
 /// apart: the look-up starts earlier by this.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
-/// How often a resend is looked up again because others wrote in between; each round
-/// reads only what was added.
+/// How often a resend is looked up again because it took too long, or because others
+/// wrote in between; each round reads only what was added.
 const ROUNDS_MAX: usize = 5;
+/// A shorter window is nothing to rest on: a publish may take half of it. Deployments
+/// have none so short, tests do.
+const WINDOW_MIN: Duration = Duration::from_secs(2 * PUBLISH_TIMEOUT.as_secs());
 
 /// Stores a channel's singles until none is left.
 pub async fn run(store: Arc<Store>, writer: Arc<Writer>, channel: Channel) {
     let work = async {
-        let mut lookup = Lookup::default();
+        let mut lookup = Lookup::new();
         loop {
             let Some(job) = writer.next_single(&channel) else {
                 return;
             };
             let Some(job) = job.admitted() else { continue };
             match job.draft.first_sent {
-                Some(first_sent) => {
-                    resend(&store, job, first_sent.min(now_us()), &mut lookup).await
-                }
+                Some(first_sent) => resend(&store, job, first_sent, &mut lookup).await,
                 None => store.store_single(job).await,
             }
         }
@@ -62,25 +67,52 @@ async fn resend(store: &Store, job: Job, first_sent: u64, lookup: &mut Lookup) {
         Ok(state) => state.duplicate_window,
         Err(error) => return job.answer(Err(refusal(&error))),
     };
-    if is_remembered(Duration::from_micros(now_us() - first_sent), window) {
+    if is_remembered(
+        Duration::from_micros(now_us().saturating_sub(first_sent)),
+        window,
+    ) {
         return store.store_single(job).await;
     }
-    match look_up_and_store(store, &job, first_sent, lookup).await {
+    match look_up_and_store(store, &job, first_sent, window, lookup).await {
         Ok(outcome) => job.answer(outcome),
         Err(error) => job.answer(Err(refusal(&error))),
     }
 }
 
 /// Whether the stream surely still knows the id of an attempt so old, and will until
-/// this one has been stored.
+/// this one has been stored. The age is the client's word, and may be too low by as much
+/// as clocks are apart.
 fn is_remembered(age: Duration, window: Duration) -> bool {
-    age < window / 2 && age + PUBLISH_TIMEOUT < window
+    age < window / 2 && age + CLOCK_SLACK + PUBLISH_TIMEOUT < window
+}
+
+/// How an event is stored that a look-up has not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Under its id alone.
+    Free,
+    /// On condition that the channel has not moved.
+    Guarded,
+    /// Not before it was looked up again.
+    Again,
+}
+
+/// `since` is how long ago the channel's end was taken, up to which it was looked up.
+fn way(since: Duration, window: Duration) -> Way {
+    if window <= WINDOW_MIN {
+        Way::Guarded
+    } else if since + PUBLISH_TIMEOUT < window - window / 4 {
+        Way::Free
+    } else {
+        Way::Again
+    }
 }
 
 async fn look_up_and_store(
     store: &Store,
     job: &Job,
     first_sent: u64,
+    window: Duration,
     lookup: &mut Lookup,
 ) -> Result<Outcome, BusError> {
     let since = first_sent.saturating_sub(CLOCK_SLACK.as_micros() as u64);
@@ -93,15 +125,17 @@ async fn look_up_and_store(
             let message = "the store no longer keeps the time of the first attempt";
             return Ok(Err(ErrorBody::new(ErrorCode::OutcomeUnknown, message)));
         }
-        match store
-            .store(job, Some(Expect::LastOnSubject(lookup.through)))
-            .await
-        {
+        let expect = match way(lookup.taken.elapsed(), window) {
+            Way::Free => None,
+            Way::Guarded => Some(Expect::LastOnSubject(lookup.through)),
+            Way::Again => continue,
+        };
+        match store.store(job, expect).await {
             Ok(ack) if ack.duplicate => {
                 return Ok(duplicate::answer(&store.bus, job, ack.seq).await);
             }
             Ok(ack) => {
-                lookup.stored(&job.draft, ack.seq);
+                lookup.stored(&job.draft, ack.seq, expect.is_some());
                 return Ok(Ok(job.published(ack.seq, false)));
             }
             Err(BusError::GuardRefused) => {}
@@ -116,7 +150,7 @@ async fn look_up_and_store(
 
 /// What is known of the ids on one channel; a run of resends shares it, so that the
 /// channel is read once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lookup {
     /// The ids looked for; empty: nothing has been read.
     wanted: HashSet<String>,
@@ -125,16 +159,31 @@ struct Lookup {
     since: u64,
     /// through this sequence, the last of the channel then.
     through: u64,
+    /// which was asked for at this time.
+    taken: Instant,
     /// The stream keeps everything since this time; 0: since ever.
     kept_from: u64,
 }
 
 impl Lookup {
+    /// Nothing has been read.
+    fn new() -> Self {
+        Self {
+            wanted: HashSet::new(),
+            found: HashMap::new(),
+            since: 0,
+            through: 0,
+            taken: Instant::now(),
+            kept_from: 0,
+        }
+    }
+
     /// Reads what has not been read of the channel since `since`.
     async fn cover(&mut self, bus: &Bus, job: &Job, since: u64) -> Result<(), BusError> {
         let Draft {
             stream, subject, ..
         } = &job.draft;
+        let mut taken = Instant::now();
         let mut last = last_on(bus, job).await?;
         if since < self.since || !self.wanted.contains(&job.draft.id) {
             let state = bus.stream_state(stream).await?;
@@ -143,7 +192,7 @@ impl Lookup {
                 first if first > state.last_seq => u64::MAX,
                 _ => state.first_time_us,
             };
-            let from = bus.from_time(stream, subject, since).await?;
+            let from = bus.first_since(stream, subject, since).await?;
             // Nothing that recent: everything up to `last` is older.
             let through = from.map_or(last, |from| from - 1);
             *self = Self {
@@ -151,8 +200,10 @@ impl Lookup {
                 found: HashMap::new(),
                 since,
                 through,
+                taken,
                 kept_from,
             };
+            taken = Instant::now();
             last = last_on(bus, job).await?;
         }
         if last > self.through {
@@ -168,14 +219,16 @@ impl Lookup {
                 }
             }
         }
-        self.through = last;
+        (self.through, self.taken) = (last, taken);
         Ok(())
     }
 
-    /// Our own event is the channel's last now.
-    fn stored(&mut self, draft: &Draft, seq: u64) {
+    /// Our own event is stored; guarded, it is the channel's next after `through`.
+    fn stored(&mut self, draft: &Draft, seq: u64, guarded: bool) {
         self.found.insert(draft.id.clone(), seq);
-        self.through = seq;
+        if guarded {
+            self.through = seq;
+        }
     }
 }
 
@@ -197,5 +250,19 @@ mod tests {
         assert!(!is_remembered(seconds(300), seconds(600)));
         assert!(!is_remembered(Duration::ZERO, seconds(5)));
         assert!(!is_remembered(Duration::ZERO, Duration::from_millis(100)));
+        assert!(
+            !is_remembered(Duration::ZERO, CLOCK_SLACK + PUBLISH_TIMEOUT),
+            "a client's clock may be late by as much"
+        );
+    }
+
+    #[test]
+    fn what_was_looked_up_is_stored_freely_well_inside_the_window() {
+        let (window, margin) = (Duration::from_secs(40), Duration::from_secs(10));
+        let last = window - margin - PUBLISH_TIMEOUT;
+        assert_eq!(way(Duration::ZERO, window), Way::Free);
+        assert_eq!(way(last - Duration::from_millis(1), window), Way::Free);
+        assert_eq!(way(last, window), Way::Again);
+        assert_eq!(way(Duration::ZERO, WINDOW_MIN), Way::Guarded);
     }
 }

@@ -4,6 +4,7 @@
 //! where a client's text becomes a subject.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::{Action, AuthError, Authenticator, Identity};
 use bytes::Bytes;
@@ -50,17 +51,24 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody
 
 /// Checks `connect`.
 pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
-    let identity = match rules.auth.verify(&command.token) {
-        Ok(identity) => identity,
-        Err(error @ AuthError::Expired) => {
-            return refuse(ErrorCode::TokenExpired, error.to_string());
-        }
-        Err(error) => return refuse(ErrorCode::BadToken, error.to_string()),
-    };
-    match ClientId::parse(&command.client) {
-        Ok(client) => Ok(Who { identity, client }),
-        Err(error) => refuse(ErrorCode::BadClient, error.to_string()),
+    let identity = identity(rules, &command.token)?;
+    let client = client(&command.client)?;
+    Ok(Who { identity, client })
+}
+
+/// Checks a token.
+pub fn identity(rules: &Rules<'_>, token: &str) -> Result<Identity, ErrorBody> {
+    match rules.auth.verify(token) {
+        Ok(identity) => Ok(identity),
+        Err(error @ AuthError::Expired) => refuse(ErrorCode::TokenExpired, error.to_string()),
+        Err(error) => refuse(ErrorCode::BadToken, error.to_string()),
     }
+}
+
+/// Checks the name of a writer.
+pub fn client(text: &str) -> Result<ClientId, ErrorBody> {
+    ClientId::for_client(text)
+        .map_err(|error| ErrorBody::new(ErrorCode::BadClient, error.to_string()))
 }
 
 fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
@@ -98,12 +106,33 @@ pub fn subscribe(
     }
 }
 
+/// How far `first_sent` may lie ahead of our clock: clients reckon our time, and nodes
+/// differ, but by no more than this.
+const FIRST_SENT_AHEAD_MAX: Duration = Duration::from_secs(60);
+
+/// An attempt that lies ahead of us cannot have been made: believed, its event would
+/// count as new and could be stored a second time.
+fn check_first_sent(rules: &Rules<'_>, first_sent: Option<u64>) -> Result<(), ErrorBody> {
+    let ahead_max = FIRST_SENT_AHEAD_MAX.as_micros() as u64;
+    match first_sent {
+        Some(sent) if sent > rules.now_us.saturating_add(ahead_max) => refuse(
+            ErrorCode::OutcomeUnknown,
+            format!(
+                "first_sent {sent} lies ahead of the server's time {}, microseconds since 1970",
+                rules.now_us
+            ),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Checks `publish` up to the limits of the session.
 pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, ErrorBody> {
     let (channel, place) = publish_place(rules, who, &publish.channel)?;
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
+    check_first_sent(rules, publish.first_sent)?;
     let Identity { tenant, user, .. } = &who.identity;
     let publisher = Publisher {
         user: user.clone(),
@@ -165,7 +194,9 @@ fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
     stored_content_type(text)
         .map(|stored| stored.map(|text| text.into_owned()))
         .map_err(|text| {
-            let message = format!("content_type {text:?} is empty, too long or not ASCII");
+            let message = format!(
+                "content_type {text:?} is empty, too long, not ASCII or has blanks around it"
+            );
             ErrorBody::new(ErrorCode::BadHeader, message)
         })
 }

@@ -156,6 +156,23 @@ fn a_feed_vouches_only_for_what_it_has_seen() {
     let feed = feed();
     assert!(!feed.vouches(5, 8), "before its mark");
     assert!(feed.vouches(10, 10) && !feed.vouches(10, 20));
-    feed.probed(10, 20);
+    feed.probed(10, false);
+    assert!(!feed.vouches(10, 20), "whoever lags proves nothing");
+    feed.vouched(10, 20);
     assert!(feed.vouches(10, 20));
+}
+
+#[test]
+fn a_rollback_ends_the_feed_and_old_news_does_not_hide_it() {
+    let feed = feed();
+    feed.arrived(vec![event(12, 10)]);
+    assert!(!feed.take_quiet());
+    for _ in 0..DOUBTS {
+        assert!(!feed.is_rolled_back());
+        // The stream gives out its numbers a second time.
+        feed.arrived(vec![event(11, 10)]);
+        assert!(feed.take_quiet());
+        feed.probed(11, true);
+    }
+    assert!(feed.is_rolled_back());
 }

@@ -136,7 +136,7 @@ proptest! {
             }
         }
         let last = log.last().unwrap().seq;
-        feed.probed(last, last);
+        feed.vouched(last, last);
         while let Some(missing) = feed.missing() {
             feed.repaired(read(&log, missing, 3, kept), &mut out);
         }
@@ -159,7 +159,7 @@ fn feed_to_the_end(
     for _ in 0..3 * log.len() + 10 {
         match feed.missing() {
             Some(missing) => feed.repaired(read(log, missing, part, 0), out),
-            None if feed.probed(last, last) => {}
+            None if feed.vouched(last, last) == Probed::Missed => {}
             None => return,
         }
     }
@@ -171,8 +171,11 @@ fn the_last_of_a_burst_is_found_by_a_probe() {
     let log = log(&[1, 1, 1]);
     let (mut feed, mut out) = (FeedState::new(0), Vec::new());
     feed.delivery(log[0], &mut out);
-    assert!(!feed.probed(1, 1) && feed.missing().is_none());
-    assert!(feed.probed(3, 3));
+    assert_eq!(
+        (feed.probed(1, false, 1), feed.missing()),
+        (Probed::Level, None)
+    );
+    assert_eq!(feed.probed(3, false, 1), Probed::Missed);
     feed.repaired(read(&log, feed.missing().unwrap(), 9, 0), &mut out);
     assert_eq!(delivered(&out), [1, 2, 3]);
 }
@@ -206,11 +209,61 @@ fn the_hold_within_and_beyond_its_limit() {
 #[test]
 fn a_quiet_channel_is_not_reread_for_what_retention_took_after_delivery() {
     let (mut feed, mut out) = (FeedState::new(5), Vec::new());
-    feed.probed(5, 19);
+    feed.vouched(5, 19);
     feed.delivery(Item { seq: 20, prev: 0 }, &mut out);
     assert_eq!((delivered(&out), feed.missing()), (vec![20], None));
     feed.delivery(Item { seq: 30, prev: 0 }, &mut out);
     assert!(feed.missing().is_some(), "what came between is not known");
+}
+
+#[test]
+fn only_what_is_not_proved_to_be_quiet_can_be_lost() {
+    let (mut feed, mut out) = (FeedState::new(5), Vec::new());
+    feed.vouched(5, 19);
+    feed.delivery(Item { seq: 30, prev: 0 }, &mut out);
+    assert_eq!(
+        feed.missing(),
+        Some(Missing {
+            after: 19,
+            to: 29,
+            prev: 5
+        })
+    );
+    // Whoever lags proves nothing.
+    let mut feed = FeedState::<Item>::new(5);
+    feed.probed(5, false, 1);
+    feed.delivery(Item { seq: 30, prev: 0 }, &mut out);
+    assert_eq!(feed.missing().map(|missing| missing.after), Some(5));
+    // A proof that an event belies is none.
+    let mut feed = FeedState::<Item>::new(5);
+    feed.vouched(5, 19);
+    feed.delivery(Item { seq: 30, prev: 12 }, &mut out);
+    assert_eq!(feed.missing().map(|missing| missing.after), Some(5));
+}
+
+#[test]
+fn a_stream_that_goes_on_ending_too_early_was_rolled_back() {
+    let mut feed = FeedState::<Item>::new(10);
+    assert_eq!(feed.probed(8, true, 3), Probed::Level);
+    assert_eq!(feed.probed(8, true, 3), Probed::Level);
+    assert_eq!(
+        feed.probed(10, false, 3),
+        Probed::Level,
+        "it was a stale leader"
+    );
+    for _ in 0..2 {
+        assert_eq!(feed.probed(0, true, 3), Probed::Level);
+    }
+    assert_eq!(feed.probed(0, true, 3), Probed::RolledBack);
+}
+
+#[test]
+fn proof_is_wanted_once_half_of_what_is_kept_is_younger() {
+    let mut feed = FeedState::<Item>::new(50);
+    assert!(!feed.wants_proof(1, 100));
+    assert!(feed.wants_proof(2, 101));
+    feed.vouched(50, 101);
+    assert!(!feed.wants_proof(2, 101));
 }
 
 #[test]

@@ -237,6 +237,61 @@ fn publishes_are_refused_with_their_reason() {
 }
 
 #[test]
+fn a_first_attempt_ahead_of_our_clock_is_refused() {
+    let world = World::new();
+    let mut state = world.connected();
+    let mut resend = |first_sent| {
+        let Action::Publish(body) = publish("chat.a", 1, b"1") else {
+            unreachable!()
+        };
+        let body = Publish {
+            first_sent: Some(first_sent),
+            ..body
+        };
+        world.act(&mut state, Action::Publish(body))
+    };
+    let last = world.rules().now_us + 60_000_000;
+    assert!(matches!(resend(last).as_slice(), [Step::Publish(..)]));
+    for ahead in [last + 1, 1_000_000_000_000_000_000, u64::MAX] {
+        assert_eq!(error(&resend(ahead)), ErrorCode::OutcomeUnknown);
+    }
+}
+
+#[test]
+fn white_space_around_a_header_is_refused() {
+    let world = World::new();
+    let mut state = world.connected();
+    let mut with = |header: &str, content_type: Option<&str>| {
+        let Action::Publish(mut body) = publish("chat.a", 1, b"1") else {
+            unreachable!()
+        };
+        body.headers.insert("room".into(), header.into());
+        body.content_type = content_type.map(Into::into);
+        world.act(&mut state, Action::Publish(body))
+    };
+    for good in ["", "a b"] {
+        assert!(matches!(with(good, None).as_slice(), [Step::Publish(..)]));
+    }
+    for header in [
+        "  lead",
+        "trail  ",
+        "   ",
+        "\u{a0}nbsp",
+        "\u{3000}wide",
+        "\u{2028}sep",
+    ] {
+        assert_eq!(
+            error(&with(header, None)),
+            ErrorCode::BadHeader,
+            "{header:?}"
+        );
+    }
+    for content_type in [" text/plain", "text/plain "] {
+        assert_eq!(error(&with("a", Some(content_type))), ErrorCode::BadHeader);
+    }
+}
+
+#[test]
 fn subscriptions_are_counted_and_checked() {
     let world = World::new();
     let mut state = world.connected();

@@ -1,0 +1,201 @@
+//! `POST /v1/publish`: events of whoever has no session. The same checks, limits and
+//! errors as on a WebSocket, from the same code.
+//!
+//! Owns nothing across requests. A request is a writer for as long as it lasts: its
+//! events keep their order on each channel, and one that is refused for now holds back
+//! those behind it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use auth::Identity;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, header};
+use bytes::Bytes;
+use protocol::error_code::ErrorCode;
+use protocol::frame::{ErrorBody, Outcome, Published};
+use protocol::name::ClientId;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::answer;
+use super::body::{self, Body as Events, Named};
+use crate::core::hub::Hub;
+use crate::core::metrics;
+use crate::core::publisher::{Answer, Writer};
+use crate::core::session::commands::{self, Rules, Who};
+use crate::node::Node;
+
+/// Requests to publish that are under way on a node: with the longest bodies 32 MiB.
+/// Policy: the next one is refused with `unavailable`.
+pub const REQUESTS_MAX: usize = 256;
+/// The name of the header that names a request's events.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Answers `POST /v1/publish`.
+pub async fn publish(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
+    match answered(&node, request).await {
+        Ok(response) => response,
+        Err(error) => {
+            metrics::refused(error.code);
+            answer::refused(error)
+        }
+    }
+}
+
+/// # Errors
+/// The whole request is refused.
+async fn answered(node: &Node, request: Request) -> Result<Response<Body>, ErrorBody> {
+    let hub = &node.hub;
+    if node.shutdown.is_triggered() || !hub.namespaces.is_loaded() {
+        return refuse(ErrorCode::Unavailable, "the node does not serve now");
+    }
+    let Ok(_place) = node.requests.try_acquire() else {
+        return refuse(
+            ErrorCode::Unavailable,
+            "the node has as many requests under way as it may",
+        );
+    };
+    let rules = hub.rules();
+    let identity = commands::identity(&rules, bearer(request.headers())?)?;
+    let key = request.headers().get(IDEMPOTENCY_KEY);
+    let key = key.map(|key| body::writer_of_key(key.as_bytes()));
+    let key = key.transpose()?;
+    let bytes = whole(hub, request.into_body()).await?;
+    let events_max = usize::try_from(hub.limits.publish_window).unwrap_or(usize::MAX);
+    let events = body::read(&bytes, key.as_ref(), events_max)?;
+    let mut publishing = Publishing {
+        hub,
+        rules: hub.rules(),
+        identity,
+        writers: HashMap::new(),
+    };
+    Ok(match events {
+        Events::One(event) => answer::one(publishing.submit(event).outcome().await),
+        Events::List(events) => {
+            // All are on their way before the first is waited for.
+            let pending: Vec<Pending> = events
+                .into_iter()
+                .map(|event| publishing.submit(event))
+                .collect();
+            let mut outcomes = Vec::with_capacity(pending.len());
+            for pending in pending {
+                outcomes.push(pending.outcome().await);
+            }
+            answer::list(&outcomes)
+        }
+    })
+}
+
+fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
+    Err(ErrorBody::new(code, message))
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750, 2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, ErrorBody> {
+    let value = headers.get(header::AUTHORIZATION);
+    let parts = value
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split_once(' '));
+    match parts {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => refuse(
+            ErrorCode::BadToken,
+            "the request needs Authorization: Bearer and a token",
+        ),
+    }
+}
+
+/// The whole body, within a message's bytes and a handshake's time.
+async fn whole(hub: &Hub, body: Body) -> Result<Bytes, ErrorBody> {
+    let max = hub.limits.message_bytes;
+    match timeout(hub.limits.handshake_timeout(), to_bytes(body, max)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => refuse(
+            ErrorCode::DataTooLarge,
+            format!("the body did not come whole, or has more than {max} bytes"),
+        ),
+        Err(_) => refuse(ErrorCode::BadFrame, "the body did not come in time"),
+    }
+}
+
+/// An event on its way.
+enum Pending {
+    Refused(ErrorBody),
+    Submitted(oneshot::Receiver<Result<Published, ErrorBody>>),
+}
+
+impl Pending {
+    async fn outcome(self) -> Outcome {
+        let outcome = match self {
+            Self::Refused(error) => Err(error),
+            // The publisher answers for every event, so this is never the end of one.
+            Self::Submitted(answer) => answer
+                .await
+                .unwrap_or_else(|_| refuse(ErrorCode::Unavailable, "the node is stopping")),
+        };
+        match outcome {
+            Ok(published) => Outcome::Publish(published),
+            Err(error) => {
+                metrics::refused(error.code);
+                Outcome::Error(error)
+            }
+        }
+    }
+}
+
+/// Hands a request's events to the publisher.
+struct Publishing<'a> {
+    hub: &'a Hub,
+    rules: Rules<'a>,
+    identity: Identity,
+    writers: HashMap<ClientId, Arc<Writer>>,
+}
+
+impl Publishing<'_> {
+    fn submit(&mut self, event: Result<Named, ErrorBody>) -> Pending {
+        let checked = event.and_then(|(client, publish)| {
+            let who = Who {
+                identity: self.identity.clone(),
+                client,
+            };
+            let draft = commands::publish(&self.rules, &who, publish)?;
+            Ok((who.client, draft))
+        });
+        let (client, draft) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return Pending::Refused(error),
+        };
+        let publisher = &self.hub.publisher;
+        let writer = self.writers.entry(client);
+        let writer = writer.or_insert_with(|| publisher.writer());
+        let (answer, pending) = Answer::waiter();
+        publisher.submit(writer, draft, answer);
+        Pending::Submitted(pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_token_is_taken() {
+        let token = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            bearer(&headers)
+                .map(str::to_owned)
+                .map_err(|error| error.code)
+        };
+        assert_eq!(token("Bearer a.b.c"), Ok("a.b.c".into()));
+        assert_eq!(token("bearer  a.b.c"), Ok("a.b.c".into()));
+        for other in ["Basic a", "Bearer", "a.b.c"] {
+            assert_eq!(token(other), Err(ErrorCode::BadToken));
+        }
+        assert!(bearer(&HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! One edge node over two stores: events, and the outcomes of gates, come from the
+//! store in which their namespace lives.
+
+use bus::bootstrap::{StoreSettings, bootstrap};
+use bytes::Bytes;
+use cli::client::data_of;
+use harness::{Deployment, Follower, FunctionChoice, Instance, Placement, environment};
+use protocol::frame::StoredIn;
+use protocol::name::{FunctionName, Namespace, StoreName};
+use protocol::outcome::{OutcomeEvent, OutcomeKind};
+use protocol::spec::{FunctionLimits, NamespaceSpec, Path, StoreSpec, Trigger, key};
+use protocol::stream::Bucket;
+use service::settings::NatsSettings;
+use workers::WorkerConfig;
+use workers::deploy::{FunctionDraft, Start, deploy};
+
+use super::common::EARLIEST;
+
+/// Makes a second store with a namespace `far` behind a gate of its own.
+async fn second_store(deployment: &Deployment) -> StoreSpec {
+    let settings = StoreSettings {
+        name: StoreName::parse("side").unwrap(),
+        lanes: 2,
+        max_bytes: 64 << 20,
+        ..StoreSettings::default()
+    };
+    let spec = bootstrap(&deployment.bus, &settings).await.unwrap();
+    let (far, gate) = (
+        Namespace::parse("far").unwrap(),
+        FunctionName::parse("far-gate").unwrap(),
+    );
+    let namespace = NamespaceSpec {
+        name: far.clone(),
+        store: settings.name.clone(),
+        path: Path::Function(gate.clone()),
+    };
+    let config = deployment.bus.kv(Bucket::Config).await.unwrap();
+    let json = Bytes::from(serde_json::to_vec(&namespace).unwrap());
+    config.put(&key::namespace(&far), json).await.unwrap();
+    let draft = FunctionDraft {
+        name: gate,
+        store: settings.name,
+        trigger: Trigger::Gate(vec![far]),
+        emits: Vec::new(),
+        config: Default::default(),
+        limits: FunctionLimits::default(),
+        linger_ms: 0,
+        start: Start::Earliest,
+    };
+    let module = environment::module("probe");
+    deploy(&deployment.bus, draft, module).await.unwrap();
+    spec
+}
+
+/// A worker of the second store.
+async fn worker(deployment: &Deployment, spec: &StoreSpec) -> Instance<WorkerConfig> {
+    let config = WorkerConfig {
+        nats: operator(deployment.servers.nats_url()),
+        store: spec.name.clone(),
+        name: "worker-side".into(),
+        claim_interval_ms: 200,
+        ..WorkerConfig::default()
+    };
+    let folder = std::env::temp_dir();
+    let mut worker = Instance::new("worker-side", config, Placement::InProcess, folder);
+    worker.start().await;
+    worker
+}
+
+/// Whoever gives no name may do everything: the harness's users are of one store.
+fn operator(url: &str) -> NatsSettings {
+    NatsSettings {
+        url: url.to_owned(),
+        ..NatsSettings::default()
+    }
+}
+
+fn outcomes(follower: &Follower) -> Vec<OutcomeEvent> {
+    let events = follower.events();
+    let read = events.iter().map(|event| data_of(event).unwrap());
+    read.map(|data| serde_json::from_slice(&data).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_come_from_the_store_of_their_namespace() {
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[FunctionChoice::Probe])
+        .edges(1)
+        .edge_config(|_, config| {
+            (config.nats.user, config.nats.password) = (None, None);
+        });
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
+    let side = second_store(&deployment).await;
+    let mut far_worker = worker(&deployment, &side).await;
+    // The node learns of the namespace by itself.
+    let mut ann = deployment.writer(&[0], "ann").await;
+    let prefix = ann.client().session().outcome_prefix;
+    let near = deployment
+        .follow(&[0], "ann", &format!("{prefix}.lab"), EARLIEST)
+        .await;
+    let far = harness::until("the node knows the namespace", async || {
+        let channel = format!("{prefix}.far");
+        let client = cli::client::Client::connect(deployment.client_options(&[0], "ann")).await;
+        let client = client.map_err(|error| error.to_string())?;
+        let subscribed = client.subscribe(&channel, EARLIEST).await;
+        subscribed.map(drop).map_err(|error| error.to_string())?;
+        client.close().await;
+        Ok(channel)
+    })
+    .await;
+    let far = deployment.follow(&[0], "ann", &far, EARLIEST).await;
+
+    let order = r#"{"do":"reject"}"#;
+    let mut published = Vec::new();
+    for channel in ["lab.a", "far.a", "lab.b", "far.b"] {
+        let stored = ann.publish(channel, order).await.unwrap();
+        assert_eq!(stored.stored_in, StoredIn::Ingress);
+        published.push((channel.to_owned(), stored.position));
+    }
+    near.received(2).await;
+    far.received(2).await;
+    for (follower, namespace, epoch) in [
+        (&near, "lab", &deployment.store.epoch),
+        (&far, "far", &side.epoch),
+    ] {
+        let told = outcomes(follower);
+        assert_eq!(told.len(), 2, "{told:?}");
+        for outcome in told {
+            assert_eq!(outcome.outcome, OutcomeKind::Rejected);
+            assert!(outcome.channel.starts_with(namespace), "{outcome:?}");
+            assert_eq!(outcome.position.epoch, *epoch);
+            let of = published.iter().find(|(name, _)| *name == outcome.channel);
+            assert_eq!(of.unwrap().1.seq, outcome.position.seq);
+        }
+    }
+    far_worker.stop().await;
+    deployment.stop().await;
+}
