@@ -201,7 +201,7 @@ async fn resolve(bus: &Bus, stream: &StreamName, draft: &FunctionDraft) -> Resul
         Start::Latest => None,
         Start::Time(since_us) => {
             let filter = Subject::store_filter(kind(&draft.trigger), &draft.store);
-            bus.from_time(stream, &filter, since_us).await?
+            bus.first_since(stream, &filter, since_us).await?
         }
     };
     match since {

@@ -23,6 +23,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 const NAME: &str = "bus-test";
 
 /// What a case runs on.
+#[allow(clippy::large_enum_variant, reason = "a case has one of them")]
 enum Place {
     Model(Model),
     /// Away only while a blocking call is made on it.

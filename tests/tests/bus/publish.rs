@@ -157,7 +157,7 @@ pub async fn headers_are_checked_trimmed_and_sorted(f: Fixture) {
         let mut out = event("doc.a", 1);
         out.headers = Headers::new();
         for (name, value) in headers {
-            out.headers.push(*name, *value);
+            out.headers.push(name, *value);
         }
         out
     };

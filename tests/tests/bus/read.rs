@@ -108,7 +108,10 @@ pub async fn what_is_not_there_is_said(f: Fixture) {
             .events,
         []
     );
-    assert_eq!(f.bus.first_since(&f.events, &filter, 0).await.unwrap(), None);
+    assert_eq!(
+        f.bus.first_since(&f.events, &filter, 0).await.unwrap(),
+        None
+    );
     assert_eq!(
         f.bus
             .last_seqs(&f.events, std::slice::from_ref(&filter))

@@ -3,7 +3,8 @@
 
 use bus::bootstrap::{StoreSettings, bootstrap};
 use bytes::Bytes;
-use cli::client::data_of;
+use client::data_of;
+use control::{FunctionDraft, Start, deploy};
 use harness::{Deployment, Follower, FunctionChoice, Instance, Placement, environment};
 use protocol::frame::StoredIn;
 use protocol::name::{FunctionName, Namespace, StoreName};
@@ -12,7 +13,6 @@ use protocol::spec::{FunctionLimits, NamespaceSpec, Path, StoreSpec, Trigger, ke
 use protocol::stream::Bucket;
 use service::settings::NatsSettings;
 use workers::WorkerConfig;
-use workers::deploy::{FunctionDraft, Start, deploy};
 
 use super::common::EARLIEST;
 
@@ -104,7 +104,7 @@ async fn outcomes_come_from_the_store_of_their_namespace() {
         .await;
     let far = harness::until("the node knows the namespace", async || {
         let channel = format!("{prefix}.far");
-        let client = cli::client::Client::connect(deployment.client_options(&[0], "ann")).await;
+        let client = client::Client::connect(deployment.client_options(&[0], "ann")).await;
         let client = client.map_err(|error| error.to_string())?;
         let subscribed = client.subscribe(&channel, EARLIEST).await;
         subscribed.map(drop).map_err(|error| error.to_string())?;

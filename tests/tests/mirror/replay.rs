@@ -207,7 +207,7 @@ async fn a_tenant_has_a_share_of_the_places() {
     for _ in 0..8 {
         open.push(live().await.unwrap());
     }
-    let refused = live().await.err().expect("the ninth is refused");
+    let refused = live().await.map(drop).expect_err("the ninth is refused");
     assert_eq!(status(refused), Code::ResourceExhausted);
     open.pop();
     until("its place is free again", async || {

@@ -32,9 +32,9 @@ fn circles(arrows: &BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> Vec<Vec<PathBuf>> {
 
 fn reached<'a>(
     arrows: &'a BTreeMap<PathBuf, BTreeSet<PathBuf>>,
-    from: &PathBuf,
+    from: &Path,
 ) -> BTreeSet<&'a PathBuf> {
-    let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from.to_owned()]);
     while let Some(file) = open.pop() {
         for next in arrows.get(&file).into_iter().flatten() {
             if seen.insert(next) {

@@ -33,7 +33,7 @@ fn collect(file: &Path, folder: &Path, at: Module, found: &mut BTreeMap<Module, 
             folder.join(&name).join("mod.rs"),
         ];
         if let Some(child) = candidates.into_iter().find(|path| path.is_file()) {
-            let path = [at.as_slice(), &[name.clone()]].concat();
+            let path = [at.as_slice(), std::slice::from_ref(&name)].concat();
             collect(&child, &folder.join(&name), path, found);
         }
     }
