@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use service::listener;
 use service::settings::NatsSettings;
 
 use crate::core::limits::EdgeLimits;
@@ -31,6 +32,8 @@ pub struct EdgeConfig {
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
     pub probe_interval_ms: u64,
+    /// Where health and metrics are served; port 0: a free one, which the log names.
+    pub health: SocketAddr,
     /// Test-only switches; a release build refuses any.
     pub faults: String,
 }
@@ -44,6 +47,7 @@ impl Default for EdgeConfig {
             token_secret: Secret::default(),
             limits: EdgeLimits::default(),
             probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
+            health: listener::ADDR_DEFAULT,
             faults: String::new(),
         }
     }

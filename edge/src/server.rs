@@ -15,8 +15,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use service::fault::Faults;
+use service::listener;
 use service::shutdown::Shutdown;
-use service::telemetry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -50,6 +50,7 @@ pub struct EdgeNode {
     stop: Shutdown,
     tasks: TaskTracker,
     addr: SocketAddr,
+    health: SocketAddr,
 }
 
 /// Connects to NATS and serves on the listener at once; `/readyz` tells when the
@@ -59,14 +60,13 @@ pub struct EdgeNode {
 /// [`EdgeError`]: a setting, or NATS cannot be reached.
 pub async fn start(
     config: EdgeConfig,
-    listener: TcpListener,
+    public: TcpListener,
     shutdown: Shutdown,
 ) -> Result<EdgeNode, EdgeError> {
     config.check()?;
-    telemetry::metrics_handle();
     let auth = Authenticator::new(&config.token_secret).map_err(EdgeError::Secret)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
-    let addr = listener.local_addr().map_err(|source| EdgeError::Listen {
+    let addr = public.local_addr().map_err(|source| EdgeError::Listen {
         listen: config.listen,
         source,
     })?;
@@ -92,8 +92,19 @@ pub async fn start(
         shutdown,
         clients: TaskTracker::new(),
     });
-    node.clients.spawn(accept(node.clone(), listener));
+    let health = {
+        let node = node.clone();
+        let waiting = Arc::new(move || health::waiting(&node));
+        listener::serve(config.health, waiting, stop.clone()).await
+    };
+    let health = health.map_err(|source| EdgeError::Listen {
+        listen: config.health,
+        source,
+    })?;
+    tracing::info!(%addr, %health, "health and metrics");
+    node.clients.spawn(accept(node.clone(), public));
     Ok(EdgeNode {
+        health,
         node,
         bus,
         stop,
@@ -108,11 +119,9 @@ impl EdgeNode {
         self.addr
     }
 
-    /// Tells what the node waits for before it should get traffic; nothing when it is
-    /// ready. It outlives this value, for whoever serves it elsewhere.
-    pub fn readiness(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
-        let node = self.node.clone();
-        move || health::waiting(&node)
+    /// Where health and metrics are served.
+    pub fn health_addr(&self) -> SocketAddr {
+        self.health
     }
 
     /// Serves until the shutdown is triggered, then drains: sessions are told to go
@@ -145,7 +154,6 @@ fn router(node: Arc<Node>) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .route("/v1/publish", post(publish::publish))
         .route("/v1/ws", get(upgrade::upgrade))
         .with_state(node)

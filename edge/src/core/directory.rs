@@ -39,6 +39,11 @@ impl Directory {
         self.stores.get(name)
     }
 
+    /// Every store that is configured.
+    pub fn store_names(&self) -> Vec<StoreName> {
+        self.stores.keys().cloned().collect()
+    }
+
     /// Whether any store is configured.
     pub fn has_stores(&self) -> bool {
         !self.stores.is_empty()

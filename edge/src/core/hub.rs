@@ -20,6 +20,7 @@ use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
 use super::probe;
 use super::publisher::Publisher;
+use super::pulses::{self, Pulses};
 use super::registry::Feeds;
 use super::replay::Replays;
 use super::session::commands::Rules;
@@ -53,6 +54,7 @@ pub struct Hub {
     pub publisher: Arc<Publisher>,
     /// Reads history.
     pub replays: Arc<Replays>,
+    pulses: Arc<Pulses>,
     /// What outlives a session.
     pub tasks: TaskTracker,
     /// Numbers for sessions and subscriptions.
@@ -86,7 +88,15 @@ impl Hub {
             settings.probe_interval,
             stop.clone(),
         ));
+        let pulses = Arc::new(Pulses::default());
+        tasks.spawn(pulses::follow(
+            bus.clone(),
+            namespaces.clone(),
+            pulses.clone(),
+            stop.clone(),
+        ));
         Arc::new(Self {
+            pulses,
             name: settings.name,
             limits: settings.limits,
             auth: settings.auth,
@@ -132,6 +142,6 @@ impl Hub {
         if !self.namespaces.snapshot().has_stores() {
             return vec!["no store is configured: no bootstrap has run".into()];
         }
-        Vec::new()
+        self.pulses.waiting()
     }
 }

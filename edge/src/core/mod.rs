@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod port;
 pub mod probe;
 pub mod publisher;
+mod pulses;
 pub mod registry;
 pub mod replay;
 pub mod request;

@@ -1,4 +1,5 @@
-//! Whether the node lives, whether it should get traffic, and its metrics.
+//! Whether the node lives, and whether it should get traffic: for load balancers, which
+//! ask on the port that they send traffic to. Metrics are not shown there.
 //!
 //! Owns no state: readiness is read off the node at each request.
 
@@ -6,7 +7,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use service::telemetry;
 
 use crate::node::Node;
 
@@ -31,9 +31,4 @@ pub async fn readyz(State(node): State<Arc<Node>>) -> (StatusCode, String) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, waiting.join(", "))
     }
-}
-
-/// The process's metrics as Prometheus text.
-pub async fn metrics() -> String {
-    telemetry::metrics_handle().render()
 }
