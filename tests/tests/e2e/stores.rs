@@ -1,6 +1,8 @@
 //! One edge node over two stores: events, and the outcomes of gates, come from the
 //! store in which their namespace lives.
 
+use std::time::Duration;
+
 use bus::bootstrap::{StoreSettings, bootstrap};
 use bytes::Bytes;
 use client::data_of;
@@ -16,12 +18,16 @@ use workers::WorkerConfig;
 
 use super::common::EARLIEST;
 
+/// Leases belong to no store: all that are made in one place agree on their time.
+const LEASE_TTL: Duration = Duration::from_secs(2);
+
 /// Makes a second store with a namespace `far` behind a gate of its own.
 async fn second_store(deployment: &Deployment) -> StoreSpec {
     let settings = StoreSettings {
         name: StoreName::parse("side").unwrap(),
         lanes: 2,
         max_bytes: 64 << 20,
+        lease_ttl: LEASE_TTL,
         ..StoreSettings::default()
     };
     let spec = bootstrap(&deployment.bus, &settings).await.unwrap();
@@ -87,6 +93,7 @@ async fn outcomes_come_from_the_store_of_their_namespace() {
     let builder = Deployment::builder()
         .without_mirror()
         .functions(&[FunctionChoice::Probe])
+        .store(|store| store.lease_ttl = LEASE_TTL)
         .edges(1)
         .edge_config(|_, config| {
             (config.nats.user, config.nats.password) = (None, None);
