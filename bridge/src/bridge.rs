@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Authenticator;
-use bus::{Bus, Kv};
+use bus::pulse::Pulse;
+use bus::{Bus, Kv, directory};
 use protocol::record::{Progress, progress_topic};
-use protocol::spec::{StoreSpec, key};
+use protocol::spec::StoreSpec;
 use protocol::stream::Bucket;
 use protocol::stream::StreamName;
 use rand::Rng;
 use service::fault::Faults;
+use service::listener;
 use service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -50,6 +52,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Bridge {
     grpc: SocketAddr,
+    health: SocketAddr,
     status: watch::Receiver<MirrorStatus>,
     shutdown: Shutdown,
     tasks: JoinSet<Result<(), BridgeError>>,
@@ -63,7 +66,7 @@ pub struct Bridge {
 /// [`BridgeError`]: settings, NATS out of reach, no store.
 pub async fn start(
     config: BridgeConfig,
-    listener: TcpListener,
+    grpc_listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<Bridge, BridgeError> {
     config.check()?;
@@ -71,19 +74,31 @@ pub async fn start(
     let authenticator = Authenticator::new(&config.token_secret)?;
     let faults = Faults::parse(&config.faults)?;
     let admin = Arc::new(Admin::new(&config.kafka)?);
-    let grpc = listener.local_addr().map_err(BridgeError::Listener)?;
+    let grpc = grpc_listener.local_addr().map_err(BridgeError::Listener)?;
     let bus = Bus::connect(&config.nats, "bridge").await?;
     // A connection of their own: behind megabytes of events, renewals come too late.
     let lease_bus = Bus::connect(&config.nats, "bridge").await?;
     let settings = bus.kv(Bucket::Config).await?;
     let leases = lease_bus.kv(Bucket::Leases).await?;
-    let spec = store_spec(&config, &settings).await?;
+    let spec = directory::store(&bus, &config.store).await?;
 
     let streams = [
         StreamName::ingress(&config.store),
         StreamName::events(&config.store),
     ];
     let (status, status_watch) = watch::channel(MirrorStatus::default());
+    let pulse = Pulse::start(
+        bus.clone(),
+        StreamName::events(&config.store),
+        shutdown.clone(),
+    );
+    let health = {
+        let (bus, status) = (bus.clone(), status_watch.clone());
+        let waiting = Arc::new(move || waiting(&bus, &pulse, &status));
+        listener::serve(config.health, waiting, shutdown.clone())
+            .await
+            .map_err(BridgeError::Health)?
+    };
     let (progress, progress_watch) = watch::channel(BTreeMap::new());
     let parts = Parts {
         config,
@@ -108,10 +123,11 @@ pub async fn start(
         shutdown.clone(),
     );
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, service, shutdown.clone()));
+    tasks.spawn(serve(grpc_listener, service, shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
     Ok(Bridge {
         grpc,
+        health,
         status: status_watch,
         shutdown,
         tasks,
@@ -125,15 +141,14 @@ impl Bridge {
         self.grpc
     }
 
+    /// Where health and metrics are served.
+    pub fn health_addr(&self) -> SocketAddr {
+        self.health
+    }
+
     /// How far the mirror is, and what this process does for it.
     pub fn status(&self) -> watch::Receiver<MirrorStatus> {
         self.status.clone()
-    }
-
-    /// What the mirror waits for, one line for each shard that stands still; empty
-    /// when all goes on, here or in another process.
-    pub fn waiting(&self) -> Vec<String> {
-        self.status.borrow().waiting()
     }
 
     /// Waits for the shutdown and then for every part's end: transactions under way
@@ -167,22 +182,15 @@ impl Bridge {
     }
 }
 
-async fn store_spec(config: &BridgeConfig, settings: &Kv) -> Result<StoreSpec, BridgeError> {
-    let store = &config.store;
-    let (value, _) =
-        settings
-            .get(&key::store(store))
-            .await?
-            .ok_or_else(|| BridgeError::NoStore {
-                store: store.clone(),
-            })?;
-    let spec: StoreSpec =
-        serde_json::from_slice(&value).map_err(|source| BridgeError::StoreSpec {
-            store: store.clone(),
-            source,
-        })?;
-    spec.check()?;
-    Ok(spec)
+/// What keeps the bridge from being ready: its connection, JetStream, its shards.
+fn waiting(bus: &Bus, pulse: &Pulse, status: &watch::Receiver<MirrorStatus>) -> Vec<String> {
+    let mut waiting = Vec::new();
+    if !*bus.connected().borrow() {
+        waiting.push("not connected to nats".to_owned());
+    }
+    waiting.extend(pulse.waiting());
+    waiting.extend(status.borrow().waiting());
+    waiting
 }
 
 /// What the parts are made of.

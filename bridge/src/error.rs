@@ -2,8 +2,7 @@
 
 use auth::AuthError;
 use bus::BusError;
-use protocol::name::StoreName;
-use protocol::spec::SpecError;
+use bus::directory::StoreError;
 use rdkafka::error::KafkaError;
 use service::fault::FaultError;
 
@@ -27,23 +26,12 @@ pub enum BridgeError {
     /// NATS is out of reach, or refuses.
     #[error("nats")]
     Bus(#[from] BusError),
-    /// The store does not exist yet; temporary, once it is bootstrapped.
-    #[error("store {store} is not bootstrapped")]
-    NoStore {
-        /// The store.
-        store: StoreName,
-    },
-    /// What `CONFIG` holds of the store is not readable.
-    #[error("the spec of store {store} is not readable")]
-    StoreSpec {
-        /// The store.
-        store: StoreName,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// What it holds of the store is not allowed.
-    #[error("the spec of the store")]
-    Spec(#[from] SpecError),
+    /// The store does not exist yet, or its spec is not readable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Health and metrics cannot be served.
+    #[error("the listener for health and metrics")]
+    Health(#[source] std::io::Error),
     /// The listener is of no use.
     #[error("the grpc listener")]
     Listener(#[source] std::io::Error),

@@ -1,13 +1,11 @@
-//! The bridge as a process: binds, runs until SIGINT or SIGTERM, and says on a listener
-//! of its own what it waits for. Everything else is in the library.
+//! The bridge as a process: binds and runs until SIGINT or SIGTERM. Everything else is
+//! in the library.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bridge::{BridgeConfig, BridgeError};
-use service::process::Failure;
+use service::process::{self, Failure};
 use service::shutdown::Shutdown;
-use service::{listener, process};
 use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
@@ -20,16 +18,11 @@ async fn serve(config: BridgeConfig, shutdown: Shutdown) -> Result<(), Failure> 
         .await
         .map_err(BridgeError::Listener)
         .map_err(failure)?;
-    let health = config.health;
-    let bridge = bridge::start(config, grpc, shutdown.clone())
+    let bridge = bridge::start(config, grpc, shutdown)
         .await
         .map_err(failure)?;
-    let status = bridge.status();
-    let waiting: listener::Waiting = Arc::new(move || status.borrow().waiting());
-    let health = listener::serve(health, waiting, shutdown)
-        .await
-        .map_err(Failure::unavailable)?;
-    tracing::info!(grpc = %bridge.grpc_addr(), %health, "bridge runs");
+    let (grpc, health) = (bridge.grpc_addr(), bridge.health_addr());
+    tracing::info!(%grpc, %health, "bridge runs");
     bridge.run().await.map_err(failure)
 }
 

@@ -102,20 +102,33 @@ pub struct Instance<S: Service> {
     name: String,
     placement: Placement,
     port: Lease,
+    /// Where health and metrics are.
+    health: Lease,
     /// The port, taken before the first start.
     listener: Option<TcpListener>,
     running: Running<S::View>,
 }
 
+fn local(port: &Lease) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port.port()))
+}
+
 impl<S: Service> Instance<S> {
-    /// An instance that does not run yet.
-    pub fn new(name: &str, mut config: S, placement: Placement, port: Lease) -> Self {
-        config.listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port.port())));
+    /// An instance that does not run yet; its own port, and the one of its health.
+    pub fn new(
+        name: &str,
+        mut config: S,
+        placement: Placement,
+        [port, health]: [Lease; 2],
+    ) -> Self {
+        config.listen_on(local(&port));
+        config.health_on(local(&health));
         Self {
             config,
             name: name.to_owned(),
             placement,
             port,
+            health,
             listener: None,
             running: Running::No,
         }
@@ -123,7 +136,12 @@ impl<S: Service> Instance<S> {
 
     /// Where it listens, if it does; the same for the life of this value.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.port()))
+        local(&self.port)
+    }
+
+    /// Where it serves health and metrics.
+    pub fn health(&self) -> SocketAddr {
+        local(&self.health)
     }
 
     /// Its name in logs and failures.

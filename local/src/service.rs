@@ -38,6 +38,9 @@ pub trait Service: Serialize + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Tells it where to listen, if it does.
     fn listen_on(&mut self, address: SocketAddr);
 
+    /// Tells it where to serve health and metrics.
+    fn health_on(&mut self, address: SocketAddr);
+
     /// Starts it in this process. A service that does not listen closes the listener.
     fn serve(
         self,
@@ -52,6 +55,10 @@ impl Service for EdgeConfig {
 
     fn listen_on(&mut self, address: SocketAddr) {
         self.listen = address;
+    }
+
+    fn health_on(&mut self, address: SocketAddr) {
+        self.health = address;
     }
 
     async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<Here<()>, Failure> {
@@ -69,6 +76,10 @@ impl Service for WorkerConfig {
     type View = WorkerStatus;
 
     fn listen_on(&mut self, _: SocketAddr) {}
+
+    fn health_on(&mut self, address: SocketAddr) {
+        self.health = address;
+    }
 
     async fn serve(
         self,
@@ -88,6 +99,10 @@ impl Service for BridgeConfig {
 
     fn listen_on(&mut self, address: SocketAddr) {
         self.grpc = address;
+    }
+
+    fn health_on(&mut self, address: SocketAddr) {
+        self.health = address;
     }
 
     async fn serve(

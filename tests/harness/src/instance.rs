@@ -51,8 +51,8 @@ impl<S: Service> Instance<S> {
                 folder,
             },
         };
-        let port = Lease::free().expect("a port is free");
-        let inner = local::Instance::new(name, config, placement, port);
+        let ports = [Lease::free(), Lease::free()].map(|port| port.expect("a port is free"));
+        let inner = local::Instance::new(name, config, placement, ports);
         Self {
             config: inner.config.clone(),
             inner,
@@ -62,6 +62,11 @@ impl<S: Service> Instance<S> {
     /// Where it listens, if it does; the same for the life of this value.
     pub fn address(&self) -> SocketAddr {
         self.inner.address()
+    }
+
+    /// Where it serves health and metrics.
+    pub fn health(&self) -> SocketAddr {
+        self.inner.health()
     }
 
     /// Its name in logs and failures.
@@ -151,7 +156,7 @@ impl<S: Service> Instance<S> {
     /// # Panics
     /// If it does not.
     pub async fn ready(&mut self) {
-        let address = self.address();
+        let address = self.health();
         let what = format!("{} is ready", self.name());
         let waited = wait::look(&what, wait::DEADLINE, async || {
             local::http::ready(address).await

@@ -73,7 +73,7 @@ pub fn assert_duplicate(first: &Published, again: &Published) {
 /// A counter of one edge node, 0 before its first count. Its own if the node is a
 /// child process; else that of all nodes in this process.
 pub async fn counter(deployment: &Deployment, edge: usize, name: &str) -> u64 {
-    let text = get(deployment.edges[edge].address(), "/metrics").await;
+    let text = get(deployment.edges[edge].health(), "/metrics").await;
     let text = text.expect("the node serves its metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0, |rest| rest.trim().parse::<f64>().unwrap() as u64)
