@@ -47,11 +47,20 @@ pub struct StoreSettings {
     /// How long a lease lasts. In settings: milliseconds.
     #[serde(rename = "lease_ttl_ms", with = "millis")]
     pub lease_ttl: Duration,
+    /// Lets the duplicate windows be shorter than [`DUPLICATE_WINDOW_MIN`]. Only for
+    /// tests: no settings file can say it.
+    #[serde(skip)]
+    pub short_windows: bool,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// JetStream's shortest age, and our shortest duplicate window: tests use it.
+/// JetStream's shortest age.
 const AGE_MIN: Duration = Duration::from_millis(100);
+/// The shortest duplicate window. A publish may still arrive when its node has long been
+/// cut off, and must find its id remembered: 15 s until the node finds its connection
+/// dead, some 100 s for which its system goes on sending what the socket holds (RFC 1122,
+/// 4.2.3.5), 5 s of a publish's own time limit; and half as much again.
+pub const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(180);
 
 impl Default for StoreSettings {
     fn default() -> Self {
@@ -67,6 +76,7 @@ impl Default for StoreSettings {
             duplicate_window_ingress: Duration::from_secs(600),
             duplicate_window_events: Duration::from_secs(600),
             lease_ttl: Duration::from_secs(5),
+            short_windows: false,
         }
     }
 }
@@ -98,8 +108,12 @@ impl StoreSettings {
             "ingress_max_age",
             "is under 100 ms",
         )?;
-        let fits = |window: Duration, age: Duration| (AGE_MIN..=age).contains(&window);
-        let problem = "is not within 100 ms and the stream's age";
+        let least = match self.short_windows {
+            true => AGE_MIN,
+            false => DUPLICATE_WINDOW_MIN,
+        };
+        let fits = |window: Duration, age: Duration| (least..=age).contains(&window);
+        let problem = "is not within 3 minutes and the stream's age";
         check(
             fits(self.duplicate_window_ingress, self.ingress_max_age),
             "duplicate_window_ingress",
@@ -262,9 +276,24 @@ mod tests {
             "ingress_max_age"
         );
         assert_eq!(
-            refused(|s| s.duplicate_window_events = Duration::from_millis(99)),
+            refused(|s| {
+                s.short_windows = true;
+                s.duplicate_window_events = Duration::from_millis(99);
+            }),
             "duplicate_window_events"
         );
+        assert_eq!(
+            refused(|s| s.duplicate_window_events = DUPLICATE_WINDOW_MIN - AGE_MIN),
+            "duplicate_window_events"
+        );
+        let least = StoreSettings {
+            duplicate_window_events: DUPLICATE_WINDOW_MIN,
+            duplicate_window_ingress: DUPLICATE_WINDOW_MIN,
+            ..StoreSettings::default()
+        };
+        assert!(least.check().is_ok());
+        let told = serde_json::from_str::<StoreSettings>(r#"{"short_windows":true}"#);
+        assert!(told.is_err(), "only code can say it");
         assert_eq!(
             refused(|s| s.duplicate_window_ingress = s.ingress_max_age + AGE_MIN),
             "duplicate_window_ingress"
