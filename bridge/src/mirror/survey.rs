@@ -33,6 +33,7 @@ pub(super) async fn begin(
 ) -> Result<Vec<Finding>, TopicError> {
     let recorded = topics.recorded().clone();
     let mut findings = Vec::with_capacity(recorded.len());
+    let mut adopted = Vec::new();
     for (topic, finding) in again(admin, &recorded, true).await? {
         let finding = match finding {
             // The progress record came with the topic's first record.
@@ -46,15 +47,36 @@ pub(super) async fn begin(
             }
             finding => finding,
         };
-        let adopted = policy == OnBrokenTopic::Adopt
-            && matches!(finding, Err(Trouble::Anew { .. } | Trouble::Gone { .. }));
-        if adopted {
-            topics.adopt(&topic);
-        } else {
-            findings.push((topic, finding));
+        match finding {
+            Err(Trouble::Anew { .. }) if policy == OnBrokenTopic::Adopt => adopted.push(topic),
+            // Its next event has it made.
+            Err(Trouble::Gone { .. }) if policy == OnBrokenTopic::Adopt => topics.adopt(&topic),
+            finding => findings.push((topic, finding)),
         }
     }
+    findings.extend(adopt(admin, topics, &adopted).await?);
     Ok(findings)
+}
+
+/// Takes topics that were made anew as they are. They may hold events of this stream
+/// that were written before anybody noticed; those are in the gap, and none of them is
+/// written again.
+async fn adopt(
+    admin: &Admin,
+    topics: &mut Topics,
+    names: &[String],
+) -> Result<Vec<Finding>, TopicError> {
+    let mut differences = admin.differences(names).await?;
+    let found = admin.find(names).await?;
+    let findings = found.into_iter().map(|(topic, found)| {
+        topics.adopt(&topic);
+        let finding = match differences.remove(&topic) {
+            Some(difference) => Err(Trouble::Ground(difference)),
+            None => Ok(found),
+        };
+        (topic, finding)
+    });
+    Ok(findings.collect())
 }
 
 /// Looks again at topics that are recorded; at their settings too if so asked.

@@ -15,7 +15,8 @@ use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 
@@ -143,4 +144,19 @@ pub async fn set(deployment: &Deployment, topic: &str, settings: &[(String, Stri
         .alter_configs(&[change], &AdminOptions::new())
         .await;
     assert!(changed.unwrap().iter().all(Result::is_ok));
+}
+
+/// Settings that a topic of ours has of its own.
+pub async fn own(deployment: &Deployment, topic: &str) -> Vec<(String, String)> {
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let answers = admin(deployment)
+        .describe_configs(&asked, &AdminOptions::new())
+        .await;
+    let answer = answers.unwrap().remove(0).unwrap();
+    let own = answer
+        .entries
+        .into_iter()
+        .filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    own.map(|entry| (entry.name, entry.value.unwrap_or_default()))
+        .collect()
 }

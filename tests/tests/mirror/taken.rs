@@ -6,7 +6,9 @@ use harness::Deployment;
 use protocol::record;
 use protocol::stream::StreamName;
 
-use super::common::{self, alone, broken, delete, make, mirrored, notes, sequences, topic};
+use super::common::{
+    self, alone, broken, delete, make, mirrored, notes, own, sequences, set, topic,
+};
 
 /// Events that are mirrored before.
 const EVENTS: u64 = 50;
@@ -78,8 +80,10 @@ async fn a_topic_made_anew_is_noticed_while_the_mirror_runs() {
     let last = notes(&deployment, "chat.a", EVENTS).await;
     mirrored(&deployment, last).await;
     let chat = topic(&deployment, "chat");
+    let settings = own(&deployment, &chat).await;
     delete(&deployment, &chat).await;
     make(&deployment, &chat).await;
+    set(&deployment, &chat, &settings).await;
     harness::until("it is noticed", async || {
         let shard = common::shard(&deployment);
         let found = shard

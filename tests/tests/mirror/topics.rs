@@ -2,24 +2,8 @@
 //! are, and compared while the mirror runs.
 
 use harness::until;
-use rdkafka::admin::{AdminOptions, ConfigSource, ResourceSpecifier};
 
-use super::common::{self, admin, alone, broken, mirrored, notes, sequences, set, topic};
-
-/// Settings that a topic of ours has of its own.
-async fn own(deployment: &harness::Deployment, topic: &str) -> Vec<(String, String)> {
-    let asked = [ResourceSpecifier::Topic(topic)];
-    let answers = admin(deployment)
-        .describe_configs(&asked, &AdminOptions::new())
-        .await;
-    let answer = answers.unwrap().remove(0).unwrap();
-    let own = answer
-        .entries
-        .into_iter()
-        .filter(|entry| entry.source == ConfigSource::DynamicTopic);
-    own.map(|entry| (entry.name, entry.value.unwrap_or_default()))
-        .collect()
-}
+use super::common::{self, alone, broken, mirrored, notes, own, sequences, set, topic};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_with_other_settings_stops_itself_until_they_are_back() {
