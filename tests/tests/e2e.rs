@@ -9,6 +9,7 @@
 mod e2e {
     mod common;
     mod demo;
+    mod dev;
     mod drops;
     mod mirror;
     mod outcomes;
@@ -18,4 +19,5 @@ mod e2e {
     mod resume;
     mod run;
     mod slow;
+    mod tour;
 }

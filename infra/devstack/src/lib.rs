@@ -31,8 +31,8 @@ mod watchdog;
 
 pub use config::Config;
 pub use error::{DevstackError, Result};
-pub use kafka::{KafkaOptions, KafkaServer};
-pub use nats::{NatsOptions, NatsServer, NatsUser};
+pub use kafka::{Kafka, KafkaOptions, KafkaServer};
+pub use nats::{Nats, NatsOptions, NatsServer, NatsUser};
 pub use process::ServerProcess;
 pub use server::{Program, Server};
 pub use stack::{Stack, StackOptions};
