@@ -41,7 +41,7 @@ functions: prerequisites
 	$(CARGO) build $(FUNCTIONS)
 
 build: functions
-	$(CARGO) build --bins
+	$(CARGO) build --bins --examples
 
 fetch: build
 	target/debug/devstack fetch

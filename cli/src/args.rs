@@ -76,6 +76,10 @@ pub struct Dev {
     /// Port of an edge node, one node for each time it is given; 0 takes a free one.
     #[arg(long = "port", value_name = "PORT", default_values_t = EDGE_PORTS)]
     pub ports: Vec<u16>,
+    /// Name by which other commands find this one among several; unless given: dev,
+    /// or dev-2 and so on where that runs already.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// Port of the bridge's gRPC; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 8003)]
     pub grpc_port: u16,
@@ -103,6 +107,9 @@ pub struct Demo {
     /// The bridge's gRPC that belongs to --edge.
     #[arg(long, value_name = "ADDRESS", requires = "edges")]
     pub grpc: Option<String>,
+    /// Which running `dev`, by its name; needed where several run.
+    #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
+    pub dev: Option<String>,
     /// A token for --edge and --grpc; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
@@ -114,6 +121,9 @@ pub struct Demo {
 /// Which edge node to talk to, and as whom.
 #[derive(Debug, Args)]
 pub struct EdgeArgs {
+    /// Which running `dev`, by its name; needed where several run.
+    #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
+    pub dev: Option<String>,
     /// The edge node; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_EDGE", value_name = "ADDRESS")]
     pub edge: Option<String>,
@@ -178,6 +188,9 @@ pub struct Replay {
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
+    /// Which running `dev`, by its name; needed where several run.
+    #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
+    pub dev: Option<String>,
     /// The bridge's gRPC; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_GRPC", value_name = "ADDRESS")]
     pub grpc: Option<String>,
@@ -199,9 +212,12 @@ pub struct Token {
     /// replay; may be given several times.
     #[arg(long = "scope", value_name = "SCOPE", default_values = ["publish:>", "subscribe:>", "replay:>"])]
     pub scopes: Vec<String>,
-    /// How long it is valid: a number and s, m, h or d.
+    /// How long it is valid, such as 90m or 1day 12h.
     #[arg(long, default_value = TTL, value_parser = duration)]
     pub ttl: Duration,
+    /// Which running `dev`, by its name; needed where several run.
+    #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
+    pub dev: Option<String>,
     /// File with the secret that signs it; that of a running `dev` unless given.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
@@ -230,19 +246,12 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "must be a number and s, m, h or d, such as 24h".to_owned();
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (digits, unit) = text.split_at(split);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let total = number.checked_mul(seconds).filter(|total| *total > 0);
-    total.map(Duration::from_secs).ok_or_else(wrong)
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    // A token's times are whole seconds (RFC 7519, section 2).
+    if duration < Duration::from_secs(1) {
+        return Err("must be at least 1s".to_owned());
+    }
+    Ok(duration)
 }
 
 #[cfg(test)]

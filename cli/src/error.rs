@@ -2,8 +2,8 @@
 
 use client::ClientError;
 use demo::DemoError;
+use local::StackError;
 pub use local::sentence;
-use local::{ServiceEnd, StackError};
 
 /// Something was checked and does not hold, or a request was refused for good.
 pub const EXIT_FAILED: u8 = 1;
@@ -50,16 +50,6 @@ impl CliError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
-    }
-}
-
-impl From<ServiceEnd> for CliError {
-    fn from(end: ServiceEnd) -> Self {
-        let reason = end
-            .error
-            .map_or("no reason given".to_owned(), |e| e.to_string());
-        let text = format!("{} ended by itself: {reason}", end.service);
-        Self::new(EXIT_FAILED, text)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod frames;
 mod subscriptions;
+mod wake;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -26,11 +27,12 @@ use tokio_tungstenite::tungstenite::Message;
 use super::backoff::Backoff;
 use super::channel::{Channel, State};
 use super::error::{ClientError, reconnects};
-use super::handle::{Request, Shared, Waiter};
 use super::options::ClientOptions;
 use super::outstanding::{Outstanding, Refusal};
+use super::request::{Request, Waiter};
+use super::shared::Shared;
 use super::socket::{self, Socket};
-use subscriptions::room;
+use wake::{Wake, room};
 
 /// Ping intervals without a byte after which the connection is taken for dead.
 const SILENT_INTERVALS: u32 = 3;
@@ -46,14 +48,6 @@ enum Pending {
     Publish(u64),
     Subscribe { channel: String, generation: u64 },
     Unsubscribe { channel: String, generation: u64 },
-}
-
-/// Something that a subscription waited for.
-enum Wake {
-    /// There is room again, or the wait is over: subscribe.
-    Again(String, u64),
-    /// The reader is gone.
-    Closed(String, u64),
 }
 
 /// Why a connection is no longer served.

@@ -1,11 +1,10 @@
-//! The handle that callers hold. Owns the counter of events and the last facts
-//! about the session; the session itself belongs to the actor.
+//! The handle that callers hold. Owns the counter of events; the session belongs to
+//! the actor.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::frame::{Connected, Published, Start, Subscribed};
 use protocol::name::ClientId;
@@ -15,95 +14,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::actor::Actor;
-use super::channel::Answer;
 use super::error::ClientError;
 use super::options::{ClientOptions, Draft};
+use super::request::{Request, Wanted};
+use super::shared::{ClientStats, Shared, lock};
 use super::socket::Socket;
-use super::subscription::{Delivery, Subscription};
+use super::subscription::Subscription;
 
 /// Requests that wait for the actor; further callers wait.
 const REQUESTS: usize = 64;
-
-/// Sends an event's outcome to whoever published it.
-pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
-
-/// What handles ask of the actor.
-pub(super) enum Request {
-    Publish {
-        n: u64,
-        draft: Draft,
-        waiter: Waiter,
-    },
-    Subscribe(Box<Wanted>),
-    Reset,
-    Close(oneshot::Sender<()>),
-}
-
-/// A subscription that a handle asks for.
-pub(super) struct Wanted {
-    pub channel: String,
-    pub start: Start,
-    pub sender: mpsc::Sender<Delivery>,
-    pub end: Arc<OnceLock<ClientError>>,
-    pub answer: Answer,
-    /// Ends when the reader is dropped.
-    pub alive: oneshot::Receiver<()>,
-}
-
-/// What the client has lived through so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClientStats {
-    /// Connections after the first.
-    pub reconnects: u64,
-    /// Events sent again after a connection was lost.
-    pub resends: u64,
-    /// Breaks of a channel's chain, each repaired by reading from the stream.
-    pub breaks: u64,
-    /// Times that a full queue made a channel be left and read again later.
-    pub overflows: u64,
-}
-
-/// What the actor tells all handles.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub client: ClientId,
-    pub reconnects: AtomicU64,
-    pub resends: AtomicU64,
-    pub breaks: AtomicU64,
-    pub overflows: AtomicU64,
-    session: Mutex<Connected>,
-    /// The server's time, microseconds since 1970, and ours when it said so.
-    clock: Mutex<(u64, Instant)>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that runs under these locks can leave a value half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    fn new(client: ClientId, connected: &Connected) -> Self {
-        Self {
-            client,
-            reconnects: AtomicU64::new(0),
-            resends: AtomicU64::new(0),
-            breaks: AtomicU64::new(0),
-            overflows: AtomicU64::new(0),
-            session: Mutex::new(connected.clone()),
-            clock: Mutex::new((connected.time, Instant::now())),
-        }
-    }
-
-    pub fn connected(&self, connected: &Connected) {
-        *lock(&self.clock) = (connected.time, Instant::now());
-        *lock(&self.session) = connected.clone();
-    }
-
-    pub fn server_time_us(&self) -> u64 {
-        let (time, at) = *lock(&self.clock);
-        time + at.elapsed().as_micros() as u64
-    }
-}
 
 /// A session with the edge. Clones share it; it ends when the last one is dropped
 /// (what has no ack by then is not resent) or after [`Client::close`].
@@ -253,7 +172,7 @@ impl Client {
 
     /// What the node said when it accepted the session.
     pub fn session(&self) -> Connected {
-        lock(&self.shared.session).clone()
+        self.shared.session()
     }
 
     /// The server's time as this client reckons it, microseconds since 1970.
@@ -268,13 +187,7 @@ impl Client {
 
     /// What happened so far.
     pub fn stats(&self) -> ClientStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ClientStats {
-            reconnects: read(&self.shared.reconnects),
-            resends: read(&self.shared.resends),
-            breaks: read(&self.shared.breaks),
-            overflows: read(&self.shared.overflows),
-        }
+        self.shared.stats()
     }
 
     async fn request(&self, request: Request) -> Result<(), ClientError> {

@@ -10,6 +10,7 @@
 //! - `outstanding`: which event is sent next, and what an answer means for it
 //! - `channel`: what one subscription is doing
 //! - `chain`: whether a delivery follows the one before
+//! - `request`, `shared`: what handles ask of the task, and what it tells them
 //! - `actor`: the task; `socket`: one connection
 //! - [`replay`]: stored events read back over gRPC
 //!
@@ -25,13 +26,16 @@ mod options;
 mod outstanding;
 mod proto;
 pub mod replay;
+mod request;
+mod shared;
 mod socket;
 mod subscription;
 
 pub use chain::{Chain, Link};
 pub use error::ClientError;
-pub use handle::{Ack, Client, ClientStats};
+pub use handle::{Ack, Client};
 pub use options::{ClientOptions, Draft, Resend, data_of};
+pub use shared::ClientStats;
 pub use subscription::{Delivery, Subscription};
 
 pub use protocol::frame::{Encoding, Event, Gap, Named, Published, Start};

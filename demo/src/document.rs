@@ -11,7 +11,7 @@ use yrs::{
     ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, Text, TextRef, Transact, Update,
 };
 
-use super::trace::Patch;
+use super::txn::Patch;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::trace::{Patch, Trace, Txn};
+use super::trace::Trace;
+use super::txn::{Patch, Txn};
 
 #[cfg(test)]
 mod tests;

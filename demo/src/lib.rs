@@ -1,7 +1,8 @@
 //! The demo: people editing one document together over the whole path, and the
 //! proof that everybody ended with the same text.
 //!
-//! - `trace`, `generator`: what is typed; `schedule`: after having seen what
+//! - `txn`, `trace`, `generator`: what is typed; `schedule`, `lineage`: after having
+//!   seen what
 //! - `document`, `editor`: the text CRDT, and one headless editor over it
 //! - `edit`: an edit as an event's data; `malformed`: data that is none
 //! - `pace`, `latency`, `board`: how fast, how late, how far
@@ -20,6 +21,7 @@ pub mod editor;
 pub mod error;
 pub mod generator;
 pub mod latency;
+mod lineage;
 pub mod malformed;
 pub mod mirror;
 pub mod pace;
@@ -28,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod trace;
+pub mod txn;
 pub mod witness;
 
 pub use board::Board;

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::schedule::Lineage;
+use super::lineage::Lineage;
+use super::txn::{Patch, Txn};
 
 #[cfg(test)]
 mod tests;
@@ -29,29 +30,6 @@ pub const AGENTS_MAX: usize = 64;
 
 /// The first two bytes of a gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// One replacement inside a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patch {
-    /// Where, in Unicode code points from the start of the text.
-    pub pos: usize,
-    /// How many code points are deleted from there on.
-    pub del: usize,
-    /// What is then inserted there.
-    pub ins: String,
-}
-
-/// One step of one agent: all its patches take effect together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Txn {
-    /// Indexes of the transactions that this one comes directly after; the text
-    /// it was typed into has these and all their ancestors merged, nothing else.
-    pub parents: Vec<u32>,
-    /// Who typed it: `0..Trace::agents`.
-    pub agent: u32,
-    /// Applied in order; each position counts in the text that its predecessor left.
-    pub patches: Vec<Patch>,
-}
 
 /// A whole session. Built by [`Trace::load`], [`Trace::parse`] or
 /// [`generate`](super::generator::generate), all of which guarantee what

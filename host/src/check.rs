@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use protocol::spec::FunctionSpec;
 
+use crate::engine;
 use crate::fault::Broken;
 use crate::instance::Instance;
-use crate::module::{ModuleError, Modules};
-use crate::{engine, program};
+use crate::module::{ModuleError, Modules, Program};
 
 /// Why a module would not run under its spec.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,6 @@ pub fn check(spec: FunctionSpec, wasm: &[u8]) -> Result<(), CheckError> {
         .and_then(|engine| Modules::new(&engine))
         .map_err(CheckError::Engine)?;
     let module = modules.get(&spec.digest, wasm)?;
-    Instance::new(&program(Arc::new(spec), module), 0)?;
+    Instance::new(&Program::new(Arc::new(spec), module), 0)?;
     Ok(())
 }

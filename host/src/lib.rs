@@ -30,9 +30,8 @@ pub use check::{CheckError, check};
 use std::sync::Arc;
 
 use protocol::checkpoint::Digest;
-use protocol::spec::FunctionSpec;
 
-use self::module::{Module, ModuleError, Modules, Program};
+use self::module::{Module, ModuleError, Modules};
 use self::pool::{Guest, GuestPool};
 
 /// One worker's host.
@@ -88,10 +87,5 @@ impl Host {
     }
 }
 
-/// Puts a module under a spec.
-pub fn program(spec: Arc<FunctionSpec>, module: Arc<Module>) -> Arc<Program> {
-    Arc::new(Program { spec, module })
-}
-
 #[cfg(test)]
-pub mod tests;
+mod tests;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use protocol::checkpoint::Digest;
 use protocol::spec::FunctionSpec;
+use protocol::stream::MODULE_BYTES_MAX;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
@@ -16,8 +17,6 @@ use super::imports::{self, Ambient};
 /// Modules kept compiled: two versions of each of a hundred functions. One takes a
 /// few times the size of its Wasm.
 const MODULES_MAX: u64 = 200;
-/// Largest module, bytes: an interpreter with its library is about half of it.
-pub const MODULE_BYTES_MAX: usize = 32 << 20;
 
 /// Why a module cannot be used; permanent for its digest.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,13 @@ pub struct Program {
     /// The spec.
     pub spec: Arc<FunctionSpec>,
     pub(crate) module: Arc<Module>,
+}
+
+impl Program {
+    /// Puts a module under a spec.
+    pub fn new(spec: Arc<FunctionSpec>, module: Arc<Module>) -> Arc<Self> {
+        Arc::new(Self { spec, module })
+    }
 }
 
 /// Compiles modules and keeps them.

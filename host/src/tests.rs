@@ -16,7 +16,7 @@ use super::instance::Instance;
 use super::module::{Modules, Program};
 use super::pack::Item;
 use super::reply::Handled;
-use super::{Host, engine, program};
+use super::{Host, engine};
 use crate::event::Event;
 
 /// Data of one emission in these tests, at most.
@@ -81,7 +81,7 @@ pub fn spec(limits: FunctionLimits) -> FunctionSpec {
 fn load(name: &str, spec: FunctionSpec) -> Arc<Program> {
     let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
     let module = modules.get(&spec.digest, &guest(name)).unwrap();
-    program(Arc::new(spec), module)
+    Program::new(Arc::new(spec), module)
 }
 
 /// Limits that a guest in these tests meets only where it means to: the processor
@@ -270,7 +270,7 @@ async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
     };
     let spec = Arc::new(spec(limits));
     let module = host.compile(&spec.digest, &guest("probe")).unwrap();
-    let program = program(spec, module);
+    let program = Program::new(spec, module);
     let lane = host.attach(3);
     let order = |seq| match seq {
         3 => r#"{"do":"trap"}"#,

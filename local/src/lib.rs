@@ -10,30 +10,14 @@
 //! `eddyline dev` and the tests use it. Must not know what is published, nor how
 //! anything is printed or asserted.
 
-use std::error::Error;
-
 pub mod http;
 pub mod instance;
 pub mod programs;
+mod sentence;
 pub mod service;
 pub mod stack;
 
 pub use instance::{Instance, InstanceError, Placement};
+pub use sentence::sentence;
 pub use service::Service;
-pub use stack::{OnStep, ServiceEnd, Stack, StackError, StackOptions, Status};
-
-/// An error and what caused it as one sentence; causes that the text above already
-/// contains are not repeated.
-pub fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
-}
+pub use stack::{OnStep, Stack, StackError, StackOptions, Status};

@@ -7,14 +7,17 @@
 //!
 //! - `options`, `error`: what is wanted, and why it was not had
 //! - `setup`: store, namespaces, functions
-//! - `servers`: starting NATS and Kafka, and starting them again when they die
-//! - `services`: starting the services, and waiting until they serve
+//! - `servers`: starting NATS and Kafka, and starting each again when it dies
+//! - `services`: the services, and whether they serve; `part`: one of them, looked
+//!   after; `backoff`: how long to wait before the next try
 //! - `secret`: the secret that signs tokens
 //! - `users`: as whom each service connects to NATS
 //! - `status`: what the stack is doing
 
+mod backoff;
 mod error;
 mod options;
+mod part;
 mod secret;
 mod servers;
 mod services;
@@ -28,29 +31,25 @@ use std::time::Duration;
 
 use auth::Authenticator;
 use bus::Bus;
-use protocol::name::{StoreName, Tenant, User};
+use protocol::name::{Tenant, User};
 use protocol::secret::Secret;
 use service::shutdown::Shutdown;
 use service::telemetry;
+use tokio::sync::mpsc;
 
 pub use error::StackError;
 pub use options::{EDGE_PORTS, OnStep, StackOptions};
-pub use services::ServiceEnd;
 pub use status::Status;
 pub use users::nats_users;
 
 use servers::Servers;
 use services::Services;
 
-/// The store that everything here lives in.
-const STORE: &str = "main";
+/// News that wait to be told; whoever has more waits.
+const NOTES: usize = 64;
 
 /// How long services may drain before the servers are stopped under them.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-
-fn store() -> StoreName {
-    StoreName::parse(STORE).expect("a valid name")
-}
 
 /// Tells all services to end when it is dropped, also by a start that failed.
 struct Ending(Shutdown);
@@ -75,6 +74,9 @@ pub struct Stack {
     /// The secret that signs tokens.
     pub secret: Secret,
     authenticator: Authenticator,
+    /// What did not serve when the stack was started, and why.
+    pub troubles: Vec<String>,
+    notes: mpsc::Receiver<String>,
     services: Services,
     bus: Bus,
     shutdown: Ending,
@@ -94,8 +96,9 @@ impl std::fmt::Debug for Stack {
 impl Stack {
     /// Checks prerequisites, fetches and starts the servers, sets up the store,
     /// its namespaces and functions, starts the services, and returns when all of
-    /// them serve. Each step is told to `on_step`. If the future is dropped, what
-    /// was started ends on its own.
+    /// them serve, or it is known that one does not: that is in `troubles`, and the
+    /// others serve. Each step is told to `on_step`. If the future is dropped, what was
+    /// started ends on its own.
     ///
     /// # Errors
     /// [`StackError`] names the step; missing prerequisites come first, all together.
@@ -105,21 +108,22 @@ impl Stack {
         let authenticator = Authenticator::new(&secret)?;
         // Services look up their meters when they start.
         telemetry::metrics_handle();
-        let listeners = services::Listeners::bind(&options).await?;
-        let servers = Servers::start(&options, Arc::clone(&on_step)).await?;
+        let bound = services::Bound::new(&options).await?;
+        let (tell, notes) = mpsc::channel(NOTES);
+        let servers = Servers::start(&options, Arc::clone(&on_step), tell.clone()).await?;
         on_step("setting up the store and its functions");
         let bus = Bus::connect(&servers.nats.operator(), "eddyline-dev").await?;
-        setup::setup(&bus, options.lanes, modules).await?;
+        let (deployed, mut troubles) = setup::setup(&bus, options.lanes, modules).await?;
         on_step("starting the edge nodes, the worker and the bridge");
         let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
             nats: servers.nats.clone(),
             kafka: servers.kafka.clone(),
             secret: secret.clone(),
-            lanes: options.lanes,
+            lanes: usize::from(options.lanes) * deployed,
         };
-        let services = Services::start(wanted, listeners, &shutdown.0).await?;
-        services.ready().await?;
+        let services = Services::start(wanted, bound, &shutdown.0, &tell);
+        troubles.extend(services.ready().await);
         Ok(Self {
             edges: services.edges.clone(),
             grpc: services.grpc,
@@ -127,6 +131,8 @@ impl Stack {
             kafka: servers.kafka.clone(),
             secret,
             authenticator,
+            troubles,
+            notes,
             services,
             bus,
             shutdown,
@@ -139,9 +145,9 @@ impl Stack {
         self.authenticator.mint(tenant, user, scopes, ttl)
     }
 
-    /// Processes of NATS and of Kafka; `None` for one that was given to us running.
+    /// Processes of NATS and of Kafka when they were started; `None` for one that was given to us running.
     pub fn processes(&self) -> [Option<u32>; 2] {
-        self.servers.processes()
+        self.servers.processes
     }
 
     /// What the stack is doing now.
@@ -152,15 +158,15 @@ impl Stack {
         status::read(&self.bus, &self.services).await
     }
 
-    /// Watches over everything: a server that dies is started again on its port and
-    /// data, and told to `note`. Returns when a service has ended although nobody
-    /// stopped it, or a server cannot be started again. Cancel safe: what is under
-    /// way goes on, and the next call sees to it.
-    pub async fn watch(&mut self, note: impl Fn(&str)) -> ServiceEnd {
-        // Both branches are cancel safe, as they say themselves.
-        tokio::select! {
-            end = self.services.ended() => end,
-            end = self.servers.keep_alive(note) => end,
+    /// The next thing that happened: a server or a service has ended or does not start,
+    /// is started again, runs again. All of them are looked after whether or not this is
+    /// called, each on its own; but news that nobody takes hold up the one that has them.
+    /// Cancel safe.
+    pub async fn news(&mut self) -> String {
+        match self.notes.recv().await {
+            Some(text) => text,
+            // Nobody is left who could have news.
+            None => std::future::pending().await,
         }
     }
 
@@ -171,6 +177,8 @@ impl Stack {
     /// A server could not be stopped in order; it is killed then.
     pub async fn stop(mut self) -> Result<(), StackError> {
         self.shutdown.0.trigger();
+        // Whoever has news now shall not wait for somebody to take them.
+        self.notes.close();
         let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.services.drain()).await;
         if drained.is_err() {
             tracing::warn!("services did not drain in time");

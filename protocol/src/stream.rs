@@ -70,3 +70,7 @@ impl Bucket {
 
 /// The object store that holds Wasm modules under their sha-256 digest.
 pub const MODULES: &str = "MODULES";
+
+/// Largest module, in bytes: an interpreter as a component has about 20 MiB. What may be
+/// stored may be compiled, and the other way round.
+pub const MODULE_BYTES_MAX: usize = 32 << 20;

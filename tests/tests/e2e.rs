@@ -9,6 +9,7 @@
 mod e2e {
     mod common;
     mod demo;
+    mod dev;
     mod drops;
     mod http;
     mod outcomes;
@@ -19,4 +20,5 @@ mod e2e {
     mod run;
     mod slow;
     mod stores;
+    mod tour;
 }

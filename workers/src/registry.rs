@@ -197,7 +197,7 @@ impl Registry {
 
 async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<Program>, Failure> {
     if let Some(module) = shared.host.cached(&spec.digest) {
-        return Ok(host::program(spec.clone(), module));
+        return Ok(Program::new(spec.clone(), module));
     }
     let wasm = shared
         .bus
@@ -210,7 +210,7 @@ async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<P
     let (shared, digest) = (shared.clone(), spec.digest.clone());
     let compiled = tokio::task::spawn_blocking(move || shared.host.compile(&digest, &wasm)).await;
     match compiled {
-        Ok(Ok(module)) => Ok(host::program(spec.clone(), module)),
+        Ok(Ok(module)) => Ok(Program::new(spec.clone(), module)),
         Ok(Err(error)) => Err(Failure::Permanent(error.to_string())),
         Err(panic) => Err(Failure::Permanent(panic.to_string())),
     }

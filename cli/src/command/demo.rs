@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::dev::{self, SCOPES, TENANT, TOKEN_TTL};
 use crate::args::Demo;
-use crate::config;
-use crate::error::{CliError, EXIT_FAILED};
+use crate::config::{self, DevState, Which};
+use crate::error::{CliError, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::output::{Output, thousands};
 use demo::generator::{Session, generate};
 use demo::trace::Trace;
@@ -87,15 +87,27 @@ async fn on_own_stack(
     shutdown: &Shutdown,
 ) -> Result<Report, CliError> {
     let mut stack = dev::start(dev::options(args.stack), output, shutdown).await?;
-    let targets = own(&stack, plan);
-    // Both branches are cancel safe: the demo's tasks end with it.
-    let outcome = tokio::select! {
-        outcome = play(plan, &targets, output, shutdown) => outcome,
-        end = stack.watch(|text| output.note(text)) => Err(end.into()),
+    let outcome = match stack.troubles.first() {
+        Some(trouble) => Err(CliError::new(EXIT_UNAVAILABLE, trouble.as_str())),
+        None => {
+            let targets = own(&stack, plan);
+            // Both branches are cancel safe: the demo's tasks end with it.
+            tokio::select! {
+                outcome = play(plan, &targets, output, shutdown) => outcome,
+                never = told(&mut stack, output) => match never {},
+            }
+        }
     };
     let stopped = stack.stop().await.map_err(CliError::from);
     let report = outcome?;
     stopped.map(|()| report)
+}
+
+/// Tells what happens to the stack meanwhile.
+async fn told(stack: &mut Stack, output: &Output) -> std::convert::Infallible {
+    loop {
+        output.note(&stack.news().await);
+    }
 }
 
 /// The stack's own addresses, and a token for each editor.
@@ -115,8 +127,12 @@ fn own(stack: &Stack, plan: &Plan) -> Targets {
 
 /// The addresses that were given.
 async fn named(args: &Demo) -> Result<Targets, CliError> {
-    let running = |state: config::DevState| Some(state.token);
-    let token = config::given_or_running(args.token.clone(), "--token", running)?;
+    let which = Which {
+        name: args.dev.as_deref(),
+        address: args.edges.first().map(String::as_str),
+    };
+    let running = |state: DevState| Some(state.token);
+    let token = config::given_or_running(args.token.as_deref(), "--token", which, running)?;
     let grpc = args.grpc.as_deref().unwrap_or_default();
     Ok(Targets {
         edges: args.edges.clone(),

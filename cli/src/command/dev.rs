@@ -10,11 +10,13 @@ use service::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::{Dev, StackArgs};
-use crate::config::{self, DevState};
+use crate::config::{self, Claim, DevState};
 use crate::error::{CliError, sentence};
 use crate::output::{Output, thousands};
 use local::{OnStep, Stack, StackOptions, Status};
 
+/// Name of the program.
+const NAME: &str = "eddyline";
 /// Tenant of the token that is printed.
 pub(super) const TENANT: &str = "demo";
 /// Its user.
@@ -29,6 +31,8 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// Where everything is.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
+    /// The name of this `dev`.
+    pub name: String,
     /// WebSocket addresses of the edge nodes.
     pub edges: Vec<String>,
     /// Metrics of each edge node; one process, so all say the same.
@@ -60,12 +64,13 @@ struct StatusTold {
     delivered_per_second: u64,
 }
 
-/// Runs until a signal comes, or a service ends by itself.
+/// Runs until a signal comes. Whatever ends by itself is started again.
 ///
 /// # Errors
-/// The stack does not start, or a service ends.
+/// The stack does not start.
 pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), CliError> {
     let parent = args.with_parent.then(parent_id);
+    let claim = Claim::take(&config::cache(), args.name.as_deref())?;
     let options = StackOptions {
         edge_ports: args.ports,
         grpc_port: args.grpc_port,
@@ -75,20 +80,19 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
         Err(error) if shutdown.is_triggered() && error.message.is_empty() => return Ok(()),
         started => started?,
     };
-    let ready = ready(&stack);
+    let ready = ready(&stack, claim.name());
     let state = DevState {
-        pid: std::process::id(),
+        name: claim.name().to_owned(),
         edges: ready.edges.clone(),
         grpc: ready.grpc.clone(),
         token: ready.token.clone(),
         token_secret: stack.secret.expose().to_owned(),
     };
-    let cache = config::cache();
-    let outcome = match state.write(&cache) {
+    let outcome = match claim.write(&state) {
         Ok(()) => serve(&mut stack, &ready, parent, output, shutdown).await,
         Err(error) => Err(error),
     };
-    state.remove(&cache);
+    drop(claim);
     output.note("stopping");
     let stopped = stack.stop().await.map_err(CliError::from);
     outcome.and(stopped)
@@ -126,10 +130,11 @@ pub(super) async fn start(
     }
 }
 
-fn ready(stack: &Stack) -> Ready {
+fn ready(stack: &Stack, name: &str) -> Ready {
     let tenant = Tenant::parse(TENANT).expect("a valid name");
     let user = User::parse(USER).expect("a valid name");
     Ready {
+        name: name.to_owned(),
         edges: stack
             .edges
             .iter()
@@ -158,6 +163,9 @@ async fn serve(
     shutdown: &Shutdown,
 ) -> Result<(), CliError> {
     output.result(&Told { ready }, || welcome(ready, &program()))?;
+    for trouble in &stack.troubles {
+        output.note(&format!("not serving: {trouble}"));
+    }
     let mut ticks = tokio::time::interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before: Option<(u64, Instant)> = None;
@@ -165,7 +173,10 @@ async fn serve(
         // All branches are cancel safe.
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
-            end = stack.watch(|text| output.note(text)) => return Err(end.into()),
+            text = stack.news() => {
+                output.note(&text);
+                continue;
+            }
             _ = ticks.tick() => {}
         }
         // A process whose parent has ended gets another one.
@@ -217,15 +228,42 @@ fn line(status: &Status, rate: u64) -> String {
     )
 }
 
-/// This program as it was called.
+/// This program, as it can be called from any folder: by its name where `PATH` leads to
+/// it, else by its whole path.
 fn program() -> String {
-    std::env::args()
-        .next()
-        .unwrap_or_else(|| "eddyline".to_owned())
+    let Ok(path) = std::env::current_exe() else {
+        return NAME.to_owned();
+    };
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "PATH is the shell's, no setting of ours"
+    )]
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    // The first one of that name is the one that a shell would start.
+    let first = std::env::split_paths(&folders)
+        .map(|folder| folder.join(NAME))
+        .find(|program| program.is_file());
+    let same = first.and_then(|first| first.canonicalize().ok());
+    if same.is_some_and(|first| Some(first) == path.canonicalize().ok()) {
+        return NAME.to_owned();
+    }
+    quoted(&path.display().to_string())
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn welcome(ready: &Ready, program: &str) -> String {
-    let mut text = String::from("Eddyline is running.\n\n");
+    let mut text = format!(
+        "Eddyline is running; this `dev` is named {}.\n\n",
+        ready.name
+    );
     let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<10} {value}\n"));
     for edge in &ready.edges {
         row("edge", edge);
@@ -247,10 +285,14 @@ fn welcome(ready: &Ready, program: &str) -> String {
     ));
     text.push_str("Try it in a second terminal (the token is found by itself):\n\n");
     let edges: Vec<String> = ready.edges.iter().map(|e| format!("--edge {e}")).collect();
+    let which = match ready.name.as_str() {
+        config::NAME => String::new(),
+        name => format!(" --dev {name}"),
+    };
     for command in [
-        "sub chat.lobby --from earliest",
-        "pub chat.lobby '{\"text\":\"hello\"}'",
-        "replay 'chat.>'",
+        &format!("sub chat.lobby --from earliest{which}"),
+        &format!("pub chat.lobby '{{\"text\":\"hello\"}}'{which}"),
+        &format!("replay 'chat.>'{which}"),
         &format!("demo {} --grpc {}", edges.join(" "), ready.grpc),
     ] {
         text.push_str(&format!("  {program} {command}\n"));
@@ -266,6 +308,7 @@ mod tests {
     #[test]
     fn the_welcome_names_everything() {
         let ready = Ready {
+            name: "dev-2".into(),
             edges: vec!["ws://a:1/v1/ws".into(), "ws://a:2/v1/ws".into()],
             metrics: vec!["http://a:1/metrics".into()],
             grpc: "a:3".into(),
@@ -286,11 +329,18 @@ mod tests {
             "e.y.J",
             "eddyline sub chat.lobby",
             "eddyline pub chat.lobby '{\"text\":\"hello\"}'",
-            "eddyline replay 'chat.>'",
+            "eddyline replay 'chat.>' --dev dev-2",
             "eddyline demo --edge ws://a:1/v1/ws --edge ws://a:2/v1/ws --grpc a:3",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted("/opt/e/eddyline"), "/opt/e/eddyline");
+        assert_eq!(quoted("/my files/it's"), "'/my files/it'\\''s'");
+        assert!(std::path::Path::new(&program()).is_absolute());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod demo;
 pub mod dev;
 mod event;
+mod input;
 mod outcomes;
 pub mod publish;
 pub mod replay;

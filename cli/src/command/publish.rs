@@ -1,5 +1,6 @@
 //! `eddyline pub`: publishes one event, or each line of standard input, pipelined, and
-//! says what did not pass its function.
+//! says what did not pass its function. A line that cannot be published is told by its
+//! number and passed over; the others are stored.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,14 +9,15 @@ use bytes::Bytes;
 use protocol::frame::{Published, StoredIn};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::BufReader;
 
+use super::input::{Line, Lines};
 use super::outcomes::Outcomes;
 use crate::args::{EdgeArgs, Publish};
-use crate::config;
-use crate::error::{CliError, EXIT_FAILED};
+use crate::config::{self, DevState, Which};
+use crate::error::{CliError, EXIT_FAILED, sentence};
 use crate::output::Output;
-use client::{Ack, Client, ClientOptions, Draft};
+use client::{Ack, Client, ClientError, ClientOptions, Draft};
 
 /// Events whose ack is waited for at once; then the input is read no further.
 const PIPELINE: usize = 256;
@@ -30,6 +32,12 @@ struct Stored<'a> {
     published: &'a Published,
 }
 
+#[derive(Serialize)]
+struct Refused<'a> {
+    line: u64,
+    refused: &'a str,
+}
+
 /// Publishes.
 ///
 /// # Errors
@@ -40,6 +48,7 @@ pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
         outcomes: Outcomes::of(&client, &args.channel).await?,
         args: &args,
         output,
+        refusals: 0,
     };
     match args.data.as_deref() {
         None | Some("-") => publisher.lines(&client).await?,
@@ -49,9 +58,18 @@ pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
             publisher.told(&published)?;
         }
     }
+    let refusals = publisher.refusals;
     let passed = publisher.outcomes.tell(output).await;
     client.close().await;
-    passed
+    passed?;
+    match refusals {
+        0 => Ok(()),
+        1 => Err(CliError::new(EXIT_FAILED, "a line was not published")),
+        many => {
+            let text = format!("{many} lines were not published");
+            Err(CliError::new(EXIT_FAILED, text))
+        }
+    }
 }
 
 /// What a publisher says, and to whom.
@@ -59,14 +77,20 @@ struct Publisher<'a> {
     args: &'a Publish,
     output: &'a Output,
     outcomes: Outcomes,
+    /// Lines that were not published.
+    refusals: u64,
 }
 
 /// A client of the edge node that is named, or of a running `dev`.
 pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
-    let first = |state: config::DevState| state.edges.into_iter().next();
-    let edge = config::given_or_running(args.edge.clone(), "--edge", first)?;
-    let token = |state: config::DevState| Some(state.token);
-    let token = config::given_or_running(args.token.clone(), "--token", token)?;
+    let which = Which {
+        name: args.dev.as_deref(),
+        address: args.edge.as_deref(),
+    };
+    let first = |state: DevState| state.edges.into_iter().next();
+    let edge = config::given_or_running(args.edge.as_deref(), "--edge", which, first)?;
+    let token = |state: DevState| Some(state.token);
+    let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
     Ok(Client::connect(ClientOptions::new(edge, token)).await?)
 }
 
@@ -82,47 +106,115 @@ async fn patiently<T>(ack: impl Future<Output = T>, output: &Output) -> T {
     ack.await
 }
 
-async fn first(acks: &mut VecDeque<Ack>) -> Result<Published, CliError> {
+/// Acks that are waited for, each with the number of its line.
+type Acks = VecDeque<(u64, Ack)>;
+
+/// The next outcome, which stays the first until it has come.
+async fn first(acks: &mut Acks) -> (u64, Result<Published, ClientError>) {
     match acks.front_mut() {
-        Some(ack) => Ok(ack.await?),
+        Some((number, ack)) => (*number, ack.await),
         None => std::future::pending().await,
     }
 }
 
+/// Whether only this event is concerned, and the session goes on.
+fn is_of_one_event(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Refused(_) | ClientError::NotJson | ClientError::InFlight { .. }
+    )
+}
+
 impl Publisher<'_> {
     async fn lines(&mut self, client: &Client) -> Result<(), CliError> {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        let mut acks: VecDeque<Ack> = VecDeque::new();
+        let mut lines = Lines::new(BufReader::new(tokio::io::stdin()));
+        let mut acks = Acks::new();
         let failed =
             |error| CliError::new(EXIT_FAILED, format!("the input cannot be read: {error}"));
-        loop {
+        let read = loop {
             if acks.len() >= PIPELINE {
                 self.settle(&mut acks).await?;
                 continue;
             }
             // Both branches are cancel safe: an ack stays the first until it has come.
             let line = tokio::select! {
-                line = lines.next_line() => line.map_err(failed)?,
-                published = first(&mut acks), if !acks.is_empty() => {
+                line = lines.next() => match line {
+                    Ok(line) => line,
+                    Err(error) => break Err(failed(error)),
+                },
+                (number, outcome) = first(&mut acks), if !acks.is_empty() => {
                     acks.pop_front();
-                    self.told(&published?)?;
+                    self.settled(number, outcome)?;
                     continue;
                 }
             };
-            let Some(line) = line else { break };
-            let draft = self.draft(Bytes::from(line));
-            acks.push_back(client.publish_start(draft).await?);
-        }
+            let Some(line) = line else { break Ok(()) };
+            let number = line.number;
+            match self.begin(client, line).await {
+                Ok(Some(ack)) => acks.push_back((number, ack)),
+                Ok(None) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        // What is under way is told, also when the input has broken off.
         while !acks.is_empty() {
             self.settle(&mut acks).await?;
         }
-        Ok(())
+        read
     }
 
-    async fn settle(&mut self, acks: &mut VecDeque<Ack>) -> Result<(), CliError> {
-        let published = patiently(first(acks), self.output).await?;
+    /// Hands a line over; `None` if it was told to be of no use.
+    async fn begin(&mut self, client: &Client, line: Line) -> Result<Option<Ack>, CliError> {
+        let number = line.number;
+        let bytes = match line.bytes {
+            Ok(bytes) => bytes,
+            Err(fault) => return self.refused(number, &fault.to_string()).map(|()| None),
+        };
+        // Text is what lines hold, unless somebody says that it is something else.
+        if self.args.content_type.is_none() && std::str::from_utf8(&bytes).is_err() {
+            let problem = "it is not UTF-8; name its content type with --type";
+            return self.refused(number, problem).map(|()| None);
+        }
+        match client.publish_start(self.draft(Bytes::from(bytes))).await {
+            Ok(ack) => Ok(Some(ack)),
+            Err(error) if is_of_one_event(&error) => {
+                self.refused(number, &sentence(&error)).map(|()| None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn settle(&mut self, acks: &mut Acks) -> Result<(), CliError> {
+        let (number, outcome) = patiently(first(acks), self.output).await;
         acks.pop_front();
-        self.told(&published)
+        self.settled(number, outcome)
+    }
+
+    fn settled(
+        &mut self,
+        number: u64,
+        outcome: Result<Published, ClientError>,
+    ) -> Result<(), CliError> {
+        match outcome {
+            Ok(published) => self.told(&published),
+            Err(error) if is_of_one_event(&error) => self.refused(number, &sentence(&error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells that a line was not published.
+    fn refused(&mut self, number: u64, problem: &str) -> Result<(), CliError> {
+        self.refusals += 1;
+        if self.output.is_json() {
+            let refused = Refused {
+                line: number,
+                refused: problem,
+            };
+            return self.output.result(&refused, String::new);
+        }
+        self.output
+            .note(&format!("line {number} was not published: {problem}"));
+        Ok(())
     }
 
     fn draft(&self, data: Bytes) -> Draft {

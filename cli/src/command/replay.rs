@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::event::{Data, Shown};
 use crate::args::Replay;
-use crate::config;
+use crate::config::{self, DevState, Which};
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
 use crate::output::Output;
 
@@ -30,10 +30,14 @@ enum Notice<'a> {
 /// The bridge cannot be reached or refuses.
 pub async fn run(args: Replay, output: &Output) -> Result<(), CliError> {
     let request = request(&args)?;
-    let running = |state: config::DevState| Some(state.grpc);
-    let grpc = config::given_or_running(args.grpc.clone(), "--grpc", running)?;
-    let token = |state: config::DevState| Some(state.token);
-    let token = config::given_or_running(args.token.clone(), "--token", token)?;
+    let which = Which {
+        name: args.dev.as_deref(),
+        address: args.grpc.as_deref(),
+    };
+    let running = |state: DevState| Some(state.grpc);
+    let grpc = config::given_or_running(args.grpc.as_deref(), "--grpc", which, running)?;
+    let token = |state: DevState| Some(state.token);
+    let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
     let client = ReplayClient::connect(config::resolve(&grpc).await?, &token).await;
     let client = client.map_err(refused)?;
     let mut items = client.read(request).await.map_err(refused)?;

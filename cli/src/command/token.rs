@@ -6,7 +6,7 @@ use protocol::secret::Secret;
 use serde::Serialize;
 
 use crate::args::Token;
-use crate::config;
+use crate::config::{self, DevState, Which};
 use crate::error::{CliError, EXIT_SETTINGS};
 use crate::output::Output;
 
@@ -49,9 +49,13 @@ fn secret(args: &Token) -> Result<Secret, CliError> {
         })?;
         return Ok(Secret::new(text.trim()));
     }
-    let given = args.token_secret.clone();
-    let running = |state: config::DevState| Some(state.token_secret);
-    config::given_or_running(given, "--secret-file", running).map(Secret::new)
+    let given = args.token_secret.as_deref();
+    let which = Which {
+        name: args.dev.as_deref(),
+        address: None,
+    };
+    let running = |state: DevState| Some(state.token_secret);
+    config::given_or_running(given, "--secret-file", which, running).map(Secret::new)
 }
 
 #[cfg(test)]
@@ -67,6 +71,7 @@ mod tests {
             user: user.into(),
             scopes: vec![scope.into()],
             ttl: Duration::from_secs(60),
+            dev: None,
             secret_file: None,
             token_secret: Some(secret.into()),
         };

@@ -3,16 +3,13 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use protocol::frame::{Action, ErrorBody, FromServer, Unsubscribe};
+use protocol::frame::{Action, FromServer, Unsubscribe};
 
-use super::{Actor, Pending, Wake, count};
+use super::wake::{Wake, later, room};
+use super::{Actor, Pending, count};
 use crate::channel::{Channel, Deed, State};
 use crate::error::ClientError;
-use crate::handle::Wanted;
-
-/// Wait before a refused subscription is tried again, where none is named.
-const RETRY_DEFAULT: Duration = Duration::from_millis(100);
+use crate::request::Wanted;
 
 impl Actor {
     /// Begins a subscription that a handle asks for.
@@ -166,24 +163,4 @@ impl Actor {
             self.unsubscribe(name, generation);
         }
     }
-}
-
-/// Waits until half of the channel's queue is free.
-pub(super) fn room(name: String, channel: &Channel, queue: usize) -> BoxFuture<'static, Wake> {
-    let (sender, generation) = (channel.sender.clone(), channel.generation);
-    Box::pin(async move {
-        // An error means that the reader is gone, of which another wake tells.
-        drop(sender.reserve_many((queue / 2).max(1)).await);
-        Wake::Again(name, generation)
-    })
-}
-
-fn later(name: String, generation: u64, body: &ErrorBody) -> BoxFuture<'static, Wake> {
-    let wait = body
-        .retry_after_ms
-        .map_or(RETRY_DEFAULT, Duration::from_millis);
-    Box::pin(async move {
-        tokio::time::sleep(wait).await;
-        Wake::Again(name, generation)
-    })
 }

@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::super::generator::{Session, generate};
-use super::super::trace::{Patch, Txn};
 use super::*;
+use crate::txn::{Patch, Txn};
 
 /// What is stored, in the order in which it was published.
 type Log = Vec<(u32, Vec<u8>)>;

@@ -1,6 +1,7 @@
 //! The order of merging and typing, without any text.
 
 use super::*;
+use crate::txn::Txn;
 
 fn trace(txns: &[(u32, &[u32])]) -> Arc<Trace> {
     let txn = |&(agent, parents): &(u32, &[u32])| Txn {

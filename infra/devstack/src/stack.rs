@@ -2,7 +2,6 @@
 //! the servers that it starts; those it was given are never stopped.
 
 use std::path::PathBuf;
-use std::process::ExitStatus;
 
 use crate::config::Config;
 use crate::error::{DevstackError, Result};
@@ -10,7 +9,7 @@ use crate::fetch::{self, OnProgress, Progress};
 use crate::kafka::{self, Kafka, KafkaOptions, KafkaServer};
 use crate::nats::{self, Nats, NatsOptions, NatsServer, NatsUser};
 use crate::prerequisites::{self, Scope};
-use crate::server::{Program, Server};
+use crate::server::Program as _;
 
 /// Port of NATS in an address that names none.
 const NATS_PORT: u16 = 4222;
@@ -98,23 +97,10 @@ impl Stack {
         [nats, self.kafka.as_ref().and_then(KafkaServer::pid)]
     }
 
-    /// Our servers that have ended by themselves, and how.
-    pub fn ended(&mut self) -> Vec<(&'static str, ExitStatus)> {
-        let nats = self.nats.as_mut().and_then(NatsServer::ended);
-        let kafka = self.kafka.as_mut().and_then(KafkaServer::ended);
-        let nats = nats.map(|status| (Nats::NAME, status));
-        let kafka = kafka.map(|status| (Kafka::NAME, status));
-        nats.into_iter().chain(kafka).collect()
-    }
-
-    /// Starts our servers again that have ended by themselves, on the same ports and
-    /// data. Blocks for as long as a start takes.
-    ///
-    /// # Errors
-    /// A server does not start; its log is quoted.
-    pub fn revive(&mut self) -> Result<()> {
-        revive(self.nats.as_mut())?;
-        revive(self.kafka.as_mut())
+    /// Hands our servers over, each to be looked after on its own; `None` for one that
+    /// the caller gave running.
+    pub fn into_servers(self) -> (Option<NatsServer>, Option<KafkaServer>) {
+        (self.nats, self.kafka)
     }
 
     /// Stops our servers in order. Dropping kills them instead.
@@ -125,14 +111,6 @@ impl Stack {
         let kafka = self.kafka.as_mut().map_or(Ok(()), KafkaServer::stop);
         let nats = self.nats.as_mut().map_or(Ok(()), NatsServer::stop);
         kafka.and(nats)
-    }
-}
-
-fn revive<P: Program>(server: Option<&mut Server<P>>) -> Result<()> {
-    let Some(server) = server else { return Ok(()) };
-    match server.ended() {
-        Some(_) => server.restart(),
-        None => Ok(()),
     }
 }
 

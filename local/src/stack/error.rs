@@ -46,31 +46,9 @@ pub enum StackError {
     /// The store could not be set up.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
-    /// A function was refused.
-    #[error("function {name} cannot be deployed")]
-    Deploy {
-        /// Its name.
-        name: &'static str,
-        /// Why.
-        source: control::DeployError,
-    },
-    /// An edge node did not start.
-    #[error("an edge node cannot start")]
-    Edge(#[from] edge::EdgeError),
-    /// The worker did not start.
-    #[error("the worker cannot start")]
-    Worker(#[from] workers::WorkerError),
-    /// The bridge did not start.
-    #[error("the bridge cannot start")]
-    Bridge(#[from] bridge::BridgeError),
-    /// Something started, but does not serve in time.
-    #[error("{what} did not become ready within {seconds} s")]
-    NotReady {
-        /// What.
-        what: String,
-        /// How long it was waited for.
-        seconds: u64,
-    },
+    /// A service cannot be had.
+    #[error(transparent)]
+    Instance(crate::instance::InstanceError),
     /// A blocking task was cut off, because the process is ending.
     #[error("starting was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),

@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use protocol::name::StoreName;
+
 /// Ports of the edge nodes of `eddyline dev`.
 pub const EDGE_PORTS: [u16; 2] = [8001, 8002];
+
+/// The store that everything here lives in.
+const STORE: &str = "main";
 
 /// Lanes of the store: enough to show that there are several, few enough that a
 /// laptop does not notice them.
@@ -44,4 +49,9 @@ impl Default for StackOptions {
             lanes: LANES,
         }
     }
+}
+
+/// The name of the store.
+pub(super) fn store() -> StoreName {
+    StoreName::parse(STORE).expect("a valid name")
 }

@@ -1,20 +1,27 @@
 //! The two servers under the services: started, looked after, stopped.
 //!
-//! Owns them. Calls of theirs block, and run on threads for that; one at a time.
+//! Owns them. One task for each sees to it that it is started again when it has ended
+//! by itself, however often, and never waits for the other. Calls of theirs block, and
+//! run on threads for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use devstack::{Kafka, Nats, Program, Server};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
+use super::backoff::Backoff;
 use super::error::StackError;
-use super::options::{OnStep, StackOptions};
-use super::services::ServiceEnd;
-use super::store;
+use super::options::{OnStep, StackOptions, store};
 use super::users::{Access, nats_users, random_password};
+use crate::sentence;
 
-/// How often it is looked whether the servers live.
+/// How often it is looked whether a server lives.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A server, shared between the one who looks after it and the one who stops it.
+type Kept<P> = Option<Arc<Mutex<Server<P>>>>;
 
 /// NATS and Kafka. Dropping it kills them.
 pub(super) struct Servers {
@@ -22,35 +29,27 @@ pub(super) struct Servers {
     pub nats: Access,
     /// Address of Kafka.
     pub kafka: String,
-    stack: Arc<Mutex<devstack::Stack>>,
-    /// A start of what has died, under way.
-    revival: Option<Revival>,
+    /// Processes of both when they were started; `None` for one that is not ours.
+    pub processes: [Option<u32>; 2],
+    // Before the servers, so that nobody starts again what is being stopped.
+    keepers: JoinSet<()>,
+    nats_server: Kept<Nats>,
+    kafka_server: Kept<Kafka>,
 }
 
-/// Ends with the processes that run then.
-type Revival = JoinHandle<devstack::Result<[Option<u32>; 2]>>;
-
-fn revive(stack: &Arc<Mutex<devstack::Stack>>) -> Revival {
-    let stack = Arc::clone(stack);
-    tokio::task::spawn_blocking(move || {
-        let mut stack = lock(&stack);
-        stack.revive().map(|()| stack.processes())
-    })
-}
-
-fn lock(stack: &Mutex<devstack::Stack>) -> MutexGuard<'_, devstack::Stack> {
-    // A call that panicked left servers behind that can still be stopped.
-    stack.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn described([nats, kafka]: [Option<u32>; 2]) -> String {
-    let one = |pid: Option<u32>| pid.map_or("not ours".to_owned(), |pid| format!("process {pid}"));
-    format!("NATS {}, Kafka {}", one(nats), one(kafka))
+fn lock<P>(server: &Mutex<Server<P>>) -> MutexGuard<'_, Server<P>> {
+    // A call that panicked left a server behind that can still be stopped.
+    server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Servers {
-    /// Starts both, or takes the ones that run already, and tells each step.
-    pub async fn start(options: &StackOptions, on_step: OnStep) -> Result<Self, StackError> {
+    /// Starts both, or takes the ones that run already, and tells each step. What
+    /// happens to them later is told to `notes`.
+    pub async fn start(
+        options: &StackOptions,
+        on_step: OnStep,
+        notes: mpsc::Sender<String>,
+    ) -> Result<Self, StackError> {
         let config = options.devstack.clone();
         let users = match &config.nats_url {
             Some(_) => Vec::new(),
@@ -65,60 +64,99 @@ impl Servers {
             devstack::Stack::start(&config, servers, &|progress| on_step(&progress.to_string()))
         });
         let stack = started.await.map_err(StackError::Interrupted)??;
+        let (nats, kafka) = (
+            stack.nats_url().to_owned(),
+            stack.kafka_bootstrap().to_owned(),
+        );
+        let processes = stack.processes();
+        let (nats_server, kafka_server) = stack.into_servers();
+        let (nats_server, kafka_server) = (kept(nats_server), kept(kafka_server));
+        let mut keepers = JoinSet::new();
+        keep(&mut keepers, &nats_server, &notes);
+        keep(&mut keepers, &kafka_server, &notes);
         Ok(Self {
-            nats: Access {
-                url: stack.nats_url().to_owned(),
-                users,
-            },
-            kafka: stack.kafka_bootstrap().to_owned(),
-            stack: Arc::new(Mutex::new(stack)),
-            revival: None,
+            nats: Access { url: nats, users },
+            kafka,
+            processes,
+            keepers,
+            nats_server,
+            kafka_server,
         })
     }
 
-    /// Processes of NATS and of Kafka, where they are ours.
-    pub fn processes(&self) -> [Option<u32>; 2] {
-        lock(&self.stack).processes()
+    /// Stops both in order. A start that is under way is waited for.
+    pub async fn stop(mut self) -> Result<(), StackError> {
+        self.keepers.shutdown().await;
+        let (nats, kafka) = (self.nats_server.take(), self.kafka_server.take());
+        let stopped = tokio::task::spawn_blocking(move || {
+            let kafka = kafka.map_or(Ok(()), |kafka| lock(&kafka).stop());
+            kafka.and(nats.map_or(Ok(()), |nats| lock(&nats).stop()))
+        });
+        Ok(stopped.await.map_err(StackError::Interrupted)??)
     }
+}
 
-    /// Starts a server again whenever it has ended by itself, and tells it to `note`;
-    /// returns when one does not start. Cancel safe: a start that is under way goes
-    /// on, and the next call waits for it.
-    pub async fn keep_alive(&mut self, note: impl Fn(&str)) -> ServiceEnd {
-        loop {
-            let revival = match &mut self.revival {
-                Some(revival) => revival,
-                None => {
-                    tokio::time::sleep(LOOK_INTERVAL).await;
-                    let ended = lock(&self.stack).ended();
-                    if ended.is_empty() {
-                        continue;
-                    }
-                    for (server, status) in ended {
-                        note(&format!(
-                            "{server} has ended ({status}): it is started again, with its data"
-                        ));
-                    }
-                    self.revival.insert(revive(&self.stack))
-                }
-            };
-            let revived = revival.await.map_err(StackError::Interrupted);
-            self.revival = None;
-            match revived.and_then(|revived| revived.map_err(StackError::from)) {
-                Ok(now) => note(&format!("both servers run: {}", described(now))),
-                Err(error) => {
-                    return ServiceEnd {
-                        service: "a server".to_owned(),
-                        error: Some(error.into()),
-                    };
-                }
-            }
+fn kept<P>(server: Option<Server<P>>) -> Kept<P> {
+    server.map(|server| Arc::new(Mutex::new(server)))
+}
+
+fn keep<P: Program + Send + 'static>(
+    keepers: &mut JoinSet<()>,
+    server: &Kept<P>,
+    notes: &mpsc::Sender<String>,
+) {
+    if let Some(server) = server {
+        keepers.spawn(keep_alive(Arc::clone(server), notes.clone()));
+    }
+}
+
+/// Starts a server again whenever it has ended by itself, until it is told to stop.
+async fn keep_alive<P: Program + Send + 'static>(
+    server: Arc<Mutex<Server<P>>>,
+    notes: mpsc::Sender<String>,
+) {
+    // An error of `send` means that nobody listens any more.
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let ended = lock(&server).ended();
+        if let Some(status) = ended {
+            let text = format!(
+                "{} has ended ({status}): it is started again, with its data",
+                P::NAME
+            );
+            let _ = notes.send(text).await;
+            restart(&server, &notes).await;
         }
     }
+}
 
-    /// Stops both in order.
-    pub async fn stop(self) -> Result<(), StackError> {
-        let stopped = tokio::task::spawn_blocking(move || lock(&self.stack).stop());
-        Ok(stopped.await.map_err(StackError::Interrupted)??)
+/// Tries until it runs.
+async fn restart<P: Program + Send + 'static>(
+    server: &Arc<Mutex<Server<P>>>,
+    notes: &mpsc::Sender<String>,
+) {
+    let mut backoff = Backoff::default();
+    loop {
+        let starting = Arc::clone(server);
+        let started = tokio::task::spawn_blocking(move || {
+            let mut server = lock(&starting);
+            server.restart().map(|()| server.pid())
+        });
+        let problem = match started.await {
+            Ok(Ok(pid)) => {
+                let process = pid.map_or(String::new(), |pid| format!(": process {pid}"));
+                let _ = notes.send(format!("{} runs again{process}", P::NAME)).await;
+                return;
+            }
+            Ok(Err(error)) => sentence(&error),
+            Err(panic) => panic.to_string(),
+        };
+        let wait = backoff.next();
+        let text = format!(
+            "{} does not start, next try in {wait:?}: {problem}",
+            P::NAME
+        );
+        let _ = notes.send(text).await;
+        tokio::time::sleep(wait).await;
     }
 }

@@ -1,30 +1,30 @@
-//! The services of a stack: starting them, waiting until they serve, draining them.
+//! The services of a stack: their settings, whether they serve, what they show.
 //!
-//! Owns their tasks. Knows each service only by its `start` and its status.
+//! Owns their tasks. Knows each service only by its settings and its status.
 
-use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use bridge::BridgeConfig;
 use bridge::config::KafkaConfig;
-use bridge::status::{MirrorStatus, ShardState};
-use bridge::{Bridge, BridgeConfig};
+use bridge::status::ShardState;
+use devstack::port::Lease;
 use edge::EdgeConfig;
 use protocol::permission::Role;
 use protocol::secret::Secret;
+use protocol::stream::StreamName;
 use service::shutdown::Shutdown;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
-use workers::{WorkerConfig, WorkerStatus};
+use workers::WorkerConfig;
 
 use super::error::StackError;
-use super::options::StackOptions;
-use super::setup::FUNCTIONS;
-use super::store;
+use super::options::{StackOptions, store};
+use super::part::{self, Parts, Seen, View};
 use super::users::Access;
 use crate::http;
+use crate::instance::{Instance, InstanceError, Placement};
+use crate::service::Service;
 
 /// Longest wait for all services to serve: compiling two functions and Kafka's
 /// first transaction take seconds on a busy machine, and leases of a killed
@@ -32,30 +32,38 @@ use crate::http;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often readiness is looked at.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
-/// Shards of one store: INGRESS and EVENTS.
-const SHARDS: usize = 2;
 
-/// The ports, taken before anything slow begins.
-pub(super) struct Listeners {
-    edges: Vec<TcpListener>,
-    grpc: TcpListener,
+/// The services before they are told where the servers are; their ports are taken
+/// before anything slow begins.
+pub(super) struct Bound {
+    edges: Vec<Instance<EdgeConfig>>,
+    worker: Instance<WorkerConfig>,
+    bridge: Instance<BridgeConfig>,
 }
 
-impl Listeners {
+impl Bound {
     /// Takes all ports on the loopback address.
-    pub async fn bind(options: &StackOptions) -> Result<Self, StackError> {
+    pub async fn new(options: &StackOptions) -> Result<Self, StackError> {
         let mut edges = Vec::with_capacity(options.edge_ports.len());
-        for port in &options.edge_ports {
-            edges.push(bind(*port).await?);
+        for (index, port) in options.edge_ports.iter().enumerate() {
+            let name = format!("edge-{}", index + 1);
+            edges.push(bound(&name, EdgeConfig::default(), *port).await?);
         }
-        let grpc = bind(options.grpc_port).await?;
-        Ok(Self { edges, grpc })
+        Ok(Self {
+            edges,
+            worker: bound("worker", WorkerConfig::default(), 0).await?,
+            bridge: bound("bridge", BridgeConfig::default(), options.grpc_port).await?,
+        })
     }
 }
 
-async fn bind(port: u16) -> Result<TcpListener, StackError> {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    bound.map_err(|source| StackError::Port { port, source })
+async fn bound<S: Service>(name: &str, config: S, port: u16) -> Result<Instance<S>, StackError> {
+    let mut instance = Instance::new(name, config, Placement::Here, Lease::of(port)?);
+    instance.bind().await.map_err(|error| match error {
+        InstanceError::Port { port, source, .. } => StackError::Port { port, source },
+        other => StackError::Instance(other),
+    })?;
+    Ok(instance)
 }
 
 /// What the services are told.
@@ -63,157 +71,165 @@ pub(super) struct Wanted {
     pub nats: Access,
     pub kafka: String,
     pub secret: Secret,
-    pub lanes: u16,
-}
-
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
-
-/// A service that ended by itself.
-#[derive(Debug)]
-pub struct ServiceEnd {
-    /// Which one.
-    pub service: String,
-    /// Why, if it said so.
-    pub error: Option<Box<dyn Error + Send + Sync>>,
+    /// Lanes over all functions.
+    pub lanes: usize,
 }
 
 /// All services.
 pub(super) struct Services {
     pub edges: Vec<SocketAddr>,
     pub grpc: SocketAddr,
-    pub worker: WorkerStatus,
-    pub mirror: watch::Receiver<MirrorStatus>,
+    pub worker: View<WorkerConfig>,
+    pub mirror: View<BridgeConfig>,
     /// Lanes that a single worker owns.
     pub lanes: usize,
-    tasks: JoinSet<(String, Outcome)>,
+    edge_views: Vec<View<EdgeConfig>>,
+    parts: Parts,
+}
+
+/// What keeps a part from serving.
+enum Lack {
+    /// It may come.
+    Waits(String),
+    /// It does not come by waiting.
+    Broken(String),
 }
 
 impl Services {
-    /// Starts every service; they end when `shutdown` is triggered.
-    pub async fn start(
+    /// Starts every service; they end when `shutdown` is triggered. What happens to
+    /// them is told to `notes`.
+    pub fn start(
         wanted: Wanted,
-        listeners: Listeners,
+        bound: Bound,
         shutdown: &Shutdown,
-    ) -> Result<Self, StackError> {
-        let mut tasks = JoinSet::new();
-        let mut edges = Vec::with_capacity(listeners.edges.len());
-        for (index, listener) in listeners.edges.into_iter().enumerate() {
-            let name = format!("edge-{}", index + 1);
-            let config = EdgeConfig {
-                name: name.clone(),
+        notes: &mpsc::Sender<String>,
+    ) -> Self {
+        let mut parts = Parts::new();
+        let (mut edges, mut edge_views) = (Vec::new(), Vec::new());
+        for mut edge in bound.edges {
+            edge.config = EdgeConfig {
+                name: edge.name().to_owned(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
-                ..EdgeConfig::default()
+                ..edge.config.clone()
             };
-            let node = edge::start(config, listener, shutdown.child()).await?;
-            edges.push(node.addr());
-            tasks.spawn(async move {
-                node.run().await;
-                (name, Ok(()))
-            });
+            edges.push(edge.address());
+            edge_views.push(part::keep(
+                &mut parts,
+                edge,
+                shutdown.child(),
+                notes.clone(),
+            ));
         }
-        let worker = start_worker(&wanted, shutdown).await?;
-        let worker_status = worker.status();
-        tasks.spawn(async move { ("worker".to_owned(), worker.run().await.map_err(Into::into)) });
-        let bridge = start_bridge(&wanted, listeners.grpc, shutdown).await?;
-        let (grpc, mirror) = (bridge.grpc_addr(), bridge.status());
-        tasks.spawn(async move { ("bridge".to_owned(), bridge.run().await.map_err(Into::into)) });
-        Ok(Self {
+        let mut worker = bound.worker;
+        worker.config = WorkerConfig {
+            nats: wanted.nats.service(Role::Worker),
+            store: store(),
+            ..worker.config.clone()
+        };
+        let mut bridge = bound.bridge;
+        bridge.config = BridgeConfig {
+            nats: wanted.nats.service(Role::Bridge),
+            kafka: KafkaConfig {
+                bootstrap: wanted.kafka,
+                ..KafkaConfig::default()
+            },
+            store: store(),
+            token_secret: wanted.secret,
+            ..bridge.config.clone()
+        };
+        Self {
             edges,
-            grpc,
-            worker: worker_status,
-            mirror,
-            lanes: usize::from(wanted.lanes) * FUNCTIONS.len(),
-            tasks,
-        })
+            grpc: bridge.address(),
+            worker: part::keep(&mut parts, worker, shutdown.child(), notes.clone()),
+            mirror: part::keep(&mut parts, bridge, shutdown.child(), notes.clone()),
+            lanes: wanted.lanes,
+            edge_views,
+            parts,
+        }
     }
 
-    /// Waits until everything serves.
-    pub async fn ready(&self) -> Result<(), StackError> {
+    /// Waits until everything serves, or until waiting for what does not serve would be
+    /// of no use; says what does not.
+    pub async fn ready(&self) -> Vec<String> {
         let deadline = Instant::now() + READY_TIMEOUT;
-        while let Some(what) = self.unready().await {
-            if Instant::now() >= deadline {
-                return Err(StackError::NotReady {
-                    what,
-                    seconds: READY_TIMEOUT.as_secs(),
+        loop {
+            let lacks = self.lacks().await;
+            let waits = lacks.iter().any(|lack| matches!(lack, Lack::Waits(_)));
+            if !waits || Instant::now() >= deadline {
+                let told = lacks.into_iter().map(|lack| match lack {
+                    Lack::Waits(what) | Lack::Broken(what) => what,
                 });
+                return told.collect();
             }
             tokio::time::sleep(READY_INTERVAL).await;
         }
-        Ok(())
     }
 
-    /// The first thing that does not serve yet.
-    async fn unready(&self) -> Option<String> {
+    async fn lacks(&self) -> Vec<Lack> {
+        let mut lacks = Vec::new();
         for (index, edge) in self.edges.iter().enumerate() {
-            if http::ready(*edge).await.is_err() {
-                return Some(format!("edge node {} at {edge}", index + 1));
+            let seen = self.edge_views[index].borrow().clone();
+            match seen {
+                Seen::Failed(reason) => lacks.push(Lack::Broken(reason)),
+                Seen::Starting => lacks.push(Lack::Waits(format!("edge-{} starts", index + 1))),
+                Seen::Runs(()) => {
+                    if let Err(reason) = http::ready(*edge).await {
+                        let text = format!("edge-{} is not ready: {reason}", index + 1);
+                        lacks.push(Lack::Waits(text));
+                    }
+                }
             }
         }
-        let owned = self.worker.lanes_owned();
-        if owned < self.lanes {
-            return Some(format!("the worker, with {owned} of {} lanes,", self.lanes));
-        }
-        let shards = &self.mirror.borrow().shards;
-        let mirroring = shards
-            .values()
-            .filter(|shard| shard.state == ShardState::Mirroring);
-        (mirroring.count() < SHARDS).then(|| "the bridge's mirror".to_owned())
+        lacks.extend(self.worker_lack());
+        lacks.extend(self.mirror_lacks());
+        lacks
     }
 
-    /// Waits for the first service that ends.
-    pub async fn ended(&mut self) -> ServiceEnd {
-        match self.tasks.join_next().await {
-            Some(Ok((service, outcome))) => ServiceEnd {
-                service,
-                error: outcome.err(),
-            },
-            Some(Err(panic)) => ServiceEnd {
-                service: "a service".to_owned(),
-                error: Some(panic.into()),
-            },
-            // Nothing is left that could end.
-            None => std::future::pending().await,
+    fn worker_lack(&self) -> Option<Lack> {
+        let status = match &*self.worker.borrow() {
+            Seen::Failed(reason) => return Some(Lack::Broken(reason.clone())),
+            Seen::Starting => return Some(Lack::Waits("the worker starts".into())),
+            Seen::Runs(status) => status.clone(),
+        };
+        let (owned, halted) = (status.lanes_owned(), status.lanes_halted());
+        if owned < self.lanes {
+            let text = format!("the worker owns {owned} of {} lanes", self.lanes);
+            return Some(Lack::Waits(text));
         }
+        let text =
+            || format!("functions have halted on {halted} lanes of the worker: its log says why");
+        (halted > 0).then(|| Lack::Broken(text()))
+    }
+
+    fn mirror_lacks(&self) -> Vec<Lack> {
+        let seen = self.mirror.borrow();
+        let status = match &*seen {
+            Seen::Failed(reason) => return vec![Lack::Broken(reason.clone())],
+            Seen::Starting => return vec![Lack::Waits("the bridge starts".into())],
+            Seen::Runs(status) => status.borrow(),
+        };
+        let streams = [StreamName::ingress(&store()), StreamName::events(&store())];
+        let lack = |stream: StreamName| match status.shards.get(&stream).map(|shard| shard.state) {
+            Some(ShardState::Mirroring) => None,
+            Some(ShardState::Halted) => Some(Lack::Broken(format!(
+                "the bridge has halted the mirror of {stream}: its log says why"
+            ))),
+            _ => Some(Lack::Waits(format!(
+                "the bridge does not mirror {stream} yet"
+            ))),
+        };
+        streams.into_iter().filter_map(lack).collect()
     }
 
     /// Waits until all services have ended, after the shutdown was triggered.
     pub async fn drain(&mut self) {
-        while let Some(ended) = self.tasks.join_next().await {
+        while let Some(ended) = self.parts.join_next().await {
             match ended {
-                Ok((_, Ok(()))) => {}
-                Ok((service, Err(error))) => {
-                    tracing::warn!(service, error, "did not end in order");
-                }
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "did not end in order"),
                 Err(error) => tracing::warn!(%error, "a service did not end in order"),
             }
         }
     }
-}
-
-async fn start_worker(wanted: &Wanted, shutdown: &Shutdown) -> Result<workers::Worker, StackError> {
-    let config = WorkerConfig {
-        nats: wanted.nats.service(Role::Worker),
-        store: store(),
-        ..WorkerConfig::default()
-    };
-    Ok(workers::start(config, shutdown.child()).await?)
-}
-
-async fn start_bridge(
-    wanted: &Wanted,
-    listener: TcpListener,
-    shutdown: &Shutdown,
-) -> Result<Bridge, StackError> {
-    let config = BridgeConfig {
-        nats: wanted.nats.service(Role::Bridge),
-        kafka: KafkaConfig {
-            bootstrap: wanted.kafka.clone(),
-            ..KafkaConfig::default()
-        },
-        store: store(),
-        token_secret: wanted.secret.clone(),
-        ..BridgeConfig::default()
-    };
-    Ok(bridge::start(config, listener, shutdown.child()).await?)
 }

@@ -13,16 +13,13 @@ use protocol::spec::{FunctionLimits, NamespaceSpec, Path as EventPath, Trigger, 
 use protocol::stream::Bucket;
 
 use super::error::StackError;
-use super::store;
-use crate::programs;
+use super::options::store;
+use crate::{programs, sentence};
 
 /// The gate of documents.
 const GATE: &str = "document-gate";
 /// The reactive function that derives statistics from them.
 const STATS: &str = "document-stats";
-/// Every function that [`setup`] deploys.
-pub(super) const FUNCTIONS: [&str; 2] = [GATE, STATS];
-
 /// How long statistics gather before they are stored: nobody types by them, and a
 /// commit for each edit would cost the server as much as the edits do.
 const STATS_LINGER_MS: u64 = 50;
@@ -31,7 +28,7 @@ const STATS_LINGER_MS: u64 = 50;
 /// does not fill its disk.
 const STREAM_BYTES_MAX: u64 = 1 << 30;
 
-/// The modules of [`FUNCTIONS`].
+/// The modules of the functions.
 pub(super) struct Modules {
     gate: Bytes,
     stats: Bytes,
@@ -53,8 +50,13 @@ pub(super) fn modules(folder: Option<&Path>) -> Result<Modules, StackError> {
     })
 }
 
-/// Creates what is not there yet.
-pub(super) async fn setup(bus: &Bus, lanes: u16, modules: Modules) -> Result<(), StackError> {
+/// Creates what is not there yet. Says how many functions are deployed, and which are
+/// not and why: one that is refused does not keep the rest from serving.
+pub(super) async fn setup(
+    bus: &Bus,
+    lanes: u16,
+    modules: Modules,
+) -> Result<(usize, Vec<String>), StackError> {
     let settings = StoreSettings {
         name: store(),
         lanes,
@@ -67,13 +69,23 @@ pub(super) async fn setup(bus: &Bus, lanes: u16, modules: Modules) -> Result<(),
     put_namespace(bus, "chat", EventPath::Direct).await?;
     put_namespace(bus, "stats", EventPath::Direct).await?;
     let gate = draft(GATE, Trigger::Gate(vec![namespace("doc")]));
-    deploy_one(bus, GATE, gate, modules.gate).await?;
     let stats = FunctionDraft {
         emits: vec![pattern("stats.>")],
         linger_ms: STATS_LINGER_MS,
         ..draft(STATS, Trigger::Reactive(vec![pattern("doc.>")]))
     };
-    deploy_one(bus, STATS, stats, modules.stats).await
+    let (mut deployed, mut troubles) = (0, Vec::new());
+    for (draft, module) in [(gate, modules.gate), (stats, modules.stats)] {
+        let name = draft.name.clone();
+        match deploy(bus, draft, module).await {
+            Ok(_) => deployed += 1,
+            Err(error) => {
+                let reason = sentence(&error);
+                troubles.push(format!("the function {name} is not deployed: {reason}"));
+            }
+        }
+    }
+    Ok((deployed, troubles))
 }
 
 async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), BusError> {
@@ -104,18 +116,6 @@ fn draft(name: &str, trigger: Trigger) -> FunctionDraft {
         linger_ms: 0,
         start: Start::Earliest,
     }
-}
-
-async fn deploy_one(
-    bus: &Bus,
-    name: &'static str,
-    draft: FunctionDraft,
-    module: Bytes,
-) -> Result<(), StackError> {
-    let deployed = deploy(bus, draft, module).await;
-    deployed
-        .map(drop)
-        .map_err(|source| StackError::Deploy { name, source })
 }
 
 fn namespace(text: &str) -> Namespace {

@@ -6,8 +6,9 @@ use serde::Serialize;
 use service::telemetry;
 
 use super::error::StackError;
+use super::options::store;
+use super::part::Seen;
 use super::services::Services;
-use super::store;
 
 /// The metric of events put into outboxes, by edge nodes.
 const DELIVERIES: &str = "edge_deliveries_total";
@@ -38,9 +39,12 @@ pub(super) async fn read(bus: &Bus, services: &Services) -> Result<Status, Stack
     let (events, ingress) = (StreamName::events(&store()), StreamName::ingress(&store()));
     let stored = bus.stream_state(&events).await?.last_seq;
     let raw = bus.stream_state(&ingress).await?.last_seq;
-    let mirrored = |stream: &StreamName| {
-        let status = services.mirror.borrow();
-        status.shards.get(stream).map_or(0, |shard| shard.mirrored)
+    let mirrored = |stream: &StreamName| match &*services.mirror.borrow() {
+        Seen::Runs(status) => {
+            let status = status.borrow();
+            status.shards.get(stream).map_or(0, |shard| shard.mirrored)
+        }
+        _ => 0,
     };
     let lag = stored.saturating_sub(mirrored(&events)) + raw.saturating_sub(mirrored(&ingress));
     let metrics = telemetry::metrics_handle().render();
@@ -49,7 +53,10 @@ pub(super) async fn read(bus: &Bus, services: &Services) -> Result<Status, Stack
         ingress: raw,
         delivered: total(&metrics, DELIVERIES),
         connections: total(&metrics, CONNECTIONS),
-        lanes_owned: services.worker.lanes_owned(),
+        lanes_owned: match &*services.worker.borrow() {
+            Seen::Runs(status) => status.lanes_owned(),
+            _ => 0,
+        },
         lanes: services.lanes,
         mirror_lag: lag,
     })

@@ -22,10 +22,10 @@ const RUN_DEADLINE: Duration = Duration::from_secs(120);
 const READY: &str = r#"{"ready":"#;
 
 /// A cache that holds what this checkout's does, but for the state of a running `dev`.
-fn cache_in(folder: &Path) {
+pub(super) fn cache_in(folder: &Path) {
     let cache = Config::from_env().cache;
     for entry in fs::read_dir(&cache).unwrap().map(Result::unwrap) {
-        if entry.path().is_dir() {
+        if entry.path().is_dir() && entry.file_name() != "dev" {
             std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())).unwrap();
         }
     }
@@ -49,10 +49,10 @@ fn make_run(folder: &Path) -> ServerProcess {
 }
 
 /// Waits until it says where everything is.
-async fn ready(make: &mut ServerProcess) -> Value {
-    let found = wait::look("`make run` serves", RUN_DEADLINE, async || {
+pub(super) async fn ready(make: &mut ServerProcess) -> Value {
+    let found = wait::look("`eddyline dev` serves", RUN_DEADLINE, async || {
         let log = make.log_text();
-        assert!(make.exit_status().is_none(), "make has ended:\n{log}");
+        assert!(make.exit_status().is_none(), "it has ended:\n{log}");
         let line = log.lines().find(|line| line.starts_with(READY));
         line.map(|line| serde_json::from_str::<Value>(line).unwrap()["ready"].clone())
             .ok_or_else(|| make.log_tail())
@@ -137,7 +137,7 @@ fn processes() -> BTreeMap<u32, u32> {
 }
 
 /// A process and everything below it.
-fn family(root: u32) -> Vec<u32> {
+pub(super) fn family(root: u32) -> Vec<u32> {
     let parents = processes();
     let mut family = vec![root];
     let mut next = 0;
@@ -149,7 +149,7 @@ fn family(root: u32) -> Vec<u32> {
     family
 }
 
-async fn nothing_is_left(family: &[u32]) {
+pub(super) async fn nothing_is_left(family: &[u32]) {
     harness::until("every process has ended", async || {
         let now = processes();
         let left: Vec<_> = family.iter().filter(|pid| now.contains_key(pid)).collect();

@@ -1,0 +1,37 @@
+//! What handles ask of the actor. Plain values; they own nothing.
+
+use std::sync::{Arc, OnceLock};
+
+use protocol::frame::{Published, Start};
+use tokio::sync::{mpsc, oneshot};
+
+use super::channel::Answer;
+use super::error::ClientError;
+use super::options::Draft;
+use super::subscription::Delivery;
+
+/// Sends an event's outcome to whoever published it.
+pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
+
+/// What handles ask of the actor.
+pub(super) enum Request {
+    Publish {
+        n: u64,
+        draft: Draft,
+        waiter: Waiter,
+    },
+    Subscribe(Box<Wanted>),
+    Reset,
+    Close(oneshot::Sender<()>),
+}
+
+/// A subscription that a handle asks for.
+pub(super) struct Wanted {
+    pub channel: String,
+    pub start: Start,
+    pub sender: mpsc::Sender<Delivery>,
+    pub end: Arc<OnceLock<ClientError>>,
+    pub answer: Answer,
+    /// Ends when the reader is dropped.
+    pub alive: oneshot::Receiver<()>,
+}
