@@ -17,15 +17,7 @@ pub mod takeover;
 pub mod tally;
 pub mod verdict;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Now, microseconds since 1970.
-pub fn now_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
+pub use service::clock::now_us;
 
 #[cfg(test)]
 mod tests;
