@@ -8,7 +8,7 @@ CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
 FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 --release
 
-.PHONY: run demo test fault bench lint functions build prerequisites fetch clean
+.PHONY: run demo test fault simulate bench lint functions build prerequisites fetch clean
 
 run: build fetch ## the whole stack on this machine
 	$(EDDYLINE) dev --with-parent $(ARGS)
@@ -27,6 +27,9 @@ test: build fetch ## every test, the end-to-end ones on real servers included
 
 fault: build fetch ## every fault test, those included that take minutes
 	$(CARGO) test --no-fail-fast -p tests --test faults --test faults_long -- --test-threads=2
+
+simulate: build ## seeds for as long as asked, or one schedule: ARGS="--for 10m --seed 7"
+	target/debug/simulate $(ARGS)
 
 bench: build fetch ## one table: each figure beside a bare yardstick of the same run
 	target/debug/bench $(ARGS)

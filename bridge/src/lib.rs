@@ -17,7 +17,7 @@ pub mod config;
 mod error;
 mod kafka;
 mod metrics;
-mod mirror;
+pub mod mirror;
 mod proto;
 mod replay;
 pub mod status;

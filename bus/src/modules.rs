@@ -10,10 +10,8 @@ use tokio::time::timeout;
 use crate::bus::Bus;
 use crate::error::BusError;
 use protocol::checkpoint::Digest;
-use protocol::stream::MODULES;
+use protocol::stream::{MODULE_BYTES_MAX, MODULES};
 
-/// Largest module, in bytes: an interpreter as a component has about 20 MiB.
-const MODULE_BYTES_MAX: usize = 64 << 20;
 /// How long putting or getting a module may take.
 const MODULE_TIMEOUT: Duration = Duration::from_secs(60);
 

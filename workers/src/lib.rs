@@ -2,7 +2,8 @@
 //!
 //! Layout
 //! - `config`: settings; `error`: why a worker does not start
-//! - `lane`: one function on one lane: a pure state machine, and what drives it
+//! - [`lane`]: one function on one lane: a pure state machine, and what drives it;
+//!   public for simulations, which run it over a model of the bus
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
 //! - `status`: what a worker shows of itself
 //! - `worker`: one process's worker: claims lanes, runs them, gives them up
@@ -13,7 +14,7 @@
 
 mod config;
 mod error;
-mod lane;
+pub mod lane;
 mod registry;
 mod status;
 mod worker;

@@ -13,7 +13,7 @@ pub(crate) mod allocation;
 mod end;
 pub(crate) mod owner;
 pub(crate) mod progress;
-mod relay;
+pub mod relay;
 mod routing;
 mod run;
 pub(crate) mod shard;

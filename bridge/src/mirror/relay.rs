@@ -16,15 +16,15 @@ use protocol::record::{MirrorGap, MirrorGapReason};
 use tokio::time::Instant;
 
 /// Events after which a transaction is committed: larger ones gain nothing.
-pub(crate) const TRANSACTION_EVENTS_MAX: usize = 10_000;
+pub const TRANSACTION_EVENTS_MAX: usize = 10_000;
 /// Payload bytes after which a transaction is committed.
-pub(crate) const TRANSACTION_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const TRANSACTION_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Longest time that a transaction gathers events while the mirror lags.
-pub(crate) const LAGGING_INTERVAL: Duration = Duration::from_millis(crate::config::COMMIT_MS_MAX);
+pub const LAGGING_INTERVAL: Duration = Duration::from_millis(crate::config::COMMIT_MS_MAX);
 
 /// What to do next, in this order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Write these into the open transaction, or begin one with them.
     Produce(Vec<Stored>),
     /// Commit: everything up to here is written or recorded as a gap.
@@ -33,7 +33,7 @@ pub(crate) enum Action {
 
 /// How far a transaction goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CommitPoint {
+pub struct CommitPoint {
     /// The last sequence.
     pub seq: u64,
     /// Store time of the last event, microseconds since 1970; `None` if there was
@@ -45,7 +45,7 @@ pub(crate) struct CommitPoint {
 
 /// The state machine.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub struct Relay {
     interval: Duration,
     /// The next sequence that should come.
     next: u64,
@@ -92,7 +92,7 @@ impl Size {
 
 impl Relay {
     /// Starts behind `seq`; `interval` is the time between commits while it keeps up.
-    pub(crate) fn new(seq: u64, interval: Duration) -> Self {
+    pub fn new(seq: u64, interval: Duration) -> Self {
         Self {
             interval,
             next: seq + 1,
@@ -109,12 +109,12 @@ impl Relay {
 
     /// Whether it takes more events now. While a transaction is being committed, one
     /// more may wait; policy past that: stop reading.
-    pub(crate) fn wants_events(&self) -> bool {
+    pub fn wants_events(&self) -> bool {
         self.phase != Phase::Committing || !self.waiting_size.is_full()
     }
 
     /// Whether sequences are missing before or between these events.
-    pub(crate) fn jumps(&self, events: &[Stored]) -> bool {
+    pub fn jumps(&self, events: &[Stored]) -> bool {
         let mut next = self.next;
         events.iter().any(|event| {
             let jump = event.seq != next;
@@ -125,7 +125,7 @@ impl Relay {
 
     /// Takes what the reader gave. `first_seq` is the stream's first sequence, looked
     /// up if [`Self::jumps`]; `caught_up`: nothing more waits in the stream.
-    pub(crate) fn events(
+    pub fn events(
         &mut self,
         events: Vec<Stored>,
         first_seq: u64,
@@ -143,7 +143,7 @@ impl Relay {
 
     /// Takes the news that the stream begins at `first_seq`: what should come before
     /// it never will.
-    pub(crate) fn begins_at(&mut self, first_seq: u64, now: Instant) -> Vec<Action> {
+    pub fn begins_at(&mut self, first_seq: u64, now: Instant) -> Vec<Action> {
         let gaps: Vec<_> = lost(self.next, first_seq, first_seq).collect();
         if gaps.is_empty() {
             return Vec::new();
@@ -153,7 +153,7 @@ impl Relay {
     }
 
     /// Takes the news that the transaction is committed.
-    pub(crate) fn committed(&mut self, now: Instant) -> Vec<Action> {
+    pub fn committed(&mut self, now: Instant) -> Vec<Action> {
         self.last_commit = Some(now);
         self.phase = Phase::Idle;
         (self.open, self.open_size) = (CommitPoint::default(), Size::default());
@@ -166,23 +166,23 @@ impl Relay {
     }
 
     /// Whether no transaction is open or being committed.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.phase == Phase::Idle
     }
 
     /// Commits what is open, however little it is: the caller is about to do something
     /// that may take longer than a transaction may live.
-    pub(crate) fn flush(&mut self) -> Option<Action> {
+    pub fn flush(&mut self) -> Option<Action> {
         matches!(self.phase, Phase::Open(_)).then(|| self.commit())
     }
 
     /// Looks at the time.
-    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
+    pub fn tick(&mut self, now: Instant) -> Vec<Action> {
         self.due(now).into_iter().collect()
     }
 
     /// When [`Self::tick`] is due.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         let Phase::Open(since) = self.phase else {
             return None;
         };

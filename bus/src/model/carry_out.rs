@@ -7,7 +7,8 @@ use super::request::{Answer, Read, Reply, Request};
 use super::server::{Ack, Effect};
 use super::stream::SUBJECT_IN_PROCESS;
 use crate::error::BusError;
-use protocol::bus::Expect;
+use crate::whole::Whole;
+use protocol::bus::{Expect, Stored};
 
 /// The server's code of "JetStream system temporarily unavailable".
 const UNAVAILABLE: u64 = 10_008;
@@ -64,7 +65,10 @@ impl Network {
             // Where somebody listens, nobody says that no stream does.
             return (!heard).then_some(Err(BusError::NoStream));
         };
-        if self.dice.happens(self.faults.leader_change) {
+        if self
+            .dice
+            .happens("leader_change", self.faults.leader_change)
+        {
             let until = now + self.dice.micros(&self.faults.leaderless_for);
             self.depose(&stream, until);
         }
@@ -146,6 +150,40 @@ impl Network {
         let stream = stream.map_err(|_| BusError::NoStream)?;
         let views = self.views.entry(name.into()).or_default();
         let until = views.any(&stream.log, wall, &self.faults, &mut self.dice);
-        reading::answer(stream, read, until, wall)
+        match reading::answer(stream, read, until, wall) {
+            Ok(Reply::Run(events, pending)) => {
+                let events = self.arrived(events)?;
+                Ok(Reply::Run(events, pending))
+            }
+            answer => answer,
+        }
+    }
+
+    /// What arrives of a run's replies, after the proof that it is whole.
+    fn arrived(&mut self, events: Vec<Stored>) -> Result<Vec<Stored>, BusError> {
+        let lost = !events.is_empty()
+            && self
+                .dice
+                .happens("run_reply_lost", self.faults.run_reply_lost);
+        if !lost {
+            return Ok(events);
+        }
+        let lost = self.dice.up_to(events.len() as u64 - 1) as usize;
+        let (mut whole, mut before, mut arrived) = (Whole::default(), 0, Vec::new());
+        for (at, event) in events.into_iter().enumerate() {
+            let (seq, sent_before) = (event.seq, before);
+            before = seq;
+            if at == lost {
+                continue;
+            }
+            if !self.faults.runs_unproved {
+                whole.reply(seq, sent_before)?;
+            }
+            arrived.push(event);
+        }
+        if !self.faults.runs_unproved {
+            whole.end(before)?;
+        }
+        Ok(arrived)
     }
 }

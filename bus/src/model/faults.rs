@@ -1,6 +1,7 @@
 //! What goes wrong in a model, how often, and the dice. Owns the only source of
 //! chance, so that a run is a function of its seed.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub struct ModelFaults {
     pub in_process: f64,
     /// A reader's consumer is lost, per batch.
     pub reader_cut: f64,
+    /// One of the replies of a run does not arrive, which the proof of the run finds.
+    pub run_reply_lost: f64,
+    /// Runs are taken without their proof: a fault of ours, for tests of simulations.
+    pub runs_unproved: bool,
 }
 
 impl Default for ModelFaults {
@@ -80,6 +85,8 @@ impl Default for ModelFaults {
             leaderless_for: millis(1)..=Duration::from_secs(2),
             in_process: 0.0,
             reader_cut: 0.0,
+            run_reply_lost: 0.0,
+            runs_unproved: false,
         }
     }
 }
@@ -101,6 +108,7 @@ impl ModelFaults {
             leader_change: 0.003,
             in_process: 0.01,
             reader_cut: 0.02,
+            run_reply_lost: 0.02,
             ..Self::default()
         }
     }
@@ -108,33 +116,49 @@ impl ModelFaults {
 
 /// The dice.
 #[derive(Debug)]
-pub(super) struct Dice(StdRng);
+pub(super) struct Dice {
+    random: StdRng,
+    /// How often each fault has happened.
+    pub happened: BTreeMap<&'static str, u64>,
+}
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        Self(StdRng::seed_from_u64(seed))
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            happened: BTreeMap::new(),
+        }
     }
 
-    /// Whether something of this chance happens now. Nothing is thrown for a chance
-    /// of 0, so that a fault left out does not move the others.
-    pub(super) fn happens(&mut self, chance: f64) -> bool {
-        chance > 0.0 && self.0.random_bool(chance.min(1.0))
+    /// Whether a fault of this chance happens now; it is counted. Nothing is thrown for
+    /// a chance of 0, so that a fault left out does not move the others.
+    pub(super) fn happens(&mut self, fault: &'static str, chance: f64) -> bool {
+        let happens = chance > 0.0 && self.random.random_bool(chance.min(1.0));
+        if happens {
+            *self.happened.entry(fault).or_default() += 1;
+        }
+        happens
+    }
+
+    /// One of two.
+    pub(super) fn coin(&mut self) -> bool {
+        self.random.random()
     }
 
     /// A duration within a range, in microseconds.
     pub(super) fn micros(&mut self, range: &RangeInclusive<Duration>) -> u64 {
         let micros = |duration: &Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (least, most) = (micros(range.start()), micros(range.end()));
-        self.0.random_range(least..=most.max(least))
+        self.random.random_range(least..=most.max(least))
     }
 
     /// A number up to another.
     pub(super) fn up_to(&mut self, most: u64) -> u64 {
-        self.0.random_range(0..=most)
+        self.random.random_range(0..=most)
     }
 
     /// A number that nothing else has.
     pub(super) fn id(&mut self) -> u128 {
-        self.0.random()
+        self.random.random()
     }
 }

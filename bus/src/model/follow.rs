@@ -68,7 +68,8 @@ impl Network {
         let views = self.views.entry(name.clone()).or_default();
         let made_with = (place.connects, place.consumers);
         let stands = (self.links[link].connects, views.consumers);
-        let lost = place.arrives.is_some() && self.dice.happens(self.faults.reader_cut);
+        let lost =
+            place.arrives.is_some() && self.dice.happens("reader_cut", self.faults.reader_cut);
         if lost || made_with != stands {
             metrics::counter!("nats_reader_rebuilt_total").increment(1);
             (place.connects, place.consumers) = stands;

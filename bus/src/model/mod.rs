@@ -50,6 +50,7 @@ mod shell;
 mod stream;
 mod views;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,6 +191,12 @@ impl Model {
             let stream = network.server.stream(&stream, wall)?;
             stream.stage(id, 1, message, wall)
         })
+    }
+
+    /// How often each fault has happened so far, by the name of its chance in
+    /// [`ModelFaults`].
+    pub fn happened(&self) -> BTreeMap<&'static str, u64> {
+        self.0.act(|world, _| world.network.dice.happened.clone())
     }
 
     /// Everything that a stream holds now, whatever the network does: for those who

@@ -108,7 +108,7 @@ impl Network {
             request,
             Request::Subscribe { .. } | Request::Unsubscribe { .. }
         );
-        let lost = !subscribes && self.dice.happens(self.faults.request_lost);
+        let lost = !subscribes && self.dice.happens("request_lost", self.faults.request_lost);
         if !lost {
             self.depart(now, link, ticket, request);
         }
@@ -131,7 +131,7 @@ impl Network {
         let (id, count) = (self.dice.id(), batch.len());
         let lost = self
             .dice
-            .happens(self.faults.request_lost)
+            .happens("request_lost", self.faults.request_lost)
             .then(|| self.dice.up_to(count as u64 - 1) as usize + 1);
         for (n, message) in (1..).zip(batch) {
             let ticket = match n {
@@ -154,14 +154,15 @@ impl Network {
     }
 
     fn require_up(&mut self, link: usize) -> Result<(), BusError> {
-        if !self.links[link].up || self.dice.happens(self.faults.refused) {
+        if !self.links[link].up || self.dice.happens("refused", self.faults.refused) {
             return Err(BusError::Disconnected);
         }
         Ok(())
     }
 
     fn depart(&mut self, now: u64, link: usize, ticket: Option<u64>, request: Request) {
-        let reply_lost = ticket.is_some() && self.dice.happens(self.faults.reply_lost);
+        let reply_lost =
+            ticket.is_some() && self.dice.happens("reply_lost", self.faults.reply_lost);
         let travel = Travel::Request {
             ticket,
             request,
@@ -252,8 +253,18 @@ impl Network {
         }
         for (link, subscription) in &found {
             let copies = match () {
-                () if self.dice.happens(self.faults.delivery_lost) => 0,
-                () if self.dice.happens(self.faults.delivery_doubled) => 2,
+                () if self
+                    .dice
+                    .happens("delivery_lost", self.faults.delivery_lost) =>
+                {
+                    0
+                }
+                () if self
+                    .dice
+                    .happens("delivery_doubled", self.faults.delivery_doubled) =>
+                {
+                    2
+                }
                 () => 1,
             };
             for _ in 0..copies {
@@ -274,7 +285,7 @@ impl Network {
     }
 
     fn perhaps_break(&mut self, now: u64, link: usize) {
-        if self.dice.happens(self.faults.broken) {
+        if self.dice.happens("broken", self.faults.broken) {
             let until = now + self.dice.micros(&self.faults.broken_for);
             self.break_link(link);
             self.schedule(until, link, Due::Return);

@@ -45,11 +45,15 @@ impl Views {
         let last = log.last_seq();
         match self.stale {
             Some((until, seq)) if now < until && last - seq < VIEW_EVENTS_MAX => {
-                if dice.happens(0.5) { seq } else { last }
+                if dice.coin() {
+                    seq
+                } else {
+                    last
+                }
             }
             _ => {
                 self.stale = None;
-                if dice.happens(faults.stale_leader) {
+                if dice.happens("stale_leader", faults.stale_leader) {
                     let until = now + dice.micros(&faults.stale_for);
                     self.freeze(until, last);
                 }
@@ -68,7 +72,7 @@ impl Views {
         dice: &mut Dice,
     ) -> u64 {
         let last = log.last_seq();
-        if !dice.happens(faults.lag) {
+        if !dice.happens("lag", faults.lag) {
             return last;
         }
         let behind = dice.up_to(faults.lag_events.min(VIEW_EVENTS_MAX - 1));

@@ -58,7 +58,12 @@ impl Bound {
 }
 
 async fn bound<S: Service>(name: &str, config: S, port: u16) -> Result<Instance<S>, StackError> {
-    let mut instance = Instance::new(name, config, Placement::Here, Lease::of(port)?);
+    let mut instance = Instance::new(
+        name,
+        config,
+        Placement::Here,
+        [Lease::of(port)?, Lease::free()?],
+    );
     instance.bind().await.map_err(|error| match error {
         InstanceError::Port { port, source, .. } => StackError::Port { port, source },
         other => StackError::Instance(other),

@@ -40,6 +40,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "simulation",
+        &[
+            "protocol", "service", "bus", "edge", "host", "workers", "bridge", "checker",
+        ],
+    ),
+    (
         "tests",
         &[
             "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",

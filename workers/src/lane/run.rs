@@ -290,7 +290,7 @@ impl Driven {
 
 /// Reads one channel within a range, and says whether the range has no more of it
 /// for certain: the server that answers may lag behind the stream's leader.
-async fn read_range(
+pub async fn read_range(
     bus: &Bus,
     scope: &Scope,
     subject: &Subject,
