@@ -76,7 +76,7 @@ impl Network {
             return Some(Err(BusError::NoStream));
         }
         let guarded = matches!(copy.expect, Some(Expect::LastOnSubject(_)));
-        if guarded && self.dice.happens(self.faults.in_process) {
+        if guarded && self.dice.happens("in_process", self.faults.in_process) {
             let description = "another write to the subject is in process".into();
             return Some(Err(BusError::from_api(SUBJECT_IN_PROCESS, description)));
         }

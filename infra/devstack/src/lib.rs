@@ -32,12 +32,8 @@ mod watchdog;
 
 pub use config::Config;
 pub use error::{DevstackError, Result};
-pub use kafka::{
-    Kafka, KafkaCluster, KafkaClusterPlan, KafkaMember, KafkaOptions, KafkaServer,
-};
-pub use nats::{
-    Nats, NatsCluster, NatsClusterPlan, NatsMember, NatsOptions, NatsServer, NatsUser,
-};
+pub use kafka::{Kafka, KafkaCluster, KafkaClusterPlan, KafkaMember, KafkaOptions, KafkaServer};
+pub use nats::{Nats, NatsCluster, NatsClusterPlan, NatsMember, NatsOptions, NatsServer, NatsUser};
 pub use process::ServerProcess;
 pub use server::{Program, Server};
 pub use stack::{Stack, StackOptions};

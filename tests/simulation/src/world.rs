@@ -275,6 +275,7 @@ pub fn settings(window: Duration, age: Duration) -> StoreSettings {
         events_max_age: age,
         duplicate_window_ingress: window,
         duplicate_window_events: window,
+        short_windows: true,
         ..StoreSettings::default()
     }
 }

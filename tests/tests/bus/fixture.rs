@@ -131,6 +131,7 @@ impl Fixture {
             lanes: 4,
             replicas: self.replicas,
             lease_ttl: Duration::from_millis(1_500),
+            short_windows: true,
             ..StoreSettings::default()
         }
     }

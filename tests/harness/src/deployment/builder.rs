@@ -71,6 +71,7 @@ impl Builder {
             lanes: LANES,
             max_bytes: STREAM_BYTES_MAX,
             lease_ttl: Duration::from_secs(2),
+            short_windows: true,
             ..StoreSettings::default()
         };
         Self {

@@ -26,10 +26,12 @@ pub const NAME: &str = "author";
 const WRITER: &str = "ann/c";
 /// Wait before an event is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// Events that may wait to be written: more than any schedule has steps.
+const ORDERS_MAX: usize = 4_096;
 
 /// A writer.
 pub struct Author {
-    orders: mpsc::UnboundedSender<(u64, u32)>,
+    orders: mpsc::Sender<(u64, u32)>,
     open: Arc<AtomicU64>,
     n: u64,
 }
@@ -37,7 +39,7 @@ pub struct Author {
 impl Author {
     /// Starts one that writes to the stream of this kind.
     pub fn start(world: &World, kind: Kind) -> Self {
-        let (orders, waiting) = mpsc::unbounded_channel();
+        let (orders, waiting) = mpsc::channel(ORDERS_MAX);
         let open = Arc::new(AtomicU64::new(0));
         let bus = world.model.connect(NAME);
         tokio::spawn(write(world.clone(), bus, kind, waiting, open.clone()));
@@ -48,8 +50,9 @@ impl Author {
     pub fn write(&mut self, number: u32) {
         self.n += 1;
         self.open.fetch_add(1, Ordering::Relaxed);
-        // Its task ends only with the runtime.
-        let _ = self.orders.send((self.n, number));
+        // Its task ends only with the runtime. One that finds no room stays open, and the
+        // run fails for it.
+        let _ = self.orders.try_send((self.n, number));
     }
 
     /// Whether everything is stored.
@@ -62,7 +65,7 @@ async fn write(
     world: World,
     bus: Bus,
     kind: Kind,
-    mut waiting: mpsc::UnboundedReceiver<(u64, u32)>,
+    mut waiting: mpsc::Receiver<(u64, u32)>,
     open: Arc<AtomicU64>,
 ) {
     let mut seen: HashMap<u64, u64> = HashMap::new();

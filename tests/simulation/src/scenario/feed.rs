@@ -262,7 +262,7 @@ impl Node {
         ));
         Self {
             feeds,
-            replays: Replays::new(bus),
+            replays: Replays::new(bus, PROBE_INTERVAL_DEFAULT),
             stop,
         }
     }
