@@ -65,6 +65,8 @@ impl Drop for Ending {
 pub struct Stack {
     /// WebSocket and HTTP address of each edge node.
     pub edges: Vec<SocketAddr>,
+    /// Where each edge node shows health and metrics.
+    pub health: Vec<SocketAddr>,
     /// Address of the bridge's gRPC.
     pub grpc: SocketAddr,
     /// Address of NATS, with what people need to use it.
@@ -126,6 +128,7 @@ impl Stack {
         troubles.extend(services.ready().await);
         Ok(Self {
             edges: services.edges.clone(),
+            health: services.health.clone(),
             grpc: services.grpc,
             nats: servers.nats.address(),
             kafka: servers.kafka.clone(),

@@ -141,9 +141,9 @@ fn ready(stack: &Stack, name: &str) -> Ready {
             .map(|edge| format!("ws://{edge}/v1/ws"))
             .collect(),
         metrics: stack
-            .edges
+            .health
             .iter()
-            .map(|edge| format!("http://{edge}/metrics"))
+            .map(|address| format!("http://{address}/metrics"))
             .collect(),
         grpc: stack.grpc.to_string(),
         nats: stack.nats.clone(),

@@ -83,6 +83,8 @@ pub(super) struct Wanted {
 /// All services.
 pub(super) struct Services {
     pub edges: Vec<SocketAddr>,
+    /// Where each edge node shows health and metrics.
+    pub health: Vec<SocketAddr>,
     pub grpc: SocketAddr,
     pub worker: View<WorkerConfig>,
     pub mirror: View<BridgeConfig>,
@@ -110,7 +112,7 @@ impl Services {
         notes: &mpsc::Sender<String>,
     ) -> Self {
         let mut parts = Parts::new();
-        let (mut edges, mut edge_views) = (Vec::new(), Vec::new());
+        let (mut edges, mut health, mut edge_views) = (Vec::new(), Vec::new(), Vec::new());
         for mut edge in bound.edges {
             edge.config = EdgeConfig {
                 name: edge.name().to_owned(),
@@ -119,6 +121,7 @@ impl Services {
                 ..edge.config.clone()
             };
             edges.push(edge.address());
+            health.push(edge.health());
             edge_views.push(part::keep(
                 &mut parts,
                 edge,
@@ -145,6 +148,7 @@ impl Services {
         };
         Self {
             edges,
+            health,
             grpc: bridge.address(),
             worker: part::keep(&mut parts, worker, shutdown.child(), notes.clone()),
             mirror: part::keep(&mut parts, bridge, shutdown.child(), notes.clone()),
