@@ -315,7 +315,7 @@ impl Actor {
         let Some(Ok(message)) = message else {
             return ControlFlow::Break(ClientError::Lost);
         };
-        let arrived = std::time::Instant::now();
+        let arrived = tokio::time::Instant::now();
         match socket::read(self.options.encoding, message) {
             Ok(frames) => {
                 for frame in frames {

@@ -9,11 +9,11 @@
 //! reader costs itself a replay, and neither memory nor anybody else's time.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use protocol::frame::{Event, Gap, Start, Subscribe, Subscribed};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::chain::{Chain, Link};
 use super::error::ClientError;

@@ -3,10 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use protocol::frame::Connected;
 use protocol::name::ClientId;
+use tokio::time::Instant;
 
 /// What the client has lived through so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures_util::Stream;
 use protocol::frame::{Event, Gap, Subscribed};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::error::ClientError;
 

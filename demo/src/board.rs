@@ -2,7 +2,8 @@
 //! how far everybody is. Owns atomics only, so that nobody waits for anybody.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The board of one run.
 #[derive(Debug)]

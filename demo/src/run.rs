@@ -72,7 +72,7 @@ pub async fn run(
         participants.push(joined.await?);
     }
     started(Arc::clone(&shared.board));
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let mut tasks = JoinSet::new();
     for (agent, participant) in participants.into_iter().enumerate() {
         tasks.spawn(async move { (agent, participant.run().await) });

@@ -9,7 +9,7 @@ use service::listener;
 use service::settings::NatsSettings;
 
 use crate::core::limits::EdgeLimits;
-use crate::core::probe::PROBE_INTERVAL_DEFAULT;
+use crate::core::limits::PROBE_INTERVAL_DEFAULT;
 use crate::error::EdgeError;
 
 /// The outbox must take the longest event with room to spare, or it would pause at

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::spec::FunctionSpec;
+use tokio::time::Instant;
 use wasmtime::component::{Component, Linker, LinkerInstance};
 use wasmtime::{Engine, StoreContextMut};
 

@@ -2,8 +2,9 @@
 //!
 //! Owns the counters of one instance. Must not know what the guest computes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
 use super::engine::TABLE_ELEMENTS_MAX;

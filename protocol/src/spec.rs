@@ -46,6 +46,25 @@ pub enum Path {
 /// repeat stays small.
 pub const LINGER_MS_MAX: u64 = 1_000;
 
+/// Longest run of a guest on one batch, milliseconds: what a drain waits for.
+pub const DEADLINE_MS_MAX: u64 = 10_000;
+/// Least linear memory of a guest, bytes: one page of WebAssembly.
+pub const MEMORY_BYTES_MIN: usize = 64 << 10;
+/// Most linear memory, bytes: what the pooling allocator reserves for each instance.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+/// Most events that one input may cause: they fit one atomic batch, with the checkpoint
+/// and the outcomes beside them.
+pub const EMITS_PER_EVENT_MAX: u32 = 900;
+/// Least and most bytes that one batch may cause.
+pub const OUTPUT_BYTES_MIN: usize = 1 << 10;
+/// See [`OUTPUT_BYTES_MIN`]: more would not fit the server's staging of a batch.
+pub const OUTPUT_BYTES_MAX: usize = 32 << 20;
+
+const _: () = {
+    assert!((EMITS_PER_EVENT_MAX as usize) < crate::bus::BATCH_EVENTS_MAX);
+    assert!(OUTPUT_BYTES_MIN < OUTPUT_BYTES_MAX && MEMORY_BYTES_MIN < MEMORY_BYTES_MAX);
+};
+
 /// A deployed function. Key: its name, in `FUNCTIONS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,7 +131,7 @@ impl Default for FunctionLimits {
             // never holds its thread for the 100 ms of an event's whole way.
             deadline_ms: 50,
             // What the pooling allocator reserves for each instance.
-            memory_bytes: 64 << 20,
+            memory_bytes: MEMORY_BYTES_MAX,
             emits_per_event: 64,
             // One batch must fit JetStream's staging of a batch in memory.
             output_bytes: 8 << 20,
@@ -152,22 +171,26 @@ impl FunctionSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         let limits = &self.limits;
         check(
-            (1..=10_000).contains(&limits.deadline_ms),
+            (1..=DEADLINE_MS_MAX).contains(&limits.deadline_ms),
             "limits.deadline_ms",
-            || "must be 1 to 10,000".into(),
+            || format!("must be 1 to {DEADLINE_MS_MAX}"),
         )?;
         check(
-            (1 << 16..=64 << 20).contains(&limits.memory_bytes),
+            (MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&limits.memory_bytes),
             "limits.memory_bytes",
             || "must be 64 KiB to 64 MiB".into(),
         )?;
         check(
-            (1..=900).contains(&limits.emits_per_event),
+            (1..=EMITS_PER_EVENT_MAX).contains(&limits.emits_per_event),
             "limits.emits_per_event",
-            || "must be 1 to 900: one input's outputs fit one atomic batch".into(),
+            || {
+                format!(
+                    "must be 1 to {EMITS_PER_EVENT_MAX}: one input's outputs fit one atomic batch"
+                )
+            },
         )?;
         check(
-            (1 << 10..=32 << 20).contains(&limits.output_bytes),
+            (OUTPUT_BYTES_MIN..=OUTPUT_BYTES_MAX).contains(&limits.output_bytes),
             "limits.output_bytes",
             || "must be 1 KiB to 32 MiB".into(),
         )?;

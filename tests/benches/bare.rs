@@ -1,7 +1,7 @@
 //! NATS without Eddyline: publishes and reads as its client library does them.
 //! Owns a connection of its own and a stream for what it writes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
@@ -9,6 +9,7 @@ use async_nats::jetstream::stream::{Config, StorageType};
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 
 use crate::pace::paced;
 

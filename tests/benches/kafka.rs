@@ -3,7 +3,7 @@
 //!
 //! Blocks. Owns its producer and its topic.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use rdkafka::ClientConfig;
@@ -12,6 +12,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
+use tokio::time::Instant;
 
 /// Records of a transaction.
 const TRANSACTION_RECORDS: usize = 10_000;

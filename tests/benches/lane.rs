@@ -1,11 +1,10 @@
 //! Functions end to end: INGRESS that was filled before, through a gate, into EVENTS.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use harness::{Deployment, FunctionChoice};
 use protocol::stream::StreamName;
 use protocol::subject::Kind;
+use tokio::time::Instant;
 
 use crate::bare::Bare;
 use crate::options::Options;

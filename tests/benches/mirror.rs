@@ -1,12 +1,12 @@
 //! The mirror: a stream that was filled before, exactly once into Kafka.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use harness::{Deployment, KafkaChoice};
 use protocol::stream::StreamName;
 use protocol::subject::Kind;
+use tokio::time::Instant;
 
 use crate::options::Options;
 use crate::table::{Row, median};

@@ -1,9 +1,9 @@
 //! A steady pace of calls, whoever is called. Owns nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Starts `count` calls at a steady pace, whether or not earlier ones have ended; how
 /// long each took, milliseconds.

@@ -1,11 +1,12 @@
 //! From a client's publish to its ack, through an edge node in a process of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use client::{Client, ClientError, Draft};
 use harness::Deployment;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::bare::Bare;
 use crate::options::Options;

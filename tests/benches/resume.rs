@@ -1,7 +1,5 @@
 //! A subscriber that missed ten thousand events.
 
-use std::time::Instant;
-
 use anyhow::{Context, bail, ensure};
 use client::{Client, Delivery, Encoding, Start};
 use harness::Deployment;
@@ -9,6 +7,7 @@ use protocol::lane::Lane;
 use protocol::position::Position;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
+use tokio::time::Instant;
 
 use crate::bare::Bare;
 use crate::options::Options;

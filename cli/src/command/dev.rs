@@ -2,12 +2,12 @@
 
 use std::os::unix::process::parent_id;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::name::{Tenant, User};
 use serde::Serialize;
 use service::shutdown::Shutdown;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::args::{Dev, StackArgs};
 use crate::config::{self, Claim, DevState};

@@ -132,7 +132,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn push(&mut self, frame: FromServer, arrived: std::time::Instant) {
+    pub(super) fn push(&mut self, frame: FromServer, arrived: tokio::time::Instant) {
         let (name, deed) = if let Some(event) = frame.event {
             let name = event.channel.clone();
             let open = self.channels.get_mut(&name);

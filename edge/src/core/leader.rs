@@ -12,8 +12,8 @@ use bus::{Bus, BusError};
 use protocol::bus::StreamState;
 use protocol::stream::StreamName;
 
+use super::limits::PROBE_INTERVAL_DEFAULT;
 use super::metrics::meters;
-use super::probe::PROBE_INTERVAL_DEFAULT;
 
 /// How often in a row, one probe's interval apart, a leader has to know less than it
 /// should before it is believed.

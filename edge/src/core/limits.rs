@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// How often quiet channels are compared with the stream.
+pub const PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
 /// Longest data of one event, bytes: large enough for a snapshot of a document,
 /// small enough that one event never fills a client's outbox.
 pub const DATA_BYTES_DEFAULT: usize = 64 * 1024;

@@ -18,9 +18,6 @@ use super::feed::relay::Feed;
 use super::metrics::meters;
 use super::registry::Feeds;
 
-/// How often quiet channels are compared with the stream.
-pub const PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
-
 /// Channels about which the leader is asked in one round, one after the other. Policy:
 /// the next ones wait for the next round; they have half of the retention's time.
 const PROOFS_MAX: usize = 64;

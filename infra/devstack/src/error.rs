@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::programs::Missing;
+use crate::missing::Missing;
 
 /// Result of this crate.
 pub type Result<T, E = DevstackError> = std::result::Result<T, E>;

@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod hash;
 mod home;
 pub mod kafka;
+pub mod missing;
 pub mod nats;
 pub mod port;
 pub mod prerequisites;

@@ -3,7 +3,8 @@
 
 use crate::config::Config;
 use crate::fetch;
-use crate::programs::{Missing, c_compiler, java, make, maven, nats_build, python};
+use crate::missing::Missing;
+use crate::programs::{c_compiler, java, make, maven, nats_build, python};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{DevstackError, Result};
 use crate::spawner;
 use crate::sys::{self, Signal};
+use tokio::time::Instant;
 
 /// Pause between two looks at something that is awaited.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);

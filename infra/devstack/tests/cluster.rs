@@ -8,12 +8,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use devstack::{
     Config, KafkaCluster, KafkaClusterPlan, KafkaOptions, NatsCluster, NatsClusterPlan,
     NatsOptions, fetch,
 };
+use tokio::time::Instant;
 
 /// Longest wait for anything: an election on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);

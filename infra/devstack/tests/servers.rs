@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use devstack::fetch::{self, Progress};
 use devstack::hash::{PinList, sha256};
@@ -20,6 +20,7 @@ use devstack::{
     Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, NatsServer, NatsUser,
     ServerProcess, Stack, StackOptions,
 };
+use tokio::time::Instant;
 
 /// Longest wait for anything; a busy machine is slow to start Java.
 const DEADLINE: Duration = Duration::from_secs(120);

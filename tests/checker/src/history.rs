@@ -6,13 +6,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::check;
-use crate::index::Index;
 use crate::record::{
     Acked, Delivered, Function, MirrorGap, Mirrored, MirroredStream, Refused, Sent, Stored,
     StreamState, Subscription,
 };
-use crate::report::{Counts, Report, Sink};
 
 /// Everything that was recorded of one run. Order matters within `sent` and `delivered` alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,13 +124,5 @@ impl History {
             history.push(record);
         }
         Ok(history)
-    }
-
-    /// Judges the history. Takes a few seconds for a million records; needs no runtime.
-    pub fn check(&self) -> Report {
-        let mut sink = Sink::new(Counts::of(self));
-        let index = Index::new(self);
-        check::all(&index, &mut sink);
-        sink.into_report()
     }
 }

@@ -11,8 +11,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataPartition;
 
+use crate::blocking::blocking;
 use crate::proxy::Proxy;
-use crate::servers::blocking;
 use crate::wait;
 
 /// Brokers of a Kafka: each topic has a copy on every one.

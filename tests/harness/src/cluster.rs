@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use devstack::nats::server_name;
 use devstack::{NatsCluster, NatsClusterPlan, NatsOptions, NatsServer};
 
+use crate::blocking::blocking;
 use crate::disk::SmallDisk;
 use crate::proxy::{Direction, Proxy};
-use crate::servers::blocking;
 use crate::wait;
 
 /// Servers of a cluster: one may be lost.

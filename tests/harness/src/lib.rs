@@ -18,6 +18,7 @@
 //! A test owns its [`Deployment`]; dropping it ends everything that it started.
 //! Nothing here knows what a single test is about.
 
+mod blocking;
 pub mod brokers;
 pub mod cluster;
 pub mod collect;

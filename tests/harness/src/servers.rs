@@ -20,6 +20,7 @@ use protocol::permission::Role;
 use protocol::secret::Secret;
 use service::settings::NatsSettings;
 
+use crate::blocking::blocking;
 use crate::brokers::Brokers;
 use crate::cluster::Cluster;
 use crate::disk::SmallDisk;
@@ -198,14 +199,6 @@ impl Servers {
         let server = server.expect("only a kafka of the test's own may be touched");
         let done = blocking(move || call(&mut lock(&server))).await;
         done.unwrap_or_else(|error| panic!("kafka: {error}"))
-    }
-}
-
-/// Runs a call that blocks.
-pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(output) => output,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
 

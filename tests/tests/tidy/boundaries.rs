@@ -61,7 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Libraries that belong to one part; `tests` and `harness` look at the same wires.
 const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("axum", &["edge"]),
-    ("hyper", &["edge"]),
+    ("hyper", &["edge", "service"]),
     ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::NatsUser;
+use super::settings::NatsUser;
 
 /// Longest wait for one answer; the caller asks again until its own deadline.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::functions::{Made, Work};
+use super::work::{Made, Work};
 use crate::index::{Index, place};
 use crate::record::{Kind, Parked, Place, Stored, Verdict};
 use crate::report::Sink;

@@ -5,7 +5,7 @@
 //! Everything here blocks and belongs on a thread. Owns its consumer only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use checker::{MirrorGap, Mirrored};
@@ -16,6 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::streams;
 use crate::{body_hash, wait};

@@ -9,8 +9,8 @@ use protocol::spec::{FunctionSpec, Trigger};
 use protocol::stream::StreamName;
 
 use super::Deployment;
+use crate::blocking::blocking;
 use crate::collect::mirror;
-use crate::servers::blocking;
 use crate::{environment, wait};
 
 impl Deployment {
