@@ -301,14 +301,17 @@ impl Reader {
             .ready_chunks(RUN_EVENTS_MAX);
         while let Some(found) = runs.next().await {
             let mut run = Vec::with_capacity(found.len());
+            // Only what was pushed counts: after a failure the run is read again.
+            let mut reached = self.prev;
             for event in found {
                 let event = event?;
-                let prev = std::mem::replace(&mut self.prev, event.seq);
+                let prev = std::mem::replace(&mut reached, event.seq);
                 run.push(Encoded::stored(source.channel.clone(), event, prev));
             }
             if let Some(stop) = self.push(at, &run).await {
                 return Ok(stop);
             }
+            self.prev = reached;
         }
         // Retention may have passed while we read.
         let first = self
