@@ -38,6 +38,8 @@ pub struct Missing {
     pub to: u64,
     /// The channel's last event before the range.
     pub prev: u64,
+    /// The range's last event that is known to have been on the channel; 0: none is.
+    pub known: u64,
 }
 
 /// What was read from the stream.
@@ -63,6 +65,8 @@ pub struct FeedState<E> {
     ring: Ring<E>,
     /// A repair is needed up to here.
     repair: Option<u64>,
+    /// The last event within the repair that surely was on the channel.
+    known: u64,
     held: VecDeque<E>,
     held_bytes: usize,
     /// Events dropped because the hold was full.
@@ -80,6 +84,7 @@ impl<E: Link + Clone> FeedState<E> {
             quiet: mark,
             ring: Ring::new(mark),
             repair: None,
+            known: 0,
             held: VecDeque::new(),
             held_bytes: 0,
             held_dropped: 0,
@@ -98,6 +103,7 @@ impl<E: Link + Clone> FeedState<E> {
         } else if self.is_break(&event) {
             self.breaks += 1;
             self.repair = Some(event.seq() - 1);
+            self.known = event.prev();
             self.hold(event);
         } else {
             self.relay(event, out);
@@ -164,6 +170,7 @@ impl<E: Link + Clone> FeedState<E> {
             if event.seq() > self.chain && self.is_break(&event) {
                 self.breaks += 1;
                 self.repair = held.map(|later| later.seq()).max().max(Some(event.seq()));
+                self.known = self.repair.unwrap_or_default();
                 return;
             }
             self.delivery(event, out);
@@ -183,7 +190,7 @@ impl<E: Link + Clone> FeedState<E> {
             return false;
         }
         if last > self.chain {
-            self.repair = Some(last);
+            (self.repair, self.known) = (Some(last), last);
             return true;
         }
         self.quiet = self.quiet.max(stream_last);
@@ -196,6 +203,7 @@ impl<E: Link + Clone> FeedState<E> {
             after: self.chain,
             to,
             prev: self.last,
+            known: self.known,
         })
     }
 

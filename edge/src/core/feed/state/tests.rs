@@ -198,7 +198,8 @@ fn the_hold_within_and_beyond_its_limit() {
         Missing {
             after: HELD_EVENTS_MAX as u64 + 1,
             to: next.prev,
-            prev: HELD_EVENTS_MAX as u64 + 1
+            prev: HELD_EVENTS_MAX as u64 + 1,
+            known: next.prev
         }
     );
 }
