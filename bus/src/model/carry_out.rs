@@ -32,7 +32,7 @@ impl Network {
                 None
             }
             request @ (Request::Publish(_) | Request::Stage { .. }) => self.write(now, request),
-            Request::Lead { stream, read } => Some(self.lead(now, &stream, read)),
+            Request::Lead { stream, read } => Some(self.lead((now, link), &stream, read)),
             Request::Direct { stream, read } => Some(self.direct(now, &stream, read)),
             Request::Create { name, config } => {
                 let created = self.server.create(&name, &config, wall);
@@ -131,7 +131,7 @@ impl Network {
         self.views.entry(stream.into()).or_default().depose(until);
     }
 
-    fn lead(&mut self, now: u64, name: &str, read: Read) -> Answer {
+    fn lead(&mut self, (now, link): (u64, usize), name: &str, read: Read) -> Answer {
         let wall = self.wall(now);
         let stream = self.server.stream(name, wall)?;
         let views = self.views.entry(name.into()).or_default();
@@ -139,7 +139,7 @@ impl Network {
             let description = "JetStream system temporarily unavailable".into();
             return Err(BusError::from_api(UNAVAILABLE, description));
         }
-        let until = views.leader(&stream.log, now, &self.faults, &mut self.dice);
+        let until = views.leader(&stream.log, (now, link), &self.faults, &mut self.dice);
         reading::answer(stream, read, until, wall)
     }
 

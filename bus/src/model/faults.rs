@@ -45,6 +45,9 @@ pub struct ModelFaults {
     pub stale_leader: f64,
     /// How long that lasts.
     pub stale_for: RangeInclusive<Duration>,
+    /// Whether one process hears both leaders by turns; otherwise each process hears
+    /// one of them for as long as that lasts.
+    pub leaders_alternate: bool,
     /// A write makes its stream change the leader: open batches are given up, and for
     /// a while nobody leads.
     pub leader_change: f64,
@@ -81,6 +84,7 @@ impl Default for ModelFaults {
             lag_for: Duration::from_secs(2),
             stale_leader: 0.0,
             stale_for: millis(100)..=Duration::from_secs(5),
+            leaders_alternate: true,
             leader_change: 0.0,
             leaderless_for: millis(1)..=Duration::from_secs(2),
             in_process: 0.0,

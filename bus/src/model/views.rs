@@ -38,18 +38,19 @@ impl Views {
     pub(super) fn leader(
         &mut self,
         log: &Log,
-        now: u64,
+        (now, link): (u64, usize),
         faults: &ModelFaults,
         dice: &mut Dice,
     ) -> u64 {
         let last = log.last_seq();
         match self.stale {
             Some((until, seq)) if now < until && last - seq < VIEW_EVENTS_MAX => {
-                if dice.coin() {
-                    seq
+                let deposed = if faults.leaders_alternate {
+                    dice.coin()
                 } else {
-                    last
-                }
+                    (until + link as u64).is_multiple_of(2)
+                };
+                if deposed { seq } else { last }
             }
             _ => {
                 self.stale = None;

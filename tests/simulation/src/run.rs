@@ -70,7 +70,7 @@ async fn live(schedule: &Schedule, plant: Option<Plant>) -> Outcome {
         CLOCK_START_US + u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
     });
     let settings = scenario::settings(schedule.scenario);
-    let world = World::start(schedule.seed, plant, &settings).await;
+    let world = World::start(schedule, plant, &settings).await;
     let mut scene = Scene::start(schedule.scenario, &world, schedule.seed).await;
     for step in &schedule.steps {
         take(&world, &mut scene, step).await;

@@ -23,7 +23,7 @@ use protocol::subject::{Kind, Subject};
 use service::fault::Faults;
 use tokio::time::sleep;
 
-use crate::plan::{Act, CLOCK_MIDDLE, Plant, Step};
+use crate::plan::{Act, CLOCK_MIDDLE, Plant, Scenario, Schedule, Step};
 
 /// Whose events all of them are.
 pub const TENANT: &str = "acme";
@@ -43,6 +43,8 @@ pub struct World {
     /// What our parts leave out on purpose.
     pub faults: Faults,
     plant: Option<Plant>,
+    /// Whether a process may hear two leaders by turns.
+    alternate: bool,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -55,7 +57,12 @@ struct Shared {
 
 impl World {
     /// A model with a store and nothing wrong yet.
-    pub async fn start(seed: u64, plant: Option<Plant>, settings: &StoreSettings) -> Self {
+    pub async fn start(
+        schedule: &Schedule,
+        plant: Option<Plant>,
+        settings: &StoreSettings,
+    ) -> Self {
+        let seed = schedule.seed;
         let model = Model::start(ModelFaults {
             seed,
             ..ModelFaults::default()
@@ -73,6 +80,9 @@ impl World {
             history: Recorder::new(),
             faults: Faults::parse(switches).expect("these are switches"),
             plant,
+            // Feeds and lanes ask twice, for an event and for the end of its stream, and
+            // take the two answers for those of one server.
+            alternate: !matches!(schedule.scenario, Scenario::Feed | Scenario::Lane),
             shared: Arc::default(),
         };
         world.weather(0);
@@ -166,6 +176,7 @@ impl World {
             },
         };
         faults.runs_unproved = self.has(Plant::ReplyUnnoticed);
+        faults.leaders_alternate = self.alternate;
         self.model.set_faults(faults);
     }
 

@@ -318,11 +318,13 @@ pub async fn read_range(
     let known = events
         .last()
         .map_or(from.saturating_sub(1), |event| event.seq);
+    // What this lane has read is known to the bus: a leader that has less is refused.
+    // Asked before and after, because a deposed one may answer only one of them.
+    bus.stream_state(&scope.stream()).await?;
     let last = bus
         .last_on(&scope.stream(), subject)
         .await?
         .map_or(0, |event| event.seq);
-    // What this lane has read is known to the bus: a leader that has less is refused.
     bus.stream_state(&scope.stream()).await?;
     Ok((events, last <= known))
 }

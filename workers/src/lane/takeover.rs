@@ -4,10 +4,13 @@
 //!
 //! Owns nothing. Nothing is run before the fence is stored.
 
+use std::time::Duration;
+
 use bus::{Bus, BusError};
 use protocol::bus::StreamState;
 use protocol::checkpoint::Checkpoint;
 use service::fault::Faults;
+use tokio::time::Instant;
 
 use super::commit::{self, Landed, Last};
 use super::messages::Scope;
@@ -16,6 +19,12 @@ use super::staging::Commit;
 /// Times that the owner before may commit in between before the lane is given up
 /// again.
 const ROUNDS_MAX: usize = 5;
+/// How long an input that the checkpoint names may be absent before the stream counts
+/// as rolled back: a leader that was deposed and does not know it answers for some ten
+/// seconds from what it has, and a new owner has seen nothing that would tell it so.
+const ABSENT_AFTER: Duration = Duration::from_secs(30);
+/// Wait before it is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where a lane begins.
 #[derive(Debug)]
@@ -58,7 +67,7 @@ pub async fn take(
         let last = commit::last_checkpoint(bus, scope).await?;
         let state = bus.stream_state(&scope.stream()).await?;
         if let Some((_, checkpoint)) = &last {
-            verify(bus, scope, checkpoint, &state).await?;
+            verify(bus, scope, checkpoint, &state, lost).await?;
         }
         let (mut guard, checkpoint) = fence(scope, &last, lease);
         // Only tests take over so: what was read need not be the last any more.
@@ -118,6 +127,7 @@ async fn verify(
     scope: &Scope,
     checkpoint: &Checkpoint,
     state: &StreamState,
+    lost: &impl Fn() -> bool,
 ) -> Result<(), TakeoverError> {
     let (seq, stream) = (checkpoint.seq, scope.stream());
     if checkpoint.stream != stream {
@@ -136,16 +146,16 @@ async fn verify(
     if checkpoint.time == 0 || seq < state.first_seq {
         return Ok(());
     }
-    let stored = bus.get(&stream, seq).await?;
-    if stored
-        .as_ref()
-        .is_some_and(|stored| stored.time_us == checkpoint.time)
-    {
-        return Ok(());
-    }
-    if stored.is_none() && bus.stream_state(&stream).await?.first_seq > seq {
-        return Ok(());
-    }
+    let asked = Instant::now();
+    let stored = loop {
+        match bus.get(&stream, seq).await? {
+            Some(stored) if stored.time_us == checkpoint.time => return Ok(()),
+            None if bus.stream_state(&stream).await?.first_seq > seq => return Ok(()),
+            None if lost() => return Err(TakeoverError::Superseded),
+            None if asked.elapsed() < ABSENT_AFTER => tokio::time::sleep(ASK_AGAIN).await,
+            stored => break stored,
+        }
+    };
     let found = stored.map_or("nothing".into(), |stored| {
         format!("an event stored at {}", stored.time_us)
     });

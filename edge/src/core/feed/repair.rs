@@ -39,14 +39,23 @@ pub fn lost(after: u64, to: u64, first: u64) -> Option<(u64, u64)> {
 
 /// Reads the first part of a missing range. Cancel safe.
 ///
+/// A deposed leader and the one that leads may answer by turns: the one knows of no
+/// event, the other says that the stream goes on. So the end of the range counts only
+/// if the event that is known to be there was read, or retention has taken it.
+///
 /// # Errors
-/// Those of the bus; the caller tries again.
+/// [`BusError::Behind`] if it is neither; those of the bus. The caller tries again.
 pub async fn read(
     bus: &Bus,
     source: &Source,
     missing: Missing,
 ) -> Result<Repaired<Arc<Encoded>>, BusError> {
-    let Missing { after, to, prev } = missing;
+    let Missing {
+        after,
+        to,
+        prev,
+        known,
+    } = missing;
     let first = leader::state(bus, &source.stream, to).await?.first_seq;
     let mut gap = lost(after, to, first);
     let mut part = Repaired {
@@ -77,6 +86,10 @@ pub async fn read(
         gap = lost(after, part.through, first);
     }
     part.gap = gap;
+    let read = part.events.last().map_or(after, |event| event.seq());
+    if part.through == to && read < known && first <= known {
+        return Err(BusError::Behind);
+    }
     Ok(part)
 }
 

@@ -38,6 +38,8 @@ pub struct Missing {
     pub to: u64,
     /// The channel's last event before the range.
     pub prev: u64,
+    /// The range's last event that is known to have been on the channel; 0: none is.
+    pub known: u64,
 }
 
 /// What was read from the stream.
@@ -63,6 +65,8 @@ pub struct FeedState<E> {
     ring: Ring<E>,
     /// A repair is needed up to here.
     repair: Option<u64>,
+    /// The last event within the repair that surely was on the channel.
+    known: u64,
     held: VecDeque<E>,
     held_bytes: usize,
     /// Events dropped because the hold was full.
@@ -93,6 +97,7 @@ impl<E: Link + Clone> FeedState<E> {
             quiet: mark,
             ring: Ring::new(mark),
             repair: None,
+            known: 0,
             held: VecDeque::new(),
             held_bytes: 0,
             held_dropped: 0,
@@ -113,6 +118,7 @@ impl<E: Link + Clone> FeedState<E> {
             self.breaks += 1;
             self.repair = Some(event.seq() - 1);
             self.doubt_quiet(event.prev());
+            self.known = event.prev();
             self.hold(event);
         } else {
             self.relay(event, out);
@@ -186,6 +192,7 @@ impl<E: Link + Clone> FeedState<E> {
             if event.seq() > self.chain && self.is_break(&event) {
                 self.breaks += 1;
                 self.repair = held.map(|later| later.seq()).max().max(Some(event.seq()));
+                self.known = self.repair.unwrap_or_default();
                 return;
             }
             self.delivery(event, out);
@@ -225,7 +232,7 @@ impl<E: Link + Clone> FeedState<E> {
             return Probed::Level;
         }
         self.doubt_quiet(last);
-        self.repair = Some(last);
+        (self.repair, self.known) = (Some(last), last);
         Probed::Missed
     }
 
@@ -243,6 +250,7 @@ impl<E: Link + Clone> FeedState<E> {
             after: self.chain.max(self.quiet),
             to,
             prev: self.last,
+            known: self.known,
         })
     }
 

@@ -139,7 +139,8 @@ fn a_break_waits_for_its_repair() {
             Missing {
                 after: 10,
                 to: 14,
-                prev: 10
+                prev: 10,
+                known: 12
             }
         )
     );

@@ -201,7 +201,8 @@ fn the_hold_within_and_beyond_its_limit() {
         Missing {
             after: HELD_EVENTS_MAX as u64 + 1,
             to: next.prev,
-            prev: HELD_EVENTS_MAX as u64 + 1
+            prev: HELD_EVENTS_MAX as u64 + 1,
+            known: next.prev
         }
     );
 }
@@ -226,7 +227,8 @@ fn only_what_is_not_proved_to_be_quiet_can_be_lost() {
         Some(Missing {
             after: 19,
             to: 29,
-            prev: 5
+            prev: 5,
+            known: 0
         })
     );
     // Whoever lags proves nothing.
