@@ -71,6 +71,14 @@ pub enum ClientError {
     /// The data is not JSON, but its content type says so.
     #[error("the data of the event is not valid json")]
     NotJson,
+    /// The data is longer than the node takes. Sent, it could cost the whole session.
+    #[error("the data has {bytes} bytes, the edge node takes {max} at most")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The node's limit.
+        max: usize,
+    },
     /// The client was closed.
     #[error("the client has been closed")]
     Ended,

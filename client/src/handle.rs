@@ -83,10 +83,15 @@ impl Client {
     /// Cancel safe: cancelled, the event was not handed over.
     ///
     /// # Errors
-    /// The data is not what its content type says, or the client has ended.
+    /// The data is not what its content type says or longer than the node takes, or the
+    /// client has ended.
     pub async fn publish_start(&self, draft: Draft) -> Result<Ack, ClientError> {
         if draft.is_json() && serde_json::from_slice::<&RawValue>(&draft.data).is_err() {
             return Err(ClientError::NotJson);
+        }
+        let (bytes, max) = (draft.data.len(), self.shared.data_bytes_max());
+        if bytes > max {
+            return Err(ClientError::TooLarge { bytes, max });
         }
         let permit = self
             .requests

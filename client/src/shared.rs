@@ -57,6 +57,10 @@ impl Shared {
         *lock(&self.session) = connected.clone();
     }
 
+    pub fn data_bytes_max(&self) -> usize {
+        lock(&self.session).limits.data_bytes
+    }
+
     pub fn session(&self) -> Connected {
         lock(&self.session).clone()
     }

@@ -127,6 +127,16 @@ async fn refusals_are_retried_or_told() {
     );
     let bad = client.publish(Draft::json("doc.a", "{")).await;
     assert!(matches!(bad, Err(ClientError::NotJson)));
+    // What is as long as the node takes is sent; a byte more is not.
+    let data = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    let long = client.publish(Draft::json("doc.a", data(65_537))).await;
+    assert!(
+        matches!(long, Err(ClientError::TooLarge { .. })),
+        "{long:?}"
+    );
+    let fits = Draft::json("doc.a", data(65_536));
+    let _ack = client.publish_start(fits).await.unwrap();
+    assert_eq!(publish(&mut session).await.1.n, 2);
 }
 
 #[tokio::test]

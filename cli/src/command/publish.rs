@@ -121,7 +121,10 @@ async fn first(acks: &mut Acks) -> (u64, Result<Published, ClientError>) {
 fn is_of_one_event(error: &ClientError) -> bool {
     matches!(
         error,
-        ClientError::Refused(_) | ClientError::NotJson | ClientError::InFlight { .. }
+        ClientError::Refused(_)
+            | ClientError::NotJson
+            | ClientError::TooLarge { .. }
+            | ClientError::InFlight { .. }
     )
 }
 

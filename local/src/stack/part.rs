@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use crate::instance::{Instance, InstanceError};
-use crate::sentence;
+use crate::sentence::sentence;
 use crate::service::Service;
 
 /// What is seen of a part from outside.

@@ -15,7 +15,7 @@ use super::backoff::Backoff;
 use super::error::StackError;
 use super::options::{OnStep, StackOptions, store};
 use super::users::{Access, nats_users, random_password};
-use crate::sentence;
+use crate::sentence::sentence;
 
 /// How often it is looked whether a server lives.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);

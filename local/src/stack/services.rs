@@ -177,13 +177,13 @@ impl Services {
 
     async fn lacks(&self) -> Vec<Lack> {
         let mut lacks = Vec::new();
-        for (index, edge) in self.edges.iter().enumerate() {
+        for (index, health) in self.health.iter().enumerate() {
             let seen = self.edge_views[index].borrow().clone();
             match seen {
                 Seen::Failed(reason) => lacks.push(Lack::Broken(reason)),
                 Seen::Starting => lacks.push(Lack::Waits(format!("edge-{} starts", index + 1))),
                 Seen::Runs(()) => {
-                    if let Err(reason) = http::ready(*edge).await {
+                    if let Err(reason) = http::ready(*health).await {
                         let text = format!("edge-{} is not ready: {reason}", index + 1);
                         lacks.push(Lack::Waits(text));
                     }

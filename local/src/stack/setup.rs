@@ -14,7 +14,8 @@ use protocol::stream::Bucket;
 
 use super::error::StackError;
 use super::options::store;
-use crate::{programs, sentence};
+use crate::programs;
+use crate::sentence::sentence;
 
 /// The gate of documents.
 const GATE: &str = "document-gate";

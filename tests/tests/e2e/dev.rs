@@ -155,6 +155,13 @@ async fn two_at_once_are_told_apart() {
     let (first, second) = tokio::join!(ready(&mut one), ready(&mut two));
     let names = [&first, &second].map(|ready| ready["name"].as_str().unwrap().to_owned());
     assert_ne!(names[0], names[1]);
+    for told in [&first, &second] {
+        let metrics = told["metrics"][0].as_str().unwrap();
+        let address = metrics.strip_prefix("http://").unwrap();
+        let (address, path) = address.split_once('/').unwrap();
+        let shown = harness::instance::get(address.parse().unwrap(), &format!("/{path}")).await;
+        assert!(shown.unwrap().contains("nats_connected"), "{metrics}");
+    }
     let unclear = eddyline(cache, &["pub", "chat.which", "{}"], b"").await;
     let errors = text(&unclear.stderr);
     assert_eq!(unclear.status.code(), Some(SETTINGS), "{errors}");
