@@ -33,7 +33,7 @@ pub struct WorkerConfig {
     pub name: String,
     /// Threads that run guests; 0: one per core.
     pub guest_threads: usize,
-    /// Most events in one call of a guest; 1 to [`BATCH_EVENTS_MAX`].
+    /// Most events in one call of a guest; 1 to 10,000.
     pub batch_events: usize,
     /// How often a lane that another worker holds is asked for again, milliseconds.
     pub claim_interval_ms: u64,

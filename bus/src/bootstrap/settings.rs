@@ -47,7 +47,7 @@ pub struct StoreSettings {
     /// How long a lease lasts. In settings: milliseconds.
     #[serde(rename = "lease_ttl_ms", with = "millis")]
     pub lease_ttl: Duration,
-    /// Lets the duplicate windows be shorter than [`DUPLICATE_WINDOW_MIN`]. Only for
+    /// Lets the duplicate windows be shorter than three minutes. Only for
     /// tests: no settings file can say it.
     #[serde(skip)]
     pub short_windows: bool,
@@ -60,7 +60,7 @@ const AGE_MIN: Duration = Duration::from_millis(100);
 /// cut off, and must find its id remembered: 15 s until the node finds its connection
 /// dead, some 100 s for which its system goes on sending what the socket holds (RFC 1122,
 /// 4.2.3.5), 5 s of a publish's own time limit; and half as much again.
-pub const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(180);
+const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(180);
 
 impl Default for StoreSettings {
     fn default() -> Self {
