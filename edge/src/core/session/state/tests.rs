@@ -58,7 +58,7 @@ impl World {
             directory: self.directory.clone(),
             limits,
             now: *now,
-            now_us: 7,
+            now_us: service::clock::now_us(),
         }
     }
 
