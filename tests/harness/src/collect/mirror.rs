@@ -23,6 +23,8 @@ use crate::{body_hash, wait};
 
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);
+/// Topics that are read at a time.
+const READERS: usize = 16;
 /// How long the broker may take to tell its topics.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between stream and sequence in the key of a gap's own record.
@@ -69,25 +71,50 @@ fn read_topics(
     let metadata = consumer
         .fetch_metadata(None, METADATA_TIMEOUT)
         .context("kafka's topics")?;
-    let progress = record::progress_topic(prefix);
-    let mut mirror = Mirror::default();
-    for topic in metadata
+    let topics: Vec<(&str, BTreeSet<i32>)> = metadata
         .topics()
         .iter()
         .filter(|topic| wanted(topic.name()))
-    {
-        let partitions = topic
-            .partitions()
-            .iter()
-            .map(|partition| partition.id())
-            .collect();
-        read_topic(bootstrap, topic.name(), partitions, |message| {
-            match topic.name() == progress {
+        .map(|topic| {
+            let partitions = topic.partitions().iter();
+            let partitions = partitions.map(|partition| partition.id()).collect();
+            (topic.name(), partitions)
+        })
+        .collect();
+    let progress = record::progress_topic(prefix);
+    // A topic takes half a second of waiting, whatever it holds.
+    let parts = std::thread::scope(|scope| {
+        let part = topics.len().div_ceil(READERS).max(1);
+        let readers = topics.chunks(part);
+        let readers = readers.map(|topics| scope.spawn(|| read_part(bootstrap, topics, &progress)));
+        let readers: Vec<_> = readers.collect();
+        let joined = readers.into_iter().map(|reader| reader.join());
+        joined.collect::<Vec<_>>()
+    });
+    let mut mirror = Mirror::default();
+    for part in parts {
+        match part {
+            Ok(part) => mirror.append(part?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    Ok(mirror)
+}
+
+fn read_part(
+    bootstrap: &str,
+    topics: &[(&str, BTreeSet<i32>)],
+    progress: &str,
+) -> anyhow::Result<Mirror> {
+    let mut mirror = Mirror::default();
+    for (topic, partitions) in topics {
+        read_topic(bootstrap, topic, partitions.clone(), |message| {
+            match *topic == progress {
                 true => mirror.take_progress(message),
                 false => mirrored(message).map(|record| mirror.records.push(record)),
             }
         })
-        .with_context(|| format!("topic {}", topic.name()))?;
+        .with_context(|| format!("topic {topic}"))?;
     }
     Ok(mirror)
 }
@@ -143,6 +170,13 @@ fn text<'a>(bytes: Option<&'a [u8]>, what: &str) -> anyhow::Result<&'a str> {
 }
 
 impl Mirror {
+    fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.gaps.extend(other.gaps);
+        self.passed.extend(other.passed);
+        self.progress.extend(other.progress);
+    }
+
     fn take_progress(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let key = text(message.key(), "key")?;
         let value = message
