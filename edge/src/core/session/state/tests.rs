@@ -16,6 +16,8 @@ struct World {
     directory: Arc<Directory>,
     limits: EdgeLimits,
     now: Instant,
+    /// The wall clock, by which tokens end; it stands still.
+    now_us: u64,
 }
 
 impl World {
@@ -46,6 +48,7 @@ impl World {
             directory: Arc::new(directory),
             limits,
             now: Instant::now(),
+            now_us: service::clock::now_us(),
         }
     }
 
@@ -58,7 +61,7 @@ impl World {
             directory: self.directory.clone(),
             limits,
             now: *now,
-            now_us: service::clock::now_us(),
+            now_us: self.now_us,
         }
     }
 
