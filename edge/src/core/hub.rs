@@ -14,7 +14,6 @@ use service::shutdown::Shutdown;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::clock::now_us;
 use super::feed::task::Sources;
 use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
@@ -24,6 +23,7 @@ use super::pulses::{self, Pulses};
 use super::registry::Feeds;
 use super::replay::Replays;
 use super::session::commands::Rules;
+use service::clock::now_us;
 
 /// What a hub is made with.
 pub struct HubSettings {

@@ -13,7 +13,6 @@
 //! It must not know a transport: no sockets, no HTTP, no WebSocket. What goes to a
 //! client is a payload; whoever carries it adds the framing.
 
-pub mod clock;
 pub mod delivery;
 pub mod directory;
 pub mod draft;

@@ -26,8 +26,8 @@ use super::answer::{Outcome, refusal};
 use super::duplicate;
 use super::job::{Job, Writer};
 use super::store::Store;
-use crate::core::clock::now_us;
 use crate::core::draft::Draft;
+use service::clock::now_us;
 
 /// How far a client's reckoning of our time, and our clock and the store's, may be
 /// apart: the look-up starts earlier by this.
