@@ -183,14 +183,14 @@ async fn read(
 
 fn kind(trigger: &Trigger) -> Kind {
     match trigger {
-        Trigger::Gate(_) => Kind::In,
+        Trigger::Gate => Kind::In,
         Trigger::Reactive(_) => Kind::Ev,
     }
 }
 
 fn stream(store: &StoreName, trigger: &Trigger) -> StreamName {
     match trigger {
-        Trigger::Gate(_) => StreamName::ingress(store),
+        Trigger::Gate => StreamName::ingress(store),
         Trigger::Reactive(_) => StreamName::events(store),
     }
 }

@@ -7,7 +7,7 @@ use protocol::bus::Stored;
 use protocol::checkpoint::Digest;
 use protocol::envelope::Envelope;
 use protocol::id::Publisher;
-use protocol::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName, Tenant};
+use protocol::name::{Channel, ChannelPattern, FunctionName, StoreName, Tenant};
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
 
 use super::abi::Batch;
@@ -69,7 +69,7 @@ pub fn spec(limits: FunctionLimits) -> FunctionSpec {
         name: FunctionName::parse("probe").unwrap(),
         digest: Digest::from_bytes([7; 32]),
         store: StoreName::parse("main").unwrap(),
-        trigger: Trigger::Gate(vec![Namespace::parse("doc").unwrap()]),
+        trigger: Trigger::Gate,
         emits: vec![ChannelPattern::parse("side.>").unwrap()],
         config: BTreeMap::new(),
         limits,

@@ -30,6 +30,8 @@ pub struct Envelope {
     pub source: Option<Source>,
     /// The function that made it.
     pub function: Option<FunctionName>,
+    /// Of raw input: the gate that it is for.
+    pub gate: Option<FunctionName>,
     /// Functions passed.
     pub hops: u8,
     /// W3C trace context, carried on.
@@ -71,6 +73,9 @@ impl Envelope {
         if let Some(function) = &self.function {
             headers.push(header::FUNCTION, function.as_str());
         }
+        if let Some(gate) = &self.gate {
+            headers.push(header::GATE, gate.as_str());
+        }
         if self.hops > 0 {
             headers.push(header::HOPS, self.hops.to_string());
         }
@@ -104,6 +109,9 @@ impl Envelope {
         let function = headers
             .get(header::FUNCTION)
             .map(|text| FunctionName::parse(text).map_err(|_| bad(header::FUNCTION)));
+        let gate = headers
+            .get(header::GATE)
+            .map(|text| FunctionName::parse(text).map_err(|_| bad(header::GATE)));
         Ok(Self {
             id: headers.get(header::ID).ok_or(bad(header::ID))?.to_owned(),
             publisher: publisher.transpose()?,
@@ -111,6 +119,7 @@ impl Envelope {
             content_type: headers.get(header::TYPE).map(str::to_owned),
             source: source.transpose()?,
             function: function.transpose()?,
+            gate: gate.transpose()?,
             hops: number(header::HOPS)?
                 .unwrap_or(0)
                 .try_into()
@@ -166,6 +175,7 @@ mod tests {
             content_type: Some("application/octet-stream".into()),
             source: Source::parse("INGRESS-main@00ff:9"),
             function: FunctionName::parse("gate").ok(),
+            gate: FunctionName::parse("other-gate").ok(),
             hops: 1,
             traceparent: None,
             user: vec![("room".into(), "blue".into())],

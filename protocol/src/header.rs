@@ -17,6 +17,9 @@ pub const TYPE: &str = "eddy-type";
 pub const SOURCE: &str = "eddy-source";
 /// The function that made an output.
 pub const FUNCTION: &str = "eddy-function";
+/// On raw input: the gate of its namespace when the edge accepted it. The input is that
+/// function's and nobody else's, whatever is deployed or configured later.
+pub const GATE: &str = "eddy-gate";
 /// How many functions an event has passed.
 pub const HOPS: &str = "eddy-hops";
 /// A clock that the publisher attaches; carried opaquely.

@@ -100,8 +100,9 @@ pub struct FunctionSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// Raw input of these namespaces, in INGRESS.
-    Gate(Vec<Namespace>),
+    /// Raw input in INGRESS of the namespaces whose spec names this function: which
+    /// those are is said there and nowhere else, and stands on each input.
+    Gate,
     /// Stored events on these channels, in EVENTS.
     Reactive(Vec<ChannelPattern>),
 }
@@ -200,13 +201,8 @@ impl FunctionSpec {
         check(self.linger_ms <= LINGER_MS_MAX, "linger_ms", || {
             format!("must be at most {LINGER_MS_MAX}")
         })?;
-        let triggers = match &self.trigger {
-            Trigger::Gate(namespaces) => namespaces.len(),
-            Trigger::Reactive(patterns) => patterns.len(),
-        };
-        check(triggers >= 1, "trigger", || {
-            "names nothing to handle".into()
-        })
+        let empty = matches!(&self.trigger, Trigger::Reactive(patterns) if patterns.is_empty());
+        check(!empty, "trigger", || "names nothing to handle".into())
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use harness::{Builder, Deployment};
+use harness::{Builder, Deployment, FunctionChoice};
 use protocol::bus::Outgoing;
 use protocol::envelope::Envelope;
 use protocol::id::{EventId, Publisher};
 use protocol::lane::Lane;
-use protocol::name::{Channel, ClientId, User};
+use protocol::name::{Channel, ClientId, FunctionName, User};
 use protocol::subject::{Kind, Subject};
 
 /// Events stored at once when a stream is filled.
@@ -80,6 +80,7 @@ pub async fn fill(
         user: User::parse("load")?,
         client: ClientId::parse("fill")?,
     };
+    let gate = FunctionName::parse(FunctionChoice::Gate.name())?;
     let message = |n: usize| {
         let channel = &channels[n % channels.len()];
         let id = EventId {
@@ -91,6 +92,7 @@ pub async fn fill(
             id: id.to_string(),
             publisher: Some(publisher.clone()),
             time: Some(1),
+            gate: (kind == Kind::In).then(|| gate.clone()),
             ..Envelope::default()
         };
         Outgoing {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use protocol::lane::Lane;
-use protocol::name::{Channel, StoreName, Tenant};
+use protocol::name::{Channel, FunctionName, StoreName, Tenant};
 use protocol::position::Epoch;
 use protocol::spec::{NamespaceSpec, Path, StoreSpec, key};
 
@@ -29,8 +29,8 @@ pub struct Place {
     pub epoch: Epoch,
     /// Its lane.
     pub lane: Lane,
-    /// Whether its events pass a gate first.
-    pub gated: bool,
+    /// The gate that its events pass first.
+    pub gate: Option<FunctionName>,
 }
 
 impl Directory {
@@ -59,14 +59,17 @@ impl Directory {
     pub fn place(&self, tenant: &Tenant, channel: &Channel) -> Option<Place> {
         let namespace = channel.outcomes_of().unwrap_or_else(|| channel.namespace());
         let spec = self.namespaces.get(namespace)?;
-        let gated = !channel.is_reserved() && matches!(spec.path, Path::Function(_));
+        let gate = match &spec.path {
+            Path::Function(gate) if !channel.is_reserved() => Some(gate.clone()),
+            _ => None,
+        };
         let spec = self.stores.get(&spec.store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
         Some(Place {
             store: spec.name.clone(),
             epoch: spec.epoch.clone(),
             lane,
-            gated,
+            gate,
         })
     }
 
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn channels_are_placed_by_their_namespace() {
         let mut directory = directory();
-        assert!(place(&directory, "doc.1").unwrap().gated);
+        assert!(place(&directory, "doc.1").unwrap().gate.is_some());
         assert_eq!(
             (place(&directory, "chat.1"), place(&directory, "lost.1")),
             (None, None)
@@ -161,7 +164,12 @@ mod tests {
         let home = |text: &str| place(&directory, text).map(|place| place.store.to_string());
         assert_eq!(home("_outcome.ann.c1.doc").as_deref(), Some("main"));
         assert_eq!(home("_outcome.ann.c1.far").as_deref(), Some("side"));
-        assert!(!place(&directory, "_outcome.ann.c1.far").unwrap().gated);
+        assert!(
+            place(&directory, "_outcome.ann.c1.far")
+                .unwrap()
+                .gate
+                .is_none()
+        );
         assert_eq!(home("_outcome.ann.c1"), None);
         assert_eq!(home("_outcome.ann.c1.gone"), None);
     }

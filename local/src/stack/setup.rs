@@ -69,7 +69,7 @@ pub(super) async fn setup(
     put_namespace(bus, "doc", gate).await?;
     put_namespace(bus, "chat", EventPath::Direct).await?;
     put_namespace(bus, "stats", EventPath::Direct).await?;
-    let gate = draft(GATE, Trigger::Gate(vec![namespace("doc")]));
+    let gate = draft(GATE, Trigger::Gate);
     let stats = FunctionDraft {
         emits: vec![pattern("stats.>")],
         linger_ms: STATS_LINGER_MS,

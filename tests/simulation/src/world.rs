@@ -16,7 +16,7 @@ use protocol::bus::Outgoing;
 use protocol::envelope::Envelope;
 use protocol::id::Publisher;
 use protocol::lane::Lane;
-use protocol::name::{Channel, StoreName, Tenant};
+use protocol::name::{Channel, FunctionName, StoreName, Tenant};
 use protocol::spec::StoreSpec;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
@@ -236,6 +236,7 @@ impl World {
             id: format!("{TENANT}/{publisher}/{n}"),
             publisher: Publisher::parse(publisher).ok(),
             time: Some(service::clock::now_us()),
+            gate: (kind == Kind::In).then(gate),
             ..Envelope::default()
         };
         (subject, envelope)
@@ -265,6 +266,11 @@ impl World {
         let last = events.last().map_or(0, |event| event.seq);
         crate::collect::stream(&self.history, name, &events, last);
     }
+}
+
+/// The gate that raw inputs are for.
+pub fn gate() -> FunctionName {
+    FunctionName::parse("probe").expect("a function's name")
 }
 
 /// The tenant.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use checker::Sent;
 use client::{Published, Resend};
-use harness::{Builder, Deployment, Writer, body_hash, until};
+use harness::{Builder, Deployment, FunctionChoice, Writer, body_hash, until};
 use protocol::bus::Outgoing;
 use protocol::error_code::ErrorCode;
 use protocol::header::{self, Headers};
@@ -122,6 +122,9 @@ async fn canary(deployment: &Deployment, kind: Kind, channel: &str, n: u64) -> b
     let mut headers = Headers::new();
     headers.push(header::ID, format!("acme/canary/{}/{n}", kind.as_str()));
     headers.push(header::PUBLISHER, format!("canary/{}", kind.as_str()));
+    if kind == Kind::In {
+        headers.push(header::GATE, FunctionChoice::Gate.name());
+    }
     let payload = edit(n);
     let sent = Sent {
         publisher: format!("acme/canary/{}", kind.as_str()),

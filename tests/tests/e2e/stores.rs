@@ -46,7 +46,7 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
     let draft = FunctionDraft {
         name: gate,
         store: settings.name,
-        trigger: Trigger::Gate(vec![far]),
+        trigger: Trigger::Gate,
         emits: Vec::new(),
         config: Default::default(),
         limits: FunctionLimits::default(),

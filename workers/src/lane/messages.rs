@@ -11,6 +11,7 @@ use bytes::Bytes;
 use protocol::bus::{Expect, Outgoing, Stored};
 use protocol::checkpoint::Checkpoint;
 use protocol::envelope::{Envelope, HOPS_MAX};
+use protocol::header::{self, Headers};
 use protocol::id::{EventId, OutputId};
 use protocol::lane::Lane;
 use protocol::name::Channel;
@@ -50,7 +51,7 @@ pub enum Settled {
 impl Scope {
     /// Whether the function is a gate.
     pub fn is_gate(&self) -> bool {
-        matches!(self.spec.trigger, Trigger::Gate(_))
+        matches!(self.spec.trigger, Trigger::Gate)
     }
 
     /// The kind of its inputs.
@@ -78,12 +79,12 @@ impl Scope {
         Subject::checkpoint(&self.store.name, self.lane, &self.spec.name)
     }
 
-    /// Whether it handles events of a channel.
-    pub fn handles(&self, channel: &Channel) -> bool {
+    /// Whether it handles a message on a channel. Whose an input is stands on the input:
+    /// a gate that went by what it knows of namespaces would pass over what was accepted
+    /// before it heard of one.
+    pub fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
         match &self.spec.trigger {
-            Trigger::Gate(namespaces) => namespaces
-                .iter()
-                .any(|namespace| namespace.as_str() == channel.namespace()),
+            Trigger::Gate => headers.get(header::GATE) == Some(self.spec.name.as_str()),
             // Patterns never cover reserved channels.
             Trigger::Reactive(patterns) => patterns.iter().any(|pattern| pattern.matches(channel)),
         }
@@ -145,7 +146,7 @@ impl Scope {
     pub fn checkpoint(&self, checkpoint: &Checkpoint, guard: Option<u64>) -> Outgoing {
         let payload =
             serde_json::to_vec(checkpoint).expect("a checkpoint has only names and numbers");
-        let headers = protocol::header::Headers::new();
+        let headers = Headers::new();
         Outgoing {
             subject: self.checkpoint_subject(),
             headers,
@@ -196,6 +197,7 @@ impl Scope {
             content_type: None,
             source: Some(source),
             function: Some(self.spec.name.clone()),
+            gate: None,
             hops: self.hops(event),
             traceparent: event.envelope.traceparent.clone(),
             user: Vec::new(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::bus::Stored;
+use protocol::header;
 
 use super::messages::Scope;
 use super::progress::{Key, Waiting};
@@ -44,7 +45,16 @@ impl Slot {
                 return Self::Pass(stored);
             }
         };
-        if !scope.handles(&key.1) || parked.is_some_and(|parked| parked.contains_key(&key)) {
+        if scope.is_gate() && stored.headers.get(header::GATE).is_none() {
+            tracing::warn!(
+                seq = stored.seq,
+                "an input that names no gate is nobody's and is passed over"
+            );
+            metrics::counter!("function_inputs_unbound_total").increment(1);
+        }
+        if !scope.handles(&key.1, &stored.headers)
+            || parked.is_some_and(|parked| parked.contains_key(&key))
+        {
             return Self::Pass(stored);
         }
         match Event::read(key.0.clone(), key.1.clone(), stored) {

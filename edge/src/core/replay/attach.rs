@@ -207,7 +207,7 @@ mod tests {
             store: StoreName::parse("main").unwrap(),
             epoch: epoch("aa"),
             lane: Lane(0),
-            gated: false,
+            gate: None,
         };
         let (tenant, channel) = (
             Tenant::parse("t").unwrap(),

@@ -148,10 +148,11 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         publisher: Some(publisher),
         time: Some(rules.now_us),
         content_type,
+        gate: place.gate.clone(),
         user: publish.headers.into_iter().collect(),
         ..Envelope::default()
     };
-    let (kind, stream, stored_in) = if place.gated {
+    let (kind, stream, stored_in) = if place.gate.is_some() {
         (
             Kind::In,
             StreamName::ingress(&place.store),

@@ -8,7 +8,7 @@ use checker::{Function, Kind, MirroredStream, Report, Stored};
 use protocol::spec::{FunctionSpec, Trigger};
 use protocol::stream::StreamName;
 
-use super::Deployment;
+use super::{Deployment, setup};
 use crate::blocking::blocking;
 use crate::collect::mirror;
 use crate::{environment, wait};
@@ -142,7 +142,7 @@ impl Deployment {
 
     /// Compares each lane's last checkpoint with its last input.
     fn is_settled(&self, spec: &FunctionSpec) -> Result<(), String> {
-        let inputs = if matches!(spec.trigger, Trigger::Gate(_)) {
+        let inputs = if matches!(spec.trigger, Trigger::Gate) {
             &self.ingress
         } else {
             &self.events
@@ -236,9 +236,8 @@ impl Deployment {
 
     fn function(&self, spec: &FunctionSpec) -> Function {
         let (input, channels) = match &spec.trigger {
-            Trigger::Gate(namespaces) => {
-                let patterns = namespaces
-                    .iter()
+            Trigger::Gate => {
+                let patterns = setup::namespaces_of(&spec.name)
                     .flat_map(|name| [format!("*/{name}"), format!("*/{name}.>")]);
                 (&self.ingress, patterns.collect())
             }
@@ -278,12 +277,10 @@ fn handles(spec: &FunctionSpec, stored: &Stored) -> bool {
         return false;
     };
     match &spec.trigger {
-        Trigger::Gate(namespaces) => {
+        Trigger::Gate => {
             let first = channel.split('.').next().unwrap_or_default();
             stored.kind == Kind::In
-                && namespaces
-                    .iter()
-                    .any(|namespace| namespace.as_str() == first)
+                && setup::namespaces_of(&spec.name).any(|namespace| namespace == first)
         }
         Trigger::Reactive(patterns) => {
             let channel = protocol::name::Channel::parse(channel);

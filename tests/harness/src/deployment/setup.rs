@@ -13,6 +13,17 @@ use crate::environment;
 
 /// Namespaces without a gate.
 const DIRECT: [&str; 2] = ["chat", "stats"];
+/// Namespaces with one.
+const GATED: [(&str, FunctionChoice); 2] = [
+    ("doc", FunctionChoice::Gate),
+    ("lab", FunctionChoice::Probe),
+];
+
+/// The namespaces behind a gate.
+pub(super) fn namespaces_of(gate: &FunctionName) -> impl Iterator<Item = &'static str> {
+    let gated = GATED.into_iter();
+    gated.filter_map(|(name, choice)| (choice.name() == gate.as_str()).then_some(name))
+}
 
 impl FunctionChoice {
     /// Its name, which is that of its package.
@@ -26,9 +37,9 @@ impl FunctionChoice {
 
     fn trigger(self) -> Trigger {
         match self {
-            Self::Gate => Trigger::Gate(vec![namespace("doc")]),
+            Self::Gate => Trigger::Gate,
             Self::Stats => Trigger::Reactive(vec![pattern("doc.>")]),
-            Self::Probe => Trigger::Gate(vec![namespace("lab")]),
+            Self::Probe => Trigger::Gate,
         }
     }
 
@@ -65,11 +76,7 @@ fn function(text: &str) -> FunctionName {
 /// `lab` behind their gates, whether or not those are deployed.
 pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
     let direct = DIRECT.map(|name| (name, Path::Direct));
-    let gated = [
-        ("doc", FunctionChoice::Gate),
-        ("lab", FunctionChoice::Probe),
-    ];
-    let gated = gated.map(|(name, gate)| (name, Path::Function(function(gate.name()))));
+    let gated = GATED.map(|(name, gate)| (name, Path::Function(function(gate.name()))));
     let config = bus
         .kv(Bucket::Config)
         .await

@@ -274,7 +274,7 @@ impl Node {
             store: world.store.name.clone(),
             epoch: world.store.epoch.clone(),
             lane: world.lane(&channel),
-            gated: false,
+            gate: None,
         };
         let key = FeedKey {
             tenant: tenant(),

@@ -17,7 +17,6 @@ use host::pack::Item;
 use host::reply::{Emit, Handled};
 use parking_lot::Mutex;
 use protocol::checkpoint::{Checkpoint, Digest};
-use protocol::name::{FunctionName, Namespace};
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
 use protocol::stream::Bucket;
 use protocol::subject::Kind;
@@ -33,7 +32,7 @@ use workers::lane::takeover::{self, TakeoverError};
 use super::author::{self, Author};
 use crate::plan::{Act, Mix, Step};
 use crate::process::Process;
-use crate::world::{World, channel_of};
+use crate::world::{World, channel_of, gate};
 
 const WORKERS: u32 = 3;
 /// How often a lane that another holds is asked for.
@@ -152,10 +151,10 @@ fn is_settled(world: &World) -> bool {
 
 fn scope(world: &World) -> Scope {
     let spec = FunctionSpec {
-        name: FunctionName::parse("probe").expect("a function's name"),
+        name: gate(),
         digest: Digest::from_bytes([7; 32]),
         store: world.store.name.clone(),
-        trigger: Trigger::Gate(vec![Namespace::parse("doc").expect("a namespace's name")]),
+        trigger: Trigger::Gate,
         emits: Vec::new(),
         config: BTreeMap::new(),
         limits: FunctionLimits {

@@ -212,6 +212,7 @@ fn an_event_that_is_not_ours_becomes_a_dead_letter() {
     );
     let mut foreign = world.input(1).unwrap();
     foreign.headers = protocol::header::Headers::new();
+    foreign.headers.push(protocol::header::GATE, "probe");
     machine.push(vec![foreign, world.input(2).unwrap()]);
     let Action::Run(items) = machine.next(1) else {
         panic!("the other is run")

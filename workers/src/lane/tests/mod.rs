@@ -10,7 +10,7 @@ use protocol::checkpoint::{Checkpoint, Digest};
 use protocol::envelope::Envelope;
 use protocol::id::Publisher;
 use protocol::lane::Lane;
-use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
+use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::position::Epoch;
 use protocol::spec::{FunctionLimits, FunctionSpec, StoreSpec, Trigger};
 use protocol::stream::StreamName;
@@ -42,6 +42,7 @@ fn stored(seq: u64, channel: &str, data: &str) -> Stored {
         id: format!("acme/alice/c1/{seq}"),
         publisher: Publisher::parse("alice/c1").ok(),
         time: Some(seq),
+        gate: FunctionName::parse("probe").ok(),
         ..Envelope::default()
     };
     Stored {
@@ -59,7 +60,7 @@ fn spec(limits: FunctionLimits) -> FunctionSpec {
         name: FunctionName::parse("probe").unwrap(),
         digest: Digest::from_bytes([7; 32]),
         store: StoreName::parse("main").unwrap(),
-        trigger: Trigger::Gate(vec![Namespace::parse("doc").unwrap()]),
+        trigger: Trigger::Gate,
         emits: vec![ChannelPattern::parse("side.>").unwrap()],
         config: BTreeMap::new(),
         limits,

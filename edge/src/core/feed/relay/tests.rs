@@ -25,7 +25,7 @@ fn feed() -> Feed {
             store,
             epoch,
             lane: Lane(0),
-            gated: false,
+            gate: None,
         },
     );
     feed.open_at(10);

@@ -1,0 +1,202 @@
+//! An application as its author writes it down: namespaces and functions, in one file,
+//! `eddyline.toml`. Plain data, as strict as its text can be; what only the deployment
+//! knows is checked when it is applied.
+//!
+//! Owns nothing. It must not know NATS, nor how a module is built.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
+use protocol::spec::FunctionLimits;
+use serde::{Deserialize, Serialize};
+
+/// The name of an application's file.
+pub const FILE: &str = "eddyline.toml";
+/// The store of whatever names none.
+const STORE: &str = "main";
+
+/// An application.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct App {
+    /// Its namespaces.
+    pub namespaces: BTreeMap<Namespace, NamespaceEntry>,
+    /// Its functions.
+    pub functions: BTreeMap<FunctionName, FunctionEntry>,
+}
+
+/// A namespace of an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamespaceEntry {
+    /// The store that its channels live in; `main` if none is named.
+    #[serde(default = "store")]
+    pub store: StoreName,
+    /// The function that its events pass first; none stores them as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<FunctionName>,
+}
+
+/// A function of an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionEntry {
+    /// What its sources are written in; whoever builds it needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Language>,
+    /// Where its sources are, from the file's folder; there if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Its module, from the file's folder; what a build makes of `lang` if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<PathBuf>,
+    /// The store whose events it handles; `main` if none is named.
+    #[serde(default = "store")]
+    pub store: StoreName,
+    /// The channels whose stored events it handles; a function without any is a gate, of
+    /// the namespaces that name it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<ChannelPattern>,
+    /// Channels that it may emit to besides the input's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emits: Vec<ChannelPattern>,
+    /// Settings handed to the guest at its start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: FunctionLimits,
+    /// How long its outputs may gather, milliseconds.
+    #[serde(default)]
+    pub linger_ms: u64,
+    /// Where it begins when it is deployed for the first time.
+    #[serde(default)]
+    pub start: StartEntry,
+}
+
+/// Where a function begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartEntry {
+    /// At the first event kept.
+    #[default]
+    Earliest,
+    /// Behind the last event stored when it is deployed.
+    Latest,
+}
+
+/// What a function is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// Rust, with the SDK.
+    Rust,
+    /// JavaScript, on QuickJS.
+    Js,
+    /// TypeScript, on QuickJS.
+    Ts,
+    /// Python, on CPython.
+    Python,
+    /// Go.
+    Go,
+    /// C.
+    C,
+}
+
+/// Why an application's file is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// It is not there, or may not be read.
+    #[error("{} cannot be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what it should be; line and column are in the message.
+    #[error("{}: {problem}", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        problem: String,
+    },
+}
+
+impl App {
+    /// Reads an application's file.
+    ///
+    /// # Errors
+    /// [`AppError`] names the file, and the place in it.
+    pub fn read(path: &Path) -> Result<Self, AppError> {
+        let text = std::fs::read_to_string(path).map_err(|source| AppError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error: toml::de::Error| AppError::Text {
+            path: path.to_owned(),
+            problem: error.to_string().trim_end().to_owned(),
+        })
+    }
+}
+
+fn store() -> StoreName {
+    StoreName::parse(STORE).expect("a name of letters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+[namespaces.shout]
+gate = "shout"
+
+[namespaces.chat]
+
+[functions.shout]
+lang = "rust"
+config = { bytes_max = "280" }
+limits = { deadline_ms = 100 }
+
+[functions.count]
+module = "count.wasm"
+on = ["chat.>"]
+emits = ["counts.>"]
+start = "latest"
+"#;
+
+    fn parse(text: &str) -> Result<App, String> {
+        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_usual_value() {
+        let app = parse(TEXT).unwrap();
+        let shout = &app.functions[&FunctionName::parse("shout").unwrap()];
+        assert_eq!(shout.lang, Some(Language::Rust));
+        assert_eq!((shout.limits.deadline_ms, shout.limits.attempts), (100, 10));
+        assert!(shout.on.is_empty() && shout.store.as_str() == "main");
+        let chat = &app.namespaces[&Namespace::parse("chat").unwrap()];
+        assert_eq!((chat.store.as_str(), &chat.gate), ("main", &None));
+        assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, names) in [
+            ("[functions.shout]\nlang = \"cobol\"", "cobol"),
+            ("[functions.shout]\ncolour = 1", "colour"),
+            ("[functions.\"a b\"]", "a b"),
+            ("[namespaces.x]\ngate = \"\"", "gate"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(
+                problem.contains(names) && problem.contains("line"),
+                "{problem}"
+            );
+        }
+    }
+}
