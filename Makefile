@@ -31,8 +31,9 @@ fault: build fetch ## every fault test, those included that take minutes
 simulate: build ## seeds for as long as asked, or one schedule: ARGS="--for 10m --seed 7"
 	target/debug/simulate $(ARGS)
 
-bench: build fetch ## one table: each figure beside a bare yardstick of the same run
-	target/debug/bench $(ARGS)
+bench: fetch ## one table: each figure beside a bare yardstick of the same run
+	$(CARGO) build --profile optimised --bin bench
+	target/optimised/bench $(ARGS)
 
 lint: prerequisites
 	$(CARGO) fmt --all --check

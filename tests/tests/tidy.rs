@@ -8,6 +8,7 @@ mod tidy {
     mod licences;
     mod machines;
     mod protocol_page;
+    mod shares;
     mod sizes;
     mod tree;
 }
