@@ -1,12 +1,17 @@
 //! The command line's arguments. Plain values, read by clap, which also reads the
 //! few variables that stand for options.
 
+pub mod function;
+pub mod nats;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use local::stack::EDGE_PORTS;
+
+use self::function::FunctionCommand;
 
 /// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;
@@ -51,6 +56,9 @@ pub enum Command {
     Replay(Replay),
     /// Make a token.
     Token(Token),
+    /// Write, try, deploy and watch functions.
+    #[command(subcommand)]
+    Function(FunctionCommand),
 }
 
 /// What a stack on this machine needs.
@@ -289,6 +297,7 @@ mod tests {
         check("eddyline token --ttl 90m --scope publish:a", true);
         check("eddyline token --ttl 0s", false);
         check("eddyline token --ttl forever", false);
+        check("eddyline function list --json --nats nats://a:1", true);
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct DevState {
     pub token: String,
     /// The secret that signs tokens.
     pub token_secret: String,
+    /// Address of NATS, with the user that may do everything.
+    #[serde(default)]
+    pub nats: Option<String>,
 }
 
 /// A name, held for as long as this lives; then its file is removed.
@@ -268,6 +271,7 @@ mod tests {
             grpc: format!("127.0.0.1:{}", port + 1),
             token: format!("token of {name}"),
             token_secret: "s".into(),
+            nats: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! the same commands.
 //!
 //! - [`args`], [`config`]: what is asked for, and where a running stack is
+//! - `nats`: the way of those commands that go to NATS itself
 //! - [`command`]: one module per command
 //! - [`output`], [`error`]: how results and failures are told
 //!
@@ -11,4 +12,5 @@ pub mod args;
 pub mod command;
 pub mod config;
 pub mod error;
+mod nats;
 pub mod output;

@@ -87,6 +87,7 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
         grpc: ready.grpc.clone(),
         token: ready.token.clone(),
         token_secret: stack.secret.expose().to_owned(),
+        nats: Some(ready.nats.clone()),
     };
     let outcome = match claim.write(&state) {
         Ok(()) => serve(&mut stack, &ready, parent, output, shutdown).await,

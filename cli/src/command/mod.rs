@@ -4,6 +4,7 @@
 pub mod demo;
 pub mod dev;
 mod event;
+mod function;
 mod input;
 mod outcomes;
 pub mod publish;
@@ -51,6 +52,9 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Sub(args) => interruptible(subscribe::run(args, output), &shutdown).await,
         Command::Replay(args) => interruptible(replay::run(args, output), &shutdown).await,
         Command::Token(args) => token::run(&args, output),
+        Command::Function(command) => {
+            interruptible(function::run(command, output), &shutdown).await
+        }
     }
 }
 

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "protocol", "service", "auth", "client", "local", "demo", "devstack",
+            "protocol", "service", "auth", "bus", "client", "control", "local", "demo", "devstack",
         ],
     ),
     ("devstack", &[]),
