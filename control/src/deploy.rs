@@ -127,6 +127,12 @@ pub async fn deploy(
         limits,
         linger_ms,
         start_seq,
+        version: 1,
+        repeats: None,
+        incarnation: 0,
+        loops: false,
+        paused: None,
+        deployed: None,
     };
     spec.check()?;
     check_age(bus, &stream, &spec).await?;

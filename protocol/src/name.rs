@@ -337,6 +337,26 @@ impl ChannelPattern {
     }
 }
 
+impl ChannelPattern {
+    /// Whether some channel is covered by both patterns.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+                (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The namespace whose channels it covers; `None` if those of several.
+    pub fn namespace(&self) -> Option<Namespace> {
+        Namespace::parse(self.0.split('.').next().unwrap_or_default()).ok()
+    }
+}
+
 impl User {
     /// The user as one channel token: letters, digits and `-` stay, every other
     /// byte becomes `_` and two hexadecimal digits; a result longer than

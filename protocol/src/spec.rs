@@ -20,6 +20,15 @@ pub struct StoreSpec {
     pub epoch: Epoch,
 }
 
+/// Who wrote a spec, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Who, as they called themselves.
+    pub by: String,
+    /// When, by their clock, microseconds since 1970.
+    pub at_us: u64,
+}
+
 /// A namespace. Key `namespace.{name}` in `CONFIG`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +39,9 @@ pub struct NamespaceSpec {
     pub store: StoreName,
     /// What an event passes on its way.
     pub path: Path,
+    /// Who wrote this, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Written>,
 }
 
 /// What an event passes on its way. Fixed when a namespace is created.
@@ -65,7 +77,8 @@ const _: () = {
     assert!(OUTPUT_BYTES_MIN < OUTPUT_BYTES_MAX && MEMORY_BYTES_MIN < MEMORY_BYTES_MAX);
 };
 
-/// A deployed function. Key: its name, in `FUNCTIONS`.
+/// A deployed function. Key: its name, in `FUNCTIONS`; the versions before it are kept
+/// under [`key::version`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionSpec {
@@ -94,6 +107,24 @@ pub struct FunctionSpec {
     /// First sequence to handle where a lane has no checkpoint.
     #[serde(default)]
     pub start_seq: u64,
+    /// Counts its deployments, from 1; 0: deployed before they were counted.
+    #[serde(default)]
+    pub version: u64,
+    /// The earlier version that this one repeats, if it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
+    /// Counts its beginnings: a checkpoint of another incarnation is not gone on from.
+    #[serde(default)]
+    pub incarnation: u64,
+    /// Whether it may be part of a loop of functions, which the limit of hops ends.
+    #[serde(default)]
+    pub loops: bool,
+    /// Who paused it, and when: its inputs wait. `None`: it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Written>,
+    /// Who deployed this version, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Written>,
 }
 
 /// What a function handles.
@@ -164,6 +195,16 @@ impl StoreSpec {
     }
 }
 
+impl NamespaceSpec {
+    /// The function that its events pass first.
+    pub fn gate(&self) -> Option<&FunctionName> {
+        match &self.path {
+            Path::Direct => None,
+            Path::Function(gate) => Some(gate),
+        }
+    }
+}
+
 impl FunctionSpec {
     /// Checks what the types do not say.
     ///
@@ -221,20 +262,65 @@ fn check(
     }
 }
 
-/// Keys in `CONFIG`.
+/// Keys in `CONFIG` and `FUNCTIONS`.
 pub mod key {
-    use crate::name::{Namespace, StoreName};
+    use crate::name::{FunctionName, Namespace, StoreName};
 
     /// A store's spec.
     pub fn store(name: &StoreName) -> String {
-        format!("store.{name}")
+        format!("{STORE_PREFIX}{name}")
     }
+
+    /// What store keys start with.
+    pub const STORE_PREFIX: &str = "store.";
 
     /// A namespace's spec.
     pub fn namespace(name: &Namespace) -> String {
         format!("{NAMESPACE_PREFIX}{name}")
     }
 
+    /// A function's version that was replaced, in `FUNCTIONS`. The point keeps it apart
+    /// from every name.
+    pub fn version(name: &FunctionName, version: u64) -> String {
+        format!("{name}.{version}")
+    }
+
+    /// The function and the version that [`version`] made this key of.
+    pub fn parse_version(key: &str) -> Option<(FunctionName, u64)> {
+        let (name, version) = key.split_once('.')?;
+        Some((FunctionName::parse(name).ok()?, version.parse().ok()?))
+    }
+
     /// What namespace keys start with.
     pub const NAMESPACE_PREFIX: &str = "namespace.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As they were written before versions were counted.
+    const OLD: &str = r#"{"name":"gate","store":"main","trigger":"gate","digest":
+        "0000000000000000000000000000000000000000000000000000000000000000"}"#;
+
+    #[test]
+    fn specs_that_were_stored_before_stay_readable() {
+        let spec: FunctionSpec = serde_json::from_str(OLD).unwrap();
+        assert_eq!((spec.version, spec.incarnation), (0, 0));
+        assert!(spec.paused.is_none() && spec.deployed.is_none() && !spec.loops);
+        let old = r#"{"name":"chat","store":"main","path":"direct"}"#;
+        let spec: NamespaceSpec = serde_json::from_str(old).unwrap();
+        assert_eq!(spec.written, None);
+    }
+
+    #[test]
+    fn the_key_of_a_version_is_no_name() {
+        let name = FunctionName::parse("gate").unwrap();
+        let key = key::version(&name, 12);
+        assert!(FunctionName::parse(&key).is_err());
+        assert_eq!(key::parse_version(&key), Some((name, 12)));
+        for other in ["gate", "gate.", "gate.x", ".1"] {
+            assert_eq!(key::parse_version(other), None, "{other}");
+        }
+    }
 }

@@ -148,7 +148,9 @@ impl Registry {
             broken(&name, true);
             return Err(None);
         }
-        if spec.store != self.shared.store.name || spec.name != name {
+        // What is paused is given back, and its inputs wait.
+        let idle = spec.paused.is_some();
+        if spec.store != self.shared.store.name || spec.name != name || idle {
             return Err(Some(name));
         }
         Ok(Arc::new(spec))

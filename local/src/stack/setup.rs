@@ -94,6 +94,7 @@ async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), Bus
         name: namespace(name),
         store: store(),
         path,
+        written: None,
     };
     let json = Bytes::from(serde_json::to_vec(&spec).expect("a spec of plain names is JSON"));
     let config = bus.kv(Bucket::Config).await?;

@@ -121,3 +121,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn patterns_overlap_where_one_channel_is_covered_by_both() {
+    let pattern = |text: &str| ChannelPattern::parse(text).unwrap();
+    let check = |a: &str, b: &str, expected: bool| {
+        let (one, two) = (pattern(a), pattern(b));
+        assert_eq!(one.overlaps(&two), expected, "{a} and {b}");
+        assert_eq!(two.overlaps(&one), expected, "{b} and {a}");
+    };
+    check("chat.a", "chat.a", true);
+    check("chat.a", "chat.b", false);
+    check("chat.>", "chat.a.b", true);
+    check("chat.>", "chat", false);
+    check(">", "chat", true);
+    check("chat.*", "*.a", true);
+    check("chat.*", "chat.a.b", false);
+    check("*.a.>", "chat.*.c", true);
+    check("*.a.>", "chat.b.>", false);
+    assert_eq!(pattern("chat.>").namespace(), Namespace::parse("chat").ok());
+    assert_eq!(pattern("*.a").namespace(), None);
+}

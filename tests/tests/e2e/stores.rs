@@ -39,6 +39,7 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
         name: far.clone(),
         store: settings.name.clone(),
         path: Path::Function(gate.clone()),
+        written: None,
     };
     let config = deployment.bus.kv(Bucket::Config).await.unwrap();
     let json = Bytes::from(serde_json::to_vec(&namespace).unwrap());

@@ -86,6 +86,7 @@ pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
             name: namespace(name),
             store: store.clone(),
             path,
+            written: None,
         };
         let json = serde_json::to_vec(&spec).expect("a spec of plain names is JSON");
         let put = config

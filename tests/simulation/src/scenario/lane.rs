@@ -163,6 +163,12 @@ fn scope(world: &World) -> Scope {
         },
         linger_ms: 0,
         start_seq: 1,
+        version: 1,
+        repeats: None,
+        incarnation: 0,
+        loops: false,
+        paused: None,
+        deployed: None,
     };
     Scope {
         spec: Arc::new(spec),

@@ -66,6 +66,12 @@ fn spec(limits: FunctionLimits) -> FunctionSpec {
         limits,
         linger_ms: 0,
         start_seq: 1,
+        version: 1,
+        repeats: None,
+        incarnation: 0,
+        loops: false,
+        paused: None,
+        deployed: None,
     }
 }
 
