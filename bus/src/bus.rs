@@ -326,6 +326,11 @@ impl Bus {
         either!(self, bus => bus.put_object(store, name, bytes).await)
     }
 
+    /// Removes an object, if it is there.
+    pub(crate) async fn remove_object(&self, store: &str, name: &str) -> Result<(), BusError> {
+        either!(self, bus => bus.remove_object(store, name).await)
+    }
+
     /// Reads an object of at most `max` bytes.
     pub(crate) async fn get_object(
         &self,

@@ -163,13 +163,23 @@ impl Kv {
     /// # Errors
     /// Those of a request.
     pub async fn keys(&self) -> Result<Vec<String>, BusError> {
+        let entries = self.entries().await?;
+        Ok(entries.into_iter().map(|(key, ..)| key).collect())
+    }
+
+    /// Everything that the bucket holds now: keys, values and revisions, in the order in
+    /// which they were written.
+    ///
+    /// # Errors
+    /// Those of a request. Cancel safe.
+    pub async fn entries(&self) -> Result<Vec<(String, Bytes, u64)>, BusError> {
         let mut watch = self.watch_all().await?;
-        let mut keys = Vec::new();
+        let mut entries = Vec::new();
         // The watch repairs itself without end, a caller of this does not wait so long.
         let read = timeout(PUBLISH_TIMEOUT, async {
             while let Some(change) = watch.next().await {
-                if change.value.is_some() {
-                    keys.push(change.key);
+                if let Some(value) = change.value {
+                    entries.push((change.key, value, change.revision));
                 }
                 if change.initial_done {
                     return true;
@@ -178,7 +188,7 @@ impl Kv {
             false
         });
         match read.await {
-            Ok(true) => Ok(keys),
+            Ok(true) => Ok(entries),
             Ok(false) => Err(BusError::NotFound),
             Err(_) => Err(BusError::Timeout),
         }

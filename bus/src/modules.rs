@@ -57,6 +57,20 @@ impl Bus {
     }
 }
 
+impl Bus {
+    /// Removes a module; one that is not there is gone already. Whoever removes makes
+    /// sure that no spec names it.
+    ///
+    /// # Errors
+    /// [`BusError::ObjectStore`], [`BusError::Timeout`]; calling it again is harmless.
+    pub async fn remove_module(&self, digest: &Digest) -> Result<(), BusError> {
+        let remove = self.remove_object(MODULES, digest.as_str());
+        timeout(MODULE_TIMEOUT, remove)
+            .await
+            .map_err(|_| BusError::Timeout)?
+    }
+}
+
 fn digest_of(wasm: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(wasm).into())
 }

@@ -42,6 +42,10 @@ impl Network {
                 self.server.objects.entry((store, name)).or_insert(bytes);
                 Reply::Done
             })),
+            Request::RemoveObject { store, name } => Some(self.bucket(&store).map(|()| {
+                self.server.objects.remove(&(store, name));
+                Reply::Done
+            })),
             Request::GetObject { store, name } => Some(self.bucket(&store).and_then(|()| {
                 let object = self.server.objects.get(&(store, name));
                 object.cloned().map(Reply::Bytes).ok_or(BusError::NotFound)

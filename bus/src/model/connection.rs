@@ -351,6 +351,12 @@ impl Connection {
         put.await.map(|_| ())
     }
 
+    pub(crate) async fn remove_object(&self, store: &str, name: &str) -> Result<(), BusError> {
+        let (store, name) = (store.into(), name.into());
+        let removed = self.ask(Request::RemoveObject { store, name });
+        removed.await.map(|_| ())
+    }
+
     pub(crate) async fn get_object(
         &self,
         store: &str,

@@ -56,6 +56,10 @@ pub(super) enum Request {
         store: String,
         name: String,
     },
+    RemoveObject {
+        store: String,
+        name: String,
+    },
 }
 
 /// What to read of a stream.

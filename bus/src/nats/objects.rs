@@ -1,6 +1,8 @@
 //! The object store over NATS. Owns no state; does not know what an object is.
 
-use async_nats::jetstream::object_store::{GetErrorKind, InfoErrorKind, ObjectStore};
+use async_nats::jetstream::object_store::{
+    DeleteErrorKind, GetErrorKind, InfoErrorKind, ObjectStore,
+};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 
@@ -17,6 +19,8 @@ impl Bus {
     ) -> Result<(), BusError> {
         let store = self.object_store(store).await?;
         match store.info(name).await {
+            // What was removed leaves its name behind.
+            Ok(info) if info.deleted => {}
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == InfoErrorKind::NotFound => {}
             Err(error) => return Err(BusError::ObjectStore(error.into())),
@@ -26,6 +30,17 @@ impl Bus {
         stored
             .map(|_| ())
             .map_err(|error| BusError::ObjectStore(error.into()))
+    }
+
+    /// Removes an object, if it is there.
+    pub(crate) async fn remove_object(&self, store: &str, name: &str) -> Result<(), BusError> {
+        let store = self.object_store(store).await?;
+        match store.delete(name).await {
+            Err(error) if error.kind() != DeleteErrorKind::NotFound => {
+                Err(BusError::ObjectStore(error.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads an object of at most `max` bytes.

@@ -226,4 +226,7 @@ pub async fn only_the_last_of_a_key_is_told_and_deletions_are(f: Fixture) {
         ]
     );
     assert_eq!(kv.keys().await.unwrap().len(), before + 1);
+    let (key, value, revision) = kv.entries().await.unwrap().pop().unwrap();
+    assert_eq!((key.as_str(), value), ("often", Bytes::from("19")));
+    assert_eq!(kv.get("often").await.unwrap().unwrap().1, revision);
 }

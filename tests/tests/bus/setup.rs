@@ -52,6 +52,14 @@ pub async fn modules_round_trip(f: Fixture) {
     let digest = f.bus.put_module(wasm.clone()).await.unwrap();
     assert_eq!(f.bus.put_module(wasm.clone()).await.unwrap(), digest);
     assert_eq!(f.bus.get_module(&digest).await.unwrap(), wasm);
+    f.bus.remove_module(&digest).await.unwrap();
+    f.bus.remove_module(&digest).await.unwrap();
+    assert!(matches!(
+        f.bus.get_module(&digest).await,
+        Err(BusError::NotFound)
+    ));
+    f.bus.put_module(wasm.clone()).await.unwrap();
+    assert_eq!(f.bus.get_module(&digest).await.unwrap(), wasm);
     let unknown = protocol::checkpoint::Digest::from_bytes([7; 32]);
     assert!(matches!(
         f.bus.get_module(&unknown).await,
