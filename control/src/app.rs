@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of an application's file.
 pub const FILE: &str = "eddyline.toml";
+/// The folder beside a function's sources in which its build leaves the module.
+pub const BUILT: &str = "build";
 /// The store of whatever names none.
 const STORE: &str = "main";
 
@@ -70,6 +72,9 @@ pub struct FunctionEntry {
     /// How long its outputs may gather, milliseconds.
     #[serde(default)]
     pub linger_ms: u64,
+    /// Whether its events may come back to it through other functions.
+    #[serde(default)]
+    pub loops: bool,
     /// Where it begins when it is deployed for the first time.
     #[serde(default)]
     pub start: StartEntry,
@@ -142,6 +147,20 @@ impl App {
     }
 }
 
+impl FunctionEntry {
+    /// Where its module is: as the file says, or where its build leaves it, beside its
+    /// sources under its name. `root` is the folder of the application's file.
+    pub fn module_file(&self, root: &Path, name: &FunctionName) -> PathBuf {
+        match &self.module {
+            Some(module) => root.join(module),
+            None => {
+                let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+                root.join(folder).join(BUILT).join(format!("{name}.wasm"))
+            }
+        }
+    }
+}
+
 fn store() -> StoreName {
     StoreName::parse(STORE).expect("a name of letters")
 }
@@ -182,6 +201,21 @@ start = "latest"
         let chat = &app.namespaces[&Namespace::parse("chat").unwrap()];
         assert_eq!((chat.store.as_str(), &chat.gate), ("main", &None));
         assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));
+    }
+
+    #[test]
+    fn a_module_is_where_the_file_says_or_where_its_build_leaves_it() {
+        let mut app = parse(TEXT).unwrap();
+        let name = |text: &str| FunctionName::parse(text).unwrap();
+        let file = |app: &App, text: &str| {
+            let (name, root) = (name(text), Path::new("/app"));
+            app.functions[&name].module_file(root, &name)
+        };
+        assert_eq!(file(&app, "count"), Path::new("/app/count.wasm"));
+        assert_eq!(file(&app, "shout"), Path::new("/app/build/shout.wasm"));
+        let shout = app.functions.get_mut(&name("shout")).unwrap();
+        shout.folder = Some("src".into());
+        assert_eq!(file(&app, "shout"), Path::new("/app/src/build/shout.wasm"));
     }
 
     #[test]

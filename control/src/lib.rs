@@ -1,14 +1,41 @@
-//! What a deployer does: functions checked as a worker would check them, stored, and
-//! written by compare-and-set.
+//! What a deployer does: namespaces made, functions checked as a worker would check them,
+//! stored, and written by compare-and-set.
 //!
 //! Layout
 //! - `app`: an application's file, `eddyline.toml`
-//! - `deploy`: puts a function into `FUNCTIONS` and its module into `MODULES`
+//! - `draft`: a function as it is wanted
+//! - `landscape`: all that is configured and deployed; `rules`: what may be beside it
+//! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
+//! - `plan`: all of that for a whole application
+//! - `letter`, `rejected`: dead letters, and what is done with them
+//! - `replay`, `fate`: recorded history through a candidate
 //!
 //! Owns no state: what is deployed lives in the buckets. Used by whoever deploys, not by
 //! the services; must not know lanes, sessions or shards.
 
 pub mod app;
-mod deploy;
+mod deployer;
+mod draft;
+mod error;
+mod fate;
+mod function;
+mod landscape;
+mod letter;
+mod namespace;
+mod plan;
+mod rejected;
+mod replay;
+mod rules;
+mod versions;
 
-pub use deploy::{DeployError, FunctionDraft, Start, deploy, remove};
+pub use deployer::{Deployer, VERSIONS_KEPT};
+pub use draft::{FunctionDraft, Start};
+pub use error::ControlError;
+pub use fate::{Fate, Output};
+pub use function::Deployed;
+pub use landscape::{Entry, Landscape};
+pub use letter::{Letter, Settled};
+pub use namespace::{Applied, NamespaceDraft};
+pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};
+pub use rejected::{LETTERS_MAX, LetterFilter, Letters, Redriven};
+pub use replay::{Compared, ReplayRequest, Replayed};

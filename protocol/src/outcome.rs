@@ -36,8 +36,8 @@ pub enum OutcomeKind {
     DeadLettered,
 }
 
-/// Headers of a dead letter beside the event's own, whose payload it keeps byte
-/// for byte; everything that a redrive needs.
+/// Headers about dead letters. A letter has the event's own beside them, and keeps its
+/// payload byte for byte: everything that a redrive needs.
 pub mod dead_letter {
     /// The subject of the input.
     pub const SUBJECT: &str = "eddy-dead-subject";
@@ -50,6 +50,42 @@ pub mod dead_letter {
     pub const ATTEMPTS: &str = "eddy-dead-attempts";
     /// Digest of the module that failed.
     pub const DIGEST: &str = "eddy-dead-digest";
+    /// What every header of a dead letter's own begins with.
+    pub const PREFIX: &str = "eddy-dead-";
+    /// Makes the message no letter but the end of one: `redriven` or `dropped`. It stands
+    /// on the letter's subject, with the letter's [`SUBJECT`] and [`SOURCE`].
+    pub const SETTLED: &str = "eddy-dead-settled";
+    /// Who settled it.
+    pub const BY: &str = "eddy-dead-by";
+    /// On the input that a redrive stored again: the [`SOURCE`] of the letter.
+    pub const REDRIVE: &str = "eddy-redrive";
+}
+
+/// How somebody settled a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterEnd {
+    /// Its input was stored again, for the same function.
+    Redriven,
+    /// Nothing more is to be done with it.
+    Dropped,
+}
+
+impl LetterEnd {
+    /// The end as a header says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redriven => "redriven",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Redriven, Self::Dropped]
+            .into_iter()
+            .find(|end| end.as_str() == text)
+    }
 }
 
 /// Longest reason that is kept, in bytes; longer ones are cut at a character.

@@ -46,6 +46,9 @@ pub enum StackError {
     /// The store could not be set up.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    /// A namespace cannot be made.
+    #[error(transparent)]
+    Namespace(#[from] control::ControlError),
     /// A service cannot be had.
     #[error(transparent)]
     Instance(crate::instance::InstanceError),

@@ -1,22 +1,21 @@
 //! What a stack's store holds before anybody uses it: streams, namespaces, and
 //! the two example functions. Running it again changes nothing.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use bus::Bus;
 use bus::bootstrap::{StoreSettings, bootstrap};
-use bus::{Bus, BusError};
 use bytes::Bytes;
-use control::{FunctionDraft, Start, deploy};
+use control::{Deployer, FunctionDraft, NamespaceDraft};
 use protocol::name::{ChannelPattern, FunctionName, Namespace};
-use protocol::spec::{FunctionLimits, NamespaceSpec, Path as EventPath, Trigger, key};
-use protocol::stream::Bucket;
 
 use super::error::StackError;
 use super::options::store;
 use crate::programs;
 use crate::sentence::sentence;
 
+/// Who sets a stack up, as it is written beside what is deployed.
+const WHO: &str = "eddyline dev";
 /// The gate of documents.
 const GATE: &str = "document-gate";
 /// The reactive function that derives statistics from them.
@@ -65,20 +64,25 @@ pub(super) async fn setup(
         ..StoreSettings::default()
     };
     bootstrap(bus, &settings).await?;
-    let gate = EventPath::Function(function(GATE));
-    put_namespace(bus, "doc", gate).await?;
-    put_namespace(bus, "chat", EventPath::Direct).await?;
-    put_namespace(bus, "stats", EventPath::Direct).await?;
-    let gate = draft(GATE, Trigger::Gate);
+    let deployer = Deployer::new(bus, WHO);
+    for (name, gate) in [("doc", Some(GATE)), ("chat", None), ("stats", None)] {
+        let draft = NamespaceDraft {
+            name: namespace(name),
+            store: store(),
+            gate: gate.map(function),
+        };
+        deployer.apply_namespace(draft).await?;
+    }
+    let gate = FunctionDraft::new(function(GATE), store(), Vec::new());
     let stats = FunctionDraft {
         emits: vec![pattern("stats.>")],
         linger_ms: STATS_LINGER_MS,
-        ..draft(STATS, Trigger::Reactive(vec![pattern("doc.>")]))
+        ..FunctionDraft::new(function(STATS), store(), vec![pattern("doc.>")])
     };
     let (mut deployed, mut troubles) = (0, Vec::new());
     for (draft, module) in [(gate, modules.gate), (stats, modules.stats)] {
         let name = draft.name.clone();
-        match deploy(bus, draft, module).await {
+        match deployer.deploy(draft, module).await {
             Ok(_) => deployed += 1,
             Err(error) => {
                 let reason = sentence(&error);
@@ -87,37 +91,6 @@ pub(super) async fn setup(
         }
     }
     Ok((deployed, troubles))
-}
-
-async fn put_namespace(bus: &Bus, name: &str, path: EventPath) -> Result<(), BusError> {
-    let spec = NamespaceSpec {
-        name: namespace(name),
-        store: store(),
-        path,
-        written: None,
-    };
-    let json = Bytes::from(serde_json::to_vec(&spec).expect("a spec of plain names is JSON"));
-    let config = bus.kv(Bucket::Config).await?;
-    let key = key::namespace(&spec.name);
-    let found = config.get(&key).await?;
-    if found.is_none_or(|(value, _)| value != json) {
-        config.put(&key, json).await?;
-    }
-    Ok(())
-}
-
-/// A function that handles everything from the first event on, as soon as it comes.
-fn draft(name: &str, trigger: Trigger) -> FunctionDraft {
-    FunctionDraft {
-        name: function(name),
-        store: store(),
-        trigger,
-        emits: Vec::new(),
-        config: BTreeMap::new(),
-        limits: FunctionLimits::default(),
-        linger_ms: 0,
-        start: Start::Earliest,
-    }
 }
 
 fn namespace(text: &str) -> Namespace {

@@ -60,12 +60,17 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// The file of a function's module, by its package name.
+pub fn module_path(name: &str) -> PathBuf {
+    programs::modules_folder().join(programs::module_file(name))
+}
+
 /// A function's module, by its package name.
 ///
 /// # Panics
 /// If it is not built.
 pub fn module(name: &str) -> Bytes {
-    let path = programs::modules_folder().join(programs::module_file(name));
+    let path = module_path(name);
     match std::fs::read(&path) {
         Ok(bytes) => bytes.into(),
         Err(error) => panic!("{}: {error}: run `make functions` first", path.display()),

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use bus::bootstrap::{StoreSettings, bootstrap};
-use bytes::Bytes;
 use client::data_of;
-use control::{FunctionDraft, Start, deploy};
+use control::{Deployer, FunctionDraft, NamespaceDraft};
 use harness::{Deployment, Follower, FunctionChoice, Instance, Placement, environment};
 use protocol::frame::StoredIn;
 use protocol::name::{FunctionName, Namespace, StoreName};
 use protocol::outcome::{OutcomeEvent, OutcomeKind};
-use protocol::spec::{FunctionLimits, NamespaceSpec, Path, StoreSpec, Trigger, key};
-use protocol::stream::Bucket;
+use protocol::spec::StoreSpec;
 use service::settings::NatsSettings;
 use workers::WorkerConfig;
 
@@ -35,27 +33,17 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
         Namespace::parse("far").unwrap(),
         FunctionName::parse("far-gate").unwrap(),
     );
-    let namespace = NamespaceSpec {
-        name: far.clone(),
+    let deployer = Deployer::new(&deployment.bus, "test");
+    let namespace = NamespaceDraft {
+        name: far,
         store: settings.name.clone(),
-        path: Path::Function(gate.clone()),
-        written: None,
+        gate: Some(gate.clone()),
     };
-    let config = deployment.bus.kv(Bucket::Config).await.unwrap();
-    let json = Bytes::from(serde_json::to_vec(&namespace).unwrap());
-    config.put(&key::namespace(&far), json).await.unwrap();
-    let draft = FunctionDraft {
-        name: gate,
-        store: settings.name,
-        trigger: Trigger::Gate,
-        emits: Vec::new(),
-        config: Default::default(),
-        limits: FunctionLimits::default(),
-        linger_ms: 0,
-        start: Start::Earliest,
-    };
+    let applied = deployer.apply_namespace(namespace).await.unwrap();
+    assert!(applied.notes[0].contains("is not deployed"), "{applied:?}");
+    let draft = FunctionDraft::new(gate, settings.name, Vec::new());
     let module = environment::module("probe");
-    deploy(&deployment.bus, draft, module).await.unwrap();
+    deployer.deploy(draft, module).await.unwrap();
     spec
 }
 

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("workers", &["protocol", "service", "bus", "host"]),
     ("bridge", &["protocol", "service", "auth", "bus"]),
     ("client", &["protocol"]),
-    ("control", &["protocol", "bus", "host"]),
+    ("control", &["protocol", "service", "bus", "host"]),
     (
         "local",
         &[

@@ -2,15 +2,15 @@
 //! Owns nothing.
 
 use bus::Bus;
-use bytes::Bytes;
-use control::{FunctionDraft, Start, deploy};
+use control::{Deployer, FunctionDraft, NamespaceDraft};
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionLimits, FunctionSpec, NamespaceSpec, Path, Trigger, key};
-use protocol::stream::Bucket;
+use protocol::spec::{FunctionLimits, FunctionSpec};
 
 use super::FunctionChoice;
 use crate::environment;
 
+/// Who deploys, as it is written beside what is deployed.
+const WHO: &str = "harness";
 /// Namespaces without a gate.
 const DIRECT: [&str; 2] = ["chat", "stats"];
 /// Namespaces with one.
@@ -35,11 +35,11 @@ impl FunctionChoice {
         }
     }
 
-    fn trigger(self) -> Trigger {
+    /// What a reactive function handles; nothing for a gate.
+    fn on(self) -> Vec<ChannelPattern> {
         match self {
-            Self::Gate => Trigger::Gate,
-            Self::Stats => Trigger::Reactive(vec![pattern("doc.>")]),
-            Self::Probe => Trigger::Gate,
+            Self::Gate | Self::Probe => Vec::new(),
+            Self::Stats => vec![pattern("doc.>")],
         }
     }
 
@@ -75,24 +75,17 @@ fn function(text: &str) -> FunctionName {
 /// Makes every namespace that tests publish to: `chat` and `stats` directly, `doc` and
 /// `lab` behind their gates, whether or not those are deployed.
 pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
-    let direct = DIRECT.map(|name| (name, Path::Direct));
-    let gated = GATED.map(|(name, gate)| (name, Path::Function(function(gate.name()))));
-    let config = bus
-        .kv(Bucket::Config)
-        .await
-        .expect("the bootstrap has made the bucket");
-    for (name, path) in direct.into_iter().chain(gated) {
-        let spec = NamespaceSpec {
+    let deployer = Deployer::new(bus, WHO);
+    let direct = DIRECT.map(|name| (name, None));
+    let gated = GATED.map(|(name, gate)| (name, Some(function(gate.name()))));
+    for (name, gate) in direct.into_iter().chain(gated) {
+        let draft = NamespaceDraft {
             name: namespace(name),
             store: store.clone(),
-            path,
-            written: None,
+            gate,
         };
-        let json = serde_json::to_vec(&spec).expect("a spec of plain names is JSON");
-        let put = config
-            .put(&key::namespace(&spec.name), Bytes::from(json))
-            .await;
-        put.expect("the bucket can be written");
+        let applied = deployer.apply_namespace(draft).await;
+        applied.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
@@ -103,20 +96,19 @@ pub(super) async fn functions(
     choices: &[FunctionChoice],
     limits: &FunctionLimits,
 ) -> Vec<FunctionSpec> {
+    let deployer = Deployer::new(bus, WHO);
     let mut specs = Vec::with_capacity(choices.len());
     for choice in choices {
         let draft = FunctionDraft {
-            name: function(choice.name()),
-            store: store.clone(),
-            trigger: choice.trigger(),
             emits: choice.emits(),
-            config: Default::default(),
             limits: limits.clone(),
             linger_ms: choice.linger_ms(),
-            start: Start::Earliest,
+            ..FunctionDraft::new(function(choice.name()), store.clone(), choice.on())
         };
-        let deployed = deploy(bus, draft, environment::module(choice.name())).await;
-        specs.push(deployed.unwrap_or_else(|error| panic!("{}: {error}", choice.name())));
+        let module = environment::module(choice.name());
+        let deployed = deployer.deploy(draft, module).await;
+        let deployed = deployed.unwrap_or_else(|error| panic!("{}: {error}", choice.name()));
+        specs.push(deployed.spec);
     }
     specs
 }

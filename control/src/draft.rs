@@ -1,0 +1,84 @@
+//! A function as its deployer wants it: a spec before its module is stored and its start
+//! is resolved. Plain data; owns nothing.
+
+use std::collections::BTreeMap;
+
+use protocol::name::{ChannelPattern, FunctionName, StoreName};
+use protocol::spec::{FunctionLimits, Trigger};
+
+use crate::app::{FunctionEntry, StartEntry};
+
+/// A spec before its module is stored and its start is resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDraft {
+    /// Its name.
+    pub name: FunctionName,
+    /// The store whose events it handles.
+    pub store: StoreName,
+    /// What it handles.
+    pub trigger: Trigger,
+    /// Channels that it may emit to besides the input's own.
+    pub emits: Vec<ChannelPattern>,
+    /// Settings handed to the guest at its start.
+    pub config: BTreeMap<String, String>,
+    /// Its limits.
+    pub limits: FunctionLimits,
+    /// How long its outputs may gather, milliseconds.
+    pub linger_ms: u64,
+    /// Whether it may be part of a loop of functions.
+    pub loops: bool,
+    /// Where it begins. A redeployment keeps the start of the deployment before.
+    pub start: Start,
+    /// Begin anew: what it has done is not gone on from, and it may become another kind
+    /// of function, or one of another store.
+    pub restart: bool,
+}
+
+/// Where a function begins on lanes that have no checkpoint of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the first event kept.
+    Earliest,
+    /// Behind the last event stored when it is deployed.
+    Latest,
+    /// At the first event stored at or after this time, microseconds since 1970.
+    Time(u64),
+}
+
+impl FunctionDraft {
+    /// A gate of a store, or with `on` a reactive function, with nothing else said of it:
+    /// it begins with the first event kept.
+    pub fn new(name: FunctionName, store: StoreName, on: Vec<ChannelPattern>) -> Self {
+        Self {
+            name,
+            store,
+            trigger: match on.is_empty() {
+                true => Trigger::Gate,
+                false => Trigger::Reactive(on),
+            },
+            emits: Vec::new(),
+            config: BTreeMap::new(),
+            limits: FunctionLimits::default(),
+            linger_ms: 0,
+            loops: false,
+            start: Start::Earliest,
+            restart: false,
+        }
+    }
+
+    /// A function as an application's file describes it.
+    pub fn of_entry(name: FunctionName, entry: &FunctionEntry) -> Self {
+        Self {
+            emits: entry.emits.clone(),
+            config: entry.config.clone(),
+            limits: entry.limits.clone(),
+            linger_ms: entry.linger_ms,
+            loops: entry.loops,
+            start: match entry.start {
+                StartEntry::Earliest => Start::Earliest,
+                StartEntry::Latest => Start::Latest,
+            },
+            ..Self::new(name, entry.store.clone(), entry.on.clone())
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Functions: deployed, paused, taken back, removed.
+//!
+//! Owns nothing. What is deployed is one key of `FUNCTIONS`, changed by compare-and-set;
+//! whatever is written before it harms nobody, and whatever is due after it is made up
+//! for by the next who deploys.
+
+use bus::Bus;
+use bytes::Bytes;
+use protocol::checkpoint::Digest;
+use protocol::name::{FunctionName, StoreName};
+use protocol::spec::{FunctionSpec, Trigger};
+use protocol::stream::StreamName;
+use protocol::subject::{Kind, Subject};
+use sha2::{Digest as _, Sha256};
+
+use crate::deployer::{Deployer, json};
+use crate::draft::{FunctionDraft, Start};
+use crate::error::ControlError;
+use crate::landscape::{Entry, Landscape};
+use crate::rules;
+
+/// A function that is deployed now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployed {
+    /// Its spec, as it is stored.
+    pub spec: FunctionSpec,
+    /// The revision of its spec in `FUNCTIONS`.
+    pub revision: u64,
+    /// It was not deployed like this before.
+    pub changed: bool,
+    /// What is accepted but not as it should be.
+    pub notes: Vec<String>,
+}
+
+impl Deployer {
+    /// Checks and deploys a function. What is deployed like this already stays as it is,
+    /// and what is paused stays paused.
+    ///
+    /// # Errors
+    /// [`ControlError`]; workers go on with what was deployed before. The module may be
+    /// stored already, which harms nobody.
+    pub async fn deploy(
+        &self,
+        draft: FunctionDraft,
+        wasm: Bytes,
+    ) -> Result<Deployed, ControlError> {
+        let land = self.landscape().await?;
+        let spec = self.function_spec(&land, draft, &wasm).await?;
+        let notes = self.judge(&spec, &wasm, &land, &land).await?;
+        self.put_function(&land, spec, wasm, notes).await
+    }
+
+    /// The spec of what is wanted; that of what is deployed if it is the same.
+    pub(crate) async fn function_spec(
+        &self,
+        land: &Landscape,
+        draft: FunctionDraft,
+        wasm: &Bytes,
+    ) -> Result<FunctionSpec, ControlError> {
+        land.readable(draft.name.as_str())?;
+        let digest = Digest::from_bytes(Sha256::digest(wasm).into());
+        let now = land.functions.get(&draft.name).map(|entry| &entry.spec);
+        if let Some(now) = now
+            && !draft.restart
+            && is_same(now, &draft, &digest)
+        {
+            return Ok(now.clone());
+        }
+        let last = land.last(&draft.name);
+        let start_seq = match last {
+            Some(last) if !draft.restart => last.start_seq,
+            _ if land.stores.contains_key(&draft.store) => self.resolve(&draft).await?,
+            // Refused by the rules, with the stores that there are.
+            _ => 1,
+        };
+        let anew = u64::from(draft.restart && last.is_some());
+        Ok(FunctionSpec {
+            name: draft.name,
+            digest,
+            store: draft.store,
+            trigger: draft.trigger,
+            emits: draft.emits,
+            config: draft.config,
+            limits: draft.limits,
+            linger_ms: draft.linger_ms,
+            start_seq,
+            version: last.map_or(0, |last| last.version) + 1,
+            repeats: None,
+            incarnation: last.map_or(0, |last| last.incarnation) + anew,
+            loops: draft.loops,
+            paused: now.and_then(|now| now.paused.clone()),
+            deployed: Some(self.written()),
+        })
+    }
+
+    /// Judges a spec beside what there will be; `land` is what there is.
+    pub(crate) async fn judge(
+        &self,
+        spec: &FunctionSpec,
+        wasm: &Bytes,
+        land: &Landscape,
+        planned: &Landscape,
+    ) -> Result<Vec<String>, ControlError> {
+        let mut notes = rules::function(spec, land.last(&spec.name), planned)?;
+        let now = land.functions.get(&spec.name).map(|entry| &entry.spec);
+        if let Some(paused) = &spec.paused {
+            let (name, by) = (&spec.name, &paused.by);
+            notes.push(format!(
+                "{name} is paused by {by}: its inputs wait until `eddyline function resume {name}`"
+            ));
+        }
+        if now == Some(spec) {
+            return Ok(notes);
+        }
+        check_age(&self.bus, spec).await?;
+        check_module(spec.clone(), wasm.clone()).await?;
+        Ok(notes)
+    }
+
+    /// Writes a spec that was judged, unless it is what is deployed.
+    pub(crate) async fn put_function(
+        &self,
+        land: &Landscape,
+        spec: FunctionSpec,
+        wasm: Bytes,
+        mut notes: Vec<String>,
+    ) -> Result<Deployed, ControlError> {
+        let now = land.functions.get(&spec.name);
+        self.bus.put_module(wasm.clone()).await?;
+        let same = now.filter(|now| now.spec == spec);
+        let mut revision = same.map_or(0, |same| same.revision);
+        let changed = same.is_none();
+        if changed {
+            revision = self.replace(now, &spec).await?;
+            // A collector that saw no spec name the module may have taken it meanwhile.
+            self.bus.put_module(wasm).await?;
+            if let Err(error) = self.collect(&spec.name).await {
+                notes.push(format!("old versions are not collected: {error}"));
+            }
+        }
+        Ok(Deployed {
+            spec,
+            revision,
+            changed,
+            notes,
+        })
+    }
+
+    /// Puts a spec into the place of another, which is kept; returns its revision.
+    async fn replace(
+        &self,
+        before: Option<&Entry<FunctionSpec>>,
+        spec: &FunctionSpec,
+    ) -> Result<u64, ControlError> {
+        let functions = self.functions().await?;
+        let name = spec.name.as_str();
+        let written = match before {
+            Some(before) => {
+                self.keep_version(&before.spec).await?;
+                functions.update(name, json(spec), before.revision).await
+            }
+            None => functions.create(name, json(spec)).await,
+        };
+        written.map_err(|error| ControlError::written(error, format!("the function {name}")))
+    }
+
+    /// Stops a function on every lane, or lets it go on: its inputs wait meanwhile.
+    ///
+    /// # Errors
+    /// [`ControlError`]; nothing was changed.
+    pub async fn pause(&self, name: &FunctionName, paused: bool) -> Result<Deployed, ControlError> {
+        let land = self.landscape().await?;
+        let now = deployed(&land, name)?;
+        let changed = now.spec.paused.is_some() != paused;
+        let (mut spec, mut revision) = (now.spec.clone(), now.revision);
+        if changed {
+            spec.paused = paused.then(|| self.written());
+            let functions = self.functions().await?;
+            let written = functions.update(name.as_str(), json(&spec), now.revision);
+            let what = format!("the function {name}");
+            let written = written.await;
+            revision = written.map_err(|error| ControlError::written(error, what))?;
+        }
+        Ok(Deployed {
+            spec,
+            revision,
+            changed,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Withdraws a function: workers stop it after the batch that they are at. Its
+    /// checkpoints and versions stay, so that a deployment under the same name goes on
+    /// from there. Returns its spec.
+    ///
+    /// # Errors
+    /// [`ControlError::Missing`]; a namespace names it; those of the bus.
+    pub async fn remove_function(&self, name: &FunctionName) -> Result<FunctionSpec, ControlError> {
+        let land = self.landscape().await?;
+        let now = deployed(&land, name)?;
+        rules::removal_of_function(name, &land)?;
+        self.keep_version(&now.spec).await?;
+        let functions = self.functions().await?;
+        let deleted = functions.delete(name.as_str(), now.revision).await;
+        deleted.map_err(|error| ControlError::written(error, format!("the function {name}")))?;
+        Ok(now.spec.clone())
+    }
+
+    /// The first sequence of a start.
+    pub(crate) async fn resolve(&self, draft: &FunctionDraft) -> Result<u64, ControlError> {
+        let stream = stream(&draft.store, &draft.trigger);
+        let since = match draft.start {
+            Start::Earliest => return Ok(1),
+            Start::Latest => None,
+            Start::Time(since_us) => {
+                let filter = Subject::store_filter(kind(&draft.trigger), &draft.store);
+                self.bus.first_since(&stream, &filter, since_us).await?
+            }
+        };
+        match since {
+            Some(seq) => Ok(seq),
+            None => Ok(self.bus.stream_state(&stream).await?.last_seq + 1),
+        }
+    }
+}
+
+/// The function as it is deployed.
+pub(crate) fn deployed<'a>(
+    land: &'a Landscape,
+    name: &FunctionName,
+) -> Result<&'a Entry<FunctionSpec>, ControlError> {
+    land.readable(name.as_str())?;
+    land.functions
+        .get(name)
+        .ok_or_else(|| ControlError::Missing {
+            what: format!("function {name}"),
+        })
+}
+
+/// Whether what is wanted is what is deployed: all but who, when and which version.
+fn is_same(now: &FunctionSpec, draft: &FunctionDraft, digest: &Digest) -> bool {
+    let wanted = FunctionSpec {
+        digest: digest.clone(),
+        store: draft.store.clone(),
+        trigger: draft.trigger.clone(),
+        emits: draft.emits.clone(),
+        config: draft.config.clone(),
+        limits: draft.limits.clone(),
+        linger_ms: draft.linger_ms,
+        loops: draft.loops,
+        ..now.clone()
+    };
+    *now == wanted
+}
+
+/// The kind of a function's inputs.
+pub(crate) fn kind(trigger: &Trigger) -> Kind {
+    match trigger {
+        Trigger::Gate => Kind::In,
+        Trigger::Reactive(_) => Kind::Ev,
+    }
+}
+
+/// The stream that a function reads.
+pub(crate) fn stream(store: &StoreName, trigger: &Trigger) -> StreamName {
+    match trigger {
+        Trigger::Gate => StreamName::ingress(store),
+        Trigger::Reactive(_) => StreamName::events(store),
+    }
+}
+
+/// Retries must end before retention takes the event that is retried.
+async fn check_age(bus: &Bus, spec: &FunctionSpec) -> Result<(), ControlError> {
+    let stream = stream(&spec.store, &spec.trigger);
+    let kept_ms = bus.stream_state(&stream).await?.max_age.as_millis();
+    if kept_ms == 0 || u128::from(spec.limits.retry_age_ms) < kept_ms {
+        return Ok(());
+    }
+    let problem = format!(
+        "{} is not below the {kept_ms} ms for which {stream} keeps events",
+        spec.limits.retry_age_ms
+    );
+    Err(ControlError::refused("limits.retry_age_ms", problem))
+}
+
+/// Compiles and starts it as a worker would.
+pub(crate) async fn check_module(spec: FunctionSpec, wasm: Bytes) -> Result<(), ControlError> {
+    match tokio::task::spawn_blocking(move || host::check(spec, &wasm)).await {
+        Ok(result) => Ok(result?),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Everything that is configured and deployed, read together: what a change is judged
+//! against.
+//!
+//! Owns a copy of the buckets at one moment. It must not know what is allowed.
+
+use std::collections::BTreeMap;
+
+use bus::{Bus, BusError};
+use protocol::name::{FunctionName, Namespace, StoreName};
+use protocol::spec::{FunctionSpec, NamespaceSpec, StoreSpec, key};
+use protocol::stream::Bucket;
+use serde::de::DeserializeOwned;
+
+use crate::error::ControlError;
+
+/// A spec, and the revision to change it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// The spec.
+    pub spec: T,
+    /// Its revision in its bucket.
+    pub revision: u64,
+}
+
+/// What there is.
+#[derive(Debug, Clone, Default)]
+pub struct Landscape {
+    /// Stores.
+    pub stores: BTreeMap<StoreName, StoreSpec>,
+    /// Namespaces.
+    pub namespaces: BTreeMap<Namespace, Entry<NamespaceSpec>>,
+    /// Deployed functions.
+    pub functions: BTreeMap<FunctionName, Entry<FunctionSpec>>,
+    /// The versions that are kept of each function, of removed ones too, but for the one
+    /// that is deployed.
+    pub versions: BTreeMap<FunctionName, BTreeMap<u64, FunctionSpec>>,
+    /// Keys of specs that this program cannot read, and why.
+    pub unreadable: BTreeMap<String, String>,
+}
+
+impl Landscape {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Those of the bus. Cancel safe.
+    pub async fn read(bus: &Bus) -> Result<Self, BusError> {
+        let mut land = Self::default();
+        for (key, json, revision) in bus.kv(Bucket::Config).await?.entries().await? {
+            if key.starts_with(key::STORE_PREFIX) {
+                if let Some(spec) = land.parse::<StoreSpec>(&key, &json) {
+                    land.stores.insert(spec.name.clone(), spec);
+                }
+            } else if key.starts_with(key::NAMESPACE_PREFIX)
+                && let Some(spec) = land.parse::<NamespaceSpec>(&key, &json)
+            {
+                let entry = Entry { spec, revision };
+                land.namespaces.insert(entry.spec.name.clone(), entry);
+            }
+        }
+        for (key, json, revision) in bus.kv(Bucket::Functions).await?.entries().await? {
+            let Some(spec) = land.parse::<FunctionSpec>(&key, &json) else {
+                continue;
+            };
+            match key::parse_version(&key) {
+                Some((name, version)) => {
+                    land.versions.entry(name).or_default().insert(version, spec);
+                }
+                None => {
+                    let entry = Entry { spec, revision };
+                    land.functions.insert(entry.spec.name.clone(), entry);
+                }
+            }
+        }
+        // Written before its function was replaced, by a deployment that did not end.
+        for (name, entry) in &land.functions {
+            if let Some(versions) = land.versions.get_mut(name) {
+                versions.remove(&entry.spec.version);
+            }
+        }
+        Ok(land)
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self, key: &str, json: &[u8]) -> Option<T> {
+        match serde_json::from_slice(json) {
+            Ok(spec) => Some(spec),
+            Err(error) => {
+                self.unreadable.insert(key.to_owned(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Refuses to change what cannot be read: it may be newer than this program.
+    ///
+    /// # Errors
+    /// [`ControlError::Stored`].
+    pub fn readable(&self, key: &str) -> Result<(), ControlError> {
+        match self.unreadable.get(key) {
+            None => Ok(()),
+            Some(problem) => Err(ControlError::Stored {
+                key: key.to_owned(),
+                problem: problem.clone(),
+            }),
+        }
+    }
+
+    /// The namespaces that name this function as their gate.
+    pub fn namespaces_of(&self, gate: &FunctionName) -> impl Iterator<Item = &NamespaceSpec> {
+        let specs = self.namespaces.values().map(|entry| &entry.spec);
+        specs.filter(move |spec| spec.gate() == Some(gate))
+    }
+
+    /// A function as it was deployed last: as it is now, or before it was removed.
+    pub fn last(&self, name: &FunctionName) -> Option<&FunctionSpec> {
+        let now = self.functions.get(name).map(|entry| &entry.spec);
+        now.or_else(|| {
+            let (_, spec) = self.versions.get(name)?.last_key_value()?;
+            Some(spec)
+        })
+    }
+}
