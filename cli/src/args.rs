@@ -2,7 +2,10 @@
 //! few variables that stand for options.
 
 pub mod function;
+pub mod namespace;
 pub mod nats;
+pub mod rejected;
+mod value;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use clap::{Args, Parser, Subcommand};
 use local::stack::EDGE_PORTS;
 
 use self::function::FunctionCommand;
+use self::namespace::{Apply, NamespaceCommand};
+use self::rejected::RejectedCommand;
 
 /// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;
@@ -59,6 +64,14 @@ pub enum Command {
     /// Write, try, deploy and watch functions.
     #[command(subcommand)]
     Function(FunctionCommand),
+    /// Make, list and remove namespaces.
+    #[command(subcommand)]
+    Namespace(NamespaceCommand),
+    /// Look at dead letters: what functions could not handle.
+    #[command(subcommand)]
+    Rejected(RejectedCommand),
+    /// Make namespaces and deploy functions as an application's file says.
+    Apply(Apply),
 }
 
 /// What a stack on this machine needs.
@@ -152,7 +165,7 @@ pub struct Publish {
     #[arg(long = "type", value_name = "TYPE")]
     pub content_type: Option<String>,
     /// A header of the event, NAME=VALUE; may be given several times.
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = value::pair)]
     pub headers: Vec<(String, String)>,
     /// Where, and as whom.
     #[command(flatten)]
@@ -248,11 +261,6 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("must be more than 0 and at most {RATE_MAX}"))
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     // A token's times are whole seconds (RFC 7519, section 2).
@@ -298,6 +306,21 @@ mod tests {
         check("eddyline token --ttl 0s", false);
         check("eddyline token --ttl forever", false);
         check("eddyline function list --json --nats nats://a:1", true);
+        check(
+            "eddyline function deploy a.wasm --on chat.> --limit attempts=3",
+            true,
+        );
+        check("eddyline function deploy a.wasm --config a", false);
+        check("eddyline function deploy --restart", false);
+        check("eddyline function deploy --restart --start 2h", true);
+        check("eddyline function rollback shout --to 3", true);
+        check("eddyline namespace apply chat --gate shout", true);
+        check("eddyline apply -f app.toml --dry-run", true);
+        check("eddyline rejected list --function shout --since 2h", true);
+        check("eddyline rejected redrive", false);
+        check("eddyline rejected redrive 3 4", true);
+        check("eddyline rejected drop --all --channel chat.>", true);
+        check("eddyline rejected drop 3 --all", false);
     }
 
     #[test]

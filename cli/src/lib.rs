@@ -4,7 +4,7 @@
 //! - [`args`], [`config`]: what is asked for, and where a running stack is
 //! - `nats`: the way of those commands that go to NATS itself
 //! - [`command`]: one module per command
-//! - [`output`], [`error`]: how results and failures are told
+//! - [`output`], [`error`], `table`: how results and failures are told
 //!
 //! Must not know how a stack is started, nor what a service is: `local` does.
 
@@ -14,3 +14,4 @@ pub mod config;
 pub mod error;
 mod nats;
 pub mod output;
+mod table;

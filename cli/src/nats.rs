@@ -1,12 +1,18 @@
 //! The way of a command to NATS itself: the one that is named, or that of a running
 //! `dev`. Owns nothing.
 
-use bus::Bus;
+use std::str::FromStr;
+use std::time::UNIX_EPOCH;
+
+use bus::{Bus, BusError};
+use control::{ControlError, Deployer, Landscape};
+use protocol::name::NameError;
 use service::settings::NatsSettings;
 
 use crate::args::nats::NatsArgs;
 use crate::config::{self, DevState, Which};
-use crate::error::{CliError, EXIT_UNAVAILABLE, sentence};
+use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
+use crate::output::Output;
 
 /// As what a command is known to NATS.
 const NAME: &str = "eddyline";
@@ -30,4 +36,68 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
         CliError::new(EXIT_UNAVAILABLE, sentence(&error))
             .hint("is `eddyline dev` running? --nats names another address")
     })
+}
+
+/// Connects as somebody who deploys.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn deployer(args: &NatsArgs) -> Result<Deployer, CliError> {
+    let bus = connect(args).await?;
+    Ok(Deployer::new(
+        &bus,
+        args.by.clone().unwrap_or_else(config::who),
+    ))
+}
+
+/// Reads a name of the command line.
+///
+/// # Errors
+/// It is none.
+pub fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, CliError> {
+    text.parse()
+        .map_err(|error: NameError| CliError::new(EXIT_SETTINGS, format!("{text:?}: {error}")))
+}
+
+/// A time of the command line, microseconds since 1970: RFC 3339, or so long ago.
+pub fn since(text: &str, now_us: u64) -> Option<u64> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let ago = u64::try_from(ago.as_micros()).ok()?;
+        return Some(now_us.saturating_sub(ago));
+    }
+    let time = humantime::parse_rfc3339_weak(text).ok()?;
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_micros()).ok()
+}
+
+/// Tells of specs that this program cannot read: they are not in any list.
+pub fn tell_unreadable(land: &Landscape, output: &Output) {
+    for (key, problem) in &land.unreadable {
+        output.note(&format!("note: {key} is not readable: {problem}"));
+    }
+}
+
+impl From<ControlError> for CliError {
+    fn from(error: ControlError) -> Self {
+        let text = sentence(&error);
+        match error {
+            ControlError::Bus(error) => error.into(),
+            ControlError::Conflict { .. } => {
+                Self::new(EXIT_FAILED, text).hint("look at what they did, then do it again")
+            }
+            _ => Self::new(EXIT_FAILED, text),
+        }
+    }
+}
+
+impl From<BusError> for CliError {
+    fn from(error: BusError) -> Self {
+        let text = format!("nats: {}", sentence(&error));
+        match error {
+            BusError::NotFound => Self::new(EXIT_UNAVAILABLE, text)
+                .hint("is this the NATS of a deployment whose bootstrap has run?"),
+            error if error.temporary() => Self::new(EXIT_UNAVAILABLE, text),
+            _ => Self::new(EXIT_FAILED, text),
+        }
+    }
 }

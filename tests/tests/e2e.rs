@@ -7,17 +7,22 @@
 )]
 
 mod e2e {
+    mod apply;
     mod common;
     mod demo;
+    mod deployer;
     mod dev;
     mod drops;
+    mod history;
     mod http;
     mod outcomes;
     mod path;
     mod permissions;
+    mod rejected;
     mod resend;
     mod resume;
     mod run;
+    mod shell;
     mod slow;
     mod stores;
     mod tour;

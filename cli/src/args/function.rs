@@ -1,14 +1,32 @@
 //! The arguments of `eddyline function`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::nats::NatsArgs;
+use super::value;
 
 /// What to do with functions.
 #[derive(Debug, Subcommand)]
 pub enum FunctionCommand {
+    /// Deploy a function, or a new version of one.
+    Deploy(Deploy),
     /// List what is deployed.
     List(List),
+    /// Show a function, its limits and the versions that are kept of it.
+    Show(Named),
+    /// Let a function's inputs wait until it is resumed.
+    Pause(Named),
+    /// Let a paused function go on.
+    Resume(Named),
+    /// Deploy the version before again, or the one that --to names.
+    Rollback(Rollback),
+    /// Withdraw a function; its versions and its progress are kept.
+    Remove(Named),
+    /// Run recorded history through a function on disk, and show what it would make
+    /// different. Nothing is published.
+    Replay(ReplayHistory),
 }
 
 /// `eddyline function list`.
@@ -17,4 +35,126 @@ pub struct List {
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,
+}
+
+/// A command about one function.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The function.
+    pub name: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline function rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The function.
+    pub name: String,
+    /// The version to go back to; the one before the deployed one unless given.
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<u64>,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// A function on disk.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A folder with an eddyline.toml, such a file, or a module (.wasm).
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// Its name. Of a module: that of its file unless given. Of a folder: which one of
+    /// several.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// What a module needs that no file describes.
+    #[command(flatten)]
+    pub module: ModuleArgs,
+}
+
+/// `eddyline function deploy`.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// What; from a folder, the namespaces that it is for are made with it.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Where it begins when it is new: earliest, latest, a time such as
+    /// 2026-07-01T12:00:00Z, or a time ago such as 2h.
+    #[arg(long, value_name = "PLACE")]
+    pub start: Option<String>,
+    /// Begin anew at --start, without regard to what it has done: after a restore, or to
+    /// let it become another kind of function.
+    #[arg(long, requires = "start")]
+    pub restart: bool,
+    /// How many versions of it are kept, this one included.
+    #[arg(long, value_name = "N", default_value_t = control::VERSIONS_KEPT)]
+    pub keep: usize,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline function replay`.
+#[derive(Debug, Args)]
+pub struct ReplayHistory {
+    /// The candidate.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Where in the recorded history to begin: earliest, a time such as
+    /// 2026-07-01T12:00:00Z, or a time ago such as 2h.
+    #[arg(long, value_name = "PLACE", default_value = "2h")]
+    pub from: String,
+    /// Only inputs on these channels, as a pattern such as 'chat.>'.
+    #[arg(long, value_name = "PATTERN")]
+    pub channel: Option<String>,
+    /// End after this many inputs.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub count: usize,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// What an eddyline.toml says of a function.
+#[derive(Debug, Args)]
+pub struct ModuleArgs {
+    /// Of a module: the stored events that it handles, as a pattern of channels; may be
+    /// given several times. Without any it is a gate.
+    #[arg(long, value_name = "PATTERN")]
+    pub on: Vec<String>,
+    /// Of a module: channels that it may emit to besides the input's own, as a pattern;
+    /// may be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    pub emits: Vec<String>,
+    /// Of a module: a setting; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
+    pub config: Vec<(String, String)>,
+    /// Of a module: a limit, such as deadline_ms=100; may be given several times.
+    #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = value::pair)]
+    pub limits: Vec<(String, String)>,
+    /// Of a module: how long its outputs may gather, milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub linger_ms: Option<u64>,
+    /// Of a module: its events may come back to it through other functions.
+    #[arg(long)]
+    pub loops: bool,
+    /// Of a module: the store whose events it handles; main unless given.
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+impl ModuleArgs {
+    /// Whether none of it is given.
+    pub fn is_empty(&self) -> bool {
+        self.on.is_empty()
+            && self.emits.is_empty()
+            && self.config.is_empty()
+            && self.limits.is_empty()
+            && self.linger_ms.is_none()
+            && !self.loops
+            && self.store.is_none()
+    }
 }

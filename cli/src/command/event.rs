@@ -58,16 +58,21 @@ impl Data {
             _ => Self::Base64(STANDARD.encode(bytes)),
         }
     }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Data(json) => harmless(json.get()),
+            Self::Text(text) => harmless(text),
+            Self::Base64(text) => format!("base64:{text}"),
+        }
+    }
 }
 
 impl Shown<'_> {
     /// One line for people.
     pub fn line(&self) -> String {
-        let data = match &self.data {
-            Data::Data(json) => harmless(json.get()),
-            Data::Text(text) => harmless(text),
-            Data::Base64(text) => format!("base64:{text}"),
-        };
+        let data = self.data.line();
         let by = self.user.or(self.function).map_or("-".into(), harmless);
         format!("{:>8}  {}  {by}  {data}", self.seq, self.channel)
     }

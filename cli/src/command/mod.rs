@@ -1,13 +1,17 @@
 //! One module per command, and what they share: the end by a signal, and how a
 //! failure is told.
 
+mod application;
+mod apply;
 pub mod demo;
 pub mod dev;
 mod event;
 mod function;
 mod input;
+mod namespace;
 mod outcomes;
 pub mod publish;
+mod rejected;
 pub mod replay;
 pub mod subscribe;
 pub mod token;
@@ -55,6 +59,13 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Function(command) => {
             interruptible(function::run(command, output), &shutdown).await
         }
+        Command::Namespace(command) => {
+            interruptible(namespace::run(command, output), &shutdown).await
+        }
+        Command::Rejected(command) => {
+            interruptible(rejected::run(command, output), &shutdown).await
+        }
+        Command::Apply(args) => interruptible(apply::run(&args, output), &shutdown).await,
     }
 }
 

@@ -1,26 +1,107 @@
-//! `eddyline function list`: what is deployed.
+//! `eddyline function list`: what is deployed, and as what.
 
-use bus::BusError;
-use protocol::name::FunctionName;
-use protocol::stream::Bucket;
+use control::Landscape;
+use protocol::name::ChannelPattern;
+use protocol::spec::{FunctionSpec, Trigger, Written};
+use serde::Serialize;
+use service::clock;
 
 use crate::args::function::List;
-use crate::error::{CliError, EXIT_FAILED, sentence};
+use crate::error::CliError;
 use crate::nats;
 use crate::output::Output;
+use crate::table::{Table, when};
+
+/// A deployed function, in short.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary<'a> {
+    name: &'a str,
+    kind: &'static str,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats: Option<u64>,
+    store: &'a str,
+    digest: &'a str,
+    /// The namespaces whose gate it is, or the channels that it handles.
+    handles: Vec<&'a str>,
+    emits: &'a [ChannelPattern],
+    paused: Option<&'a Written>,
+    deployed: Option<&'a Written>,
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn of(spec: &'a FunctionSpec, land: &'a Landscape) -> Self {
+        let (kind, handles) = match &spec.trigger {
+            Trigger::Gate => {
+                let named = land.namespaces_of(&spec.name);
+                ("gate", named.map(|spec| spec.name.as_str()).collect())
+            }
+            Trigger::Reactive(on) => ("reactive", on.iter().map(|on| on.as_str()).collect()),
+        };
+        Self {
+            name: spec.name.as_str(),
+            kind,
+            version: spec.version,
+            repeats: spec.repeats,
+            store: spec.store.as_str(),
+            digest: spec.digest.as_str(),
+            handles,
+            emits: &spec.emits,
+            paused: spec.paused.as_ref(),
+            deployed: spec.deployed.as_ref(),
+        }
+    }
+
+    fn row(&self, now_us: u64) -> [String; 6] {
+        [
+            self.name.to_owned(),
+            self.kind.to_owned(),
+            version(self.version, self.repeats),
+            match self.handles.is_empty() {
+                true => "nothing yet".to_owned(),
+                false => self.handles.join(", "),
+            },
+            match self.paused {
+                Some(paused) => format!("paused {}", when(Some(paused), now_us)),
+                None => "runs".to_owned(),
+            },
+            when(self.deployed, now_us),
+        ]
+    }
+}
+
+/// A version, and what it repeats.
+pub(super) fn version(version: u64, repeats: Option<u64>) -> String {
+    match repeats {
+        Some(repeats) => format!("{version} (as {repeats})"),
+        None => version.to_string(),
+    }
+}
 
 /// Lists it.
 ///
 /// # Errors
 /// NATS cannot be reached or read.
 pub async fn run(args: &List, output: &Output) -> Result<(), CliError> {
-    let failed = |error: BusError| CliError::new(EXIT_FAILED, sentence(&error));
-    let bus = nats::connect(&args.nats).await?;
-    let functions = bus.kv(Bucket::Functions).await.map_err(failed)?;
-    for name in functions.keys().await.map_err(failed)? {
-        if FunctionName::parse(&name).is_ok() {
-            output.result(&name, || name.clone())?;
+    let deployer = nats::deployer(&args.nats).await?;
+    let land = deployer.landscape().await?;
+    let specs = land.functions.values().map(|entry| &entry.spec);
+    let summaries: Vec<Summary<'_>> = specs.map(|spec| Summary::of(spec, &land)).collect();
+    nats::tell_unreadable(&land, output);
+    if output.is_json() {
+        for summary in &summaries {
+            output.result(summary, String::new)?;
         }
+        return Ok(());
     }
-    Ok(())
+    if summaries.is_empty() {
+        output.note("no function is deployed; `eddyline function deploy PATH` deploys one");
+        return Ok(());
+    }
+    let heads = ["NAME", "KIND", "VERSION", "HANDLES", "STATE", "DEPLOYED"];
+    let (mut table, now_us) = (Table::new(&heads), clock::now_us());
+    for summary in &summaries {
+        table.row(summary.row(now_us));
+    }
+    output.text(&table.text())
 }

@@ -1,0 +1,68 @@
+//! The arguments of `eddyline namespace` and `eddyline apply`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::nats::NatsArgs;
+
+/// What to do with namespaces.
+#[derive(Debug, Subcommand)]
+pub enum NamespaceCommand {
+    /// Make a namespace; one that is there already stays as it is.
+    Apply(ApplyNamespace),
+    /// List namespaces.
+    List(ListNamespaces),
+    /// Show a namespace and who handles its events.
+    Show(NamedNamespace),
+    /// Remove a namespace; what is stored of it stays for as long as its store keeps it.
+    Remove(NamedNamespace),
+}
+
+/// `eddyline namespace apply`.
+#[derive(Debug, Args)]
+pub struct ApplyNamespace {
+    /// Its name: the first word of its channels.
+    pub name: String,
+    /// The function that its events pass first; none stores them as they come.
+    #[arg(long, value_name = "FUNCTION")]
+    pub gate: Option<String>,
+    /// The store that its channels live in.
+    #[arg(long, value_name = "STORE", default_value = "main")]
+    pub store: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline namespace list`.
+#[derive(Debug, Args)]
+pub struct ListNamespaces {
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// A command about one namespace.
+#[derive(Debug, Args)]
+pub struct NamedNamespace {
+    /// The namespace.
+    pub name: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The application's file, or its folder.
+    #[arg(short, long, value_name = "FILE", default_value = ".")]
+    pub file: PathBuf,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}

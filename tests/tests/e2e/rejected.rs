@@ -1,0 +1,141 @@
+//! Dead letters: found, handed to their gate again with one effect, dropped.
+
+use bus::Bus;
+use control::Deployer;
+use futures_util::StreamExt;
+use harness::{Deployment, FunctionChoice, until};
+use protocol::outcome::dead_letter;
+use protocol::stream::StreamName;
+use protocol::subject::{Kind, Subject};
+use serde_json::Value;
+
+use super::common::EARLIEST;
+use super::shell::{Shell, module};
+
+/// Fails the first time, for good as long as one attempt is all that it gets.
+const SECOND_TIME: &str = r#"{"do":"retry","delay_ms":1,"until_attempt":2}"#;
+
+/// Waits until so many letters are open; they.
+async fn open(shell: &Shell, number: usize) -> Vec<Value> {
+    until("the dead letters are there", async || {
+        let letters = shell.json(&["rejected", "list"]).await;
+        match letters.len() == number {
+            true => Ok(letters),
+            false => Err(format!("{letters:?}")),
+        }
+    })
+    .await
+}
+
+/// How many inputs of INGRESS are redriven letters.
+async fn redriven(bus: &Bus, deployment: &Deployment) -> usize {
+    let (stream, filter) = (
+        StreamName::ingress(deployment.store_name()),
+        Subject::store_filter(Kind::In, deployment.store_name()),
+    );
+    let last = bus.stream_state(&stream).await.unwrap().last_seq;
+    let inputs = bus.scan(&stream, &filter, 1, last).await;
+    let inputs: Vec<_> = inputs.map(Result::unwrap).collect().await;
+    let marked = inputs.iter();
+    marked
+        .filter(|stored| stored.headers.get(dead_letter::REDRIVE).is_some())
+        .count()
+}
+
+async fn start() -> Option<(Deployment, Shell)> {
+    let builder = Deployment::builder()
+        .without_mirror()
+        .functions(&[FunctionChoice::Probe])
+        .limits(|limits| limits.attempts = 1)
+        .edges(1);
+    let deployment = builder.start().await?;
+    let shell = Shell::new(deployment.servers.nats_url());
+    Some((deployment, shell))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_is_redriven_once_and_another_dropped() {
+    let Some((mut deployment, shell)) = start().await else {
+        return;
+    };
+    let passed = deployment.follow(&[0], "joe", "lab.a", EARLIEST).await;
+    let mut ann = deployment.writer(&[0], "ann").await;
+    ann.publish("lab.a", SECOND_TIME).await.unwrap();
+    ann.publish("lab.a", r#"{"do":"reject"}"#).await.unwrap();
+    let letters = open(&shell, 2).await;
+    let letter = &letters[0];
+    assert_eq!(
+        (&letter["function"], &letter["channel"]),
+        (&"probe".into(), &"lab.a".into())
+    );
+    assert_eq!(letter["attempts"], 1, "{letter}");
+    let [first, second] = [0, 1].map(|at: usize| letters[at]["seq"].to_string());
+    let shown = shell.done(&["rejected", "show", &first]).await;
+    assert!(
+        shown.contains(SECOND_TIME) && shown.contains("ann/"),
+        "{shown}"
+    );
+
+    // Mended, and redriven by two people at once, and again.
+    let wasm = module("probe");
+    let deploy = [
+        "function", "deploy", &wasm, "--name", "probe", "--emits", "chat.>",
+    ];
+    let mended = ["--limit", "attempts=5"];
+    shell.done(&[&deploy[..], &mended].concat()).await;
+    let number: u64 = first.parse().unwrap();
+    let store = deployment.store_name().clone();
+    let redrive = async |who: &str| {
+        let deployer = Deployer::new(&deployment.bus, who);
+        deployer.redrive(&store, number).await
+    };
+    let (one, other) = tokio::join!(redrive("ann"), redrive("joe"));
+    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    passed.received(1).await;
+    let event = passed.events().remove(0);
+    assert_eq!(event.user.as_deref(), Some("ann"));
+    shell
+        .refused(&["rejected", "redrive", &first], "were not redriven")
+        .await;
+    assert_eq!(redriven(&deployment.bus, &deployment).await, 1);
+
+    shell.done(&["rejected", "drop", &second]).await;
+    open(&shell, 0).await;
+    let settled = shell.json(&["rejected", "list", "--settled"]).await;
+    let ends: Vec<_> = settled
+        .iter()
+        .map(|letter| &letter["settled"]["end"])
+        .collect();
+    assert_eq!(ends, ["redriven", "dropped"]);
+    assert_eq!(passed.count(), 1);
+    deployment.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_of_a_reactive_function_is_refused_with_its_reason() {
+    let Some((mut deployment, shell)) = start().await else {
+        return;
+    };
+    let wasm = module("probe");
+    let deploy = [
+        "function", "deploy", &wasm, "--name", "listener", "--on", "chat.>",
+    ];
+    shell.done(&deploy).await;
+    let mut ann = deployment.writer(&[0], "ann").await;
+    for channel in ["chat.a", "chat.b"] {
+        ann.publish(channel, r#"{"do":"reject"}"#).await.unwrap();
+    }
+    let letters = open(&shell, 2).await;
+    let number = letters[0]["seq"].to_string();
+    let ended = shell.run(&["rejected", "redrive", &number]).await;
+    assert!(
+        ended.code == 1 && ended.told.contains("reactive function"),
+        "{ended:?}"
+    );
+    assert_eq!(redriven(&deployment.bus, &deployment).await, 0);
+    let only = ["rejected", "drop", "--all", "--channel", "chat.a"];
+    shell.done(&only).await;
+    let left = open(&shell, 1).await;
+    assert_eq!(left[0]["channel"], "chat.b");
+    deployment.stop().await;
+}
