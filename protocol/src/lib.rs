@@ -15,6 +15,7 @@
 //! - [`error_code`], [`close_code`]: every refusal and every close, with advice
 //! - [`spec`]: store, namespace and function specs
 //! - [`checkpoint`]: what a function lane commits with its outputs
+//! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`outcome`]: what a publisher is told of its event; dead letters
 //! - [`bus`]: what goes into streams and comes out of them, as plain data
 //! - [`permission`]: what each service's NATS user may do
@@ -37,6 +38,7 @@ pub mod outcome;
 pub mod permission;
 pub mod position;
 pub mod record;
+pub mod report;
 pub mod secret;
 pub mod spec;
 pub mod stream;

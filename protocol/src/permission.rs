@@ -73,10 +73,11 @@ impl Role {
 
     /// What it writes that belongs to no store.
     fn writes_config(self) -> Vec<String> {
-        let leases = format!("$KV.{}.>", Bucket::Leases.as_str());
+        let bucket = |bucket: Bucket| format!("$KV.{}.>", bucket.as_str());
+        let leases = bucket(Bucket::Leases);
         match self {
             Self::Edge => Vec::new(),
-            Self::Worker => vec![leases],
+            Self::Worker => vec![bucket(Bucket::Workers), bucket(Bucket::Lanes)],
             // Which partition of the progress topic belongs to which shard.
             Self::Bridge => vec![leases, format!("$KV.{}.mirror.>", Bucket::Config.as_str())],
         }
@@ -99,8 +100,13 @@ impl Role {
 
     fn buckets(self) -> &'static [Bucket] {
         match self {
-            Self::Edge => &[Bucket::Config],
-            Self::Worker => &[Bucket::Config, Bucket::Functions, Bucket::Leases],
+            Self::Edge => &[Bucket::Config, Bucket::Functions],
+            Self::Worker => &[
+                Bucket::Config,
+                Bucket::Functions,
+                Bucket::Workers,
+                Bucket::Lanes,
+            ],
             Self::Bridge => &[Bucket::Config, Bucket::Leases],
         }
     }

@@ -53,8 +53,12 @@ pub enum Bucket {
     Config,
     /// Function specs.
     Functions,
-    /// Who owns which lane and which shard.
+    /// Who owns which shard.
     Leases,
+    /// What each worker says of itself; ends by itself.
+    Workers,
+    /// Which worker owns which lane.
+    Lanes,
 }
 
 impl Bucket {
@@ -64,6 +68,8 @@ impl Bucket {
             Self::Config => "CONFIG",
             Self::Functions => "FUNCTIONS",
             Self::Leases => "LEASES",
+            Self::Workers => "WORKERS",
+            Self::Lanes => "LANES",
         }
     }
 }

@@ -76,6 +76,11 @@ impl Subject {
         Self(format!("{}.{store}.{lane}.>", kind.as_str()).into())
     }
 
+    /// Everything of one kind and one tenant in one lane.
+    pub fn tenant_filter(kind: Kind, store: &StoreName, lane: Lane, tenant: &Tenant) -> Self {
+        Self(format!("{}.{store}.{lane}.{tenant}.>", kind.as_str()).into())
+    }
+
     /// Everything of one kind in a store.
     pub fn store_filter(kind: Kind, store: &StoreName) -> Self {
         Self(format!("{}.{store}.>", kind.as_str()).into())

@@ -164,6 +164,9 @@ impl StoreSettings {
         all.push(self.bucket(Bucket::Config, BUCKET_HISTORY, Duration::ZERO));
         all.push(self.bucket(Bucket::Functions, BUCKET_HISTORY, Duration::ZERO));
         all.push(self.bucket(Bucket::Leases, 1, self.lease_ttl));
+        // A worker that has not reported for as long as a lease lasts counts as dead.
+        all.push(self.bucket(Bucket::Workers, 1, self.lease_ttl));
+        all.push(self.bucket(Bucket::Lanes, 1, Duration::ZERO));
         all.push(self.modules());
         all
     }
