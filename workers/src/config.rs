@@ -16,8 +16,8 @@ const STORE_DEFAULT: &str = "main";
 const BATCH_EVENTS_DEFAULT: usize = 256;
 /// Most events in one call of a guest.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
-/// How often a lane that another worker holds is asked for again: well below a
-/// lease's usual time-to-live of five seconds, so that expiry is what decides.
+/// How long the worker whose a free lane is may take to claim it before another does:
+/// far longer than hearing of it and claiming it take.
 const CLAIM_INTERVAL_MS_DEFAULT: u64 = 1_000;
 
 /// Settings of one worker.
@@ -28,14 +28,15 @@ pub struct WorkerConfig {
     pub nats: NatsSettings,
     /// The store whose functions run here. Its spec must be in `CONFIG`.
     pub store: StoreName,
-    /// How the worker calls itself in leases; empty: a name made of process id and
-    /// random digits.
+    /// How the worker calls itself, other than every other worker of its store: letters,
+    /// digits, hyphens, underscores; empty: a name made of process id and random digits.
     pub name: String,
     /// Threads that run guests; 0: one per core.
     pub guest_threads: usize,
     /// Most events in one call of a guest; 1 to 10,000.
     pub batch_events: usize,
-    /// How often a lane that another worker holds is asked for again, milliseconds.
+    /// How long the worker whose a free lane is may take to claim it before another
+    /// does, milliseconds.
     pub claim_interval_ms: u64,
     /// Where health and metrics are served; port 0: a free one, which the log names.
     pub health: SocketAddr,

@@ -4,9 +4,10 @@
 //! - `config`: settings; `error`: why a worker does not start
 //! - [`lane`]: one function on one lane: a pure state machine, and what drives it;
 //!   public for simulations, which run it over a model of the bus
+//! - `fleet`: which lanes this worker runs, among the workers of its store
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
 //! - `status`: what a worker shows of itself
-//! - `worker`: one process's worker: claims lanes, runs them, gives them up
+//! - `worker`: one process's worker: connections, host, start and end
 //!
 //! Functions read INGRESS (gates) or EVENTS (reactive functions) and write EVENTS.
 //! The only state of a lane that matters is its last checkpoint, which is stored
@@ -14,6 +15,7 @@
 
 mod config;
 mod error;
+mod fleet;
 pub mod lane;
 mod registry;
 mod status;

@@ -1,8 +1,9 @@
 //! Follows `FUNCTIONS`: reads specs, fetches modules, compiles them off the lanes.
 //!
-//! Owns the functions whose module could not be fetched yet, and the watch: one that
-//! ends is begun anew, and what was deleted meanwhile is gone then. It must not know
-//! lanes: what it hands on is a program, or that a function is gone.
+//! Owns the loads that are under way, one per function and that of its newest spec, and
+//! the watch: one that ends is begun anew, and what was deleted meanwhile is gone then.
+//! A module that is slow, or not there yet, delays no other function's. It must not know
+//! lanes: what it hands on is a program, or that a function is gone or broken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use bus::{BusError, Kv, KvChange, KvWatch};
 use futures_util::StreamExt;
 use protocol::name::FunctionName;
 use protocol::spec::FunctionSpec;
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::lane::shared::Shared;
 use host::module::Program;
@@ -19,19 +22,33 @@ use service::backoff::Backoff;
 
 /// How often a module that could not be fetched is asked for again.
 const FETCH_RETRY: Duration = Duration::from_secs(2);
+/// Modules that are fetched and compiled at a time: a compiler takes a core and some
+/// hundred MiB for an interpreter's module. Policy: the others wait their turn.
+const LOADS_MAX: usize = 2;
 
 /// The first wait before the functions are watched again.
 const WATCH_WAIT_FIRST: Duration = Duration::from_millis(200);
 /// The longest such wait.
 const WATCH_WAIT_LONGEST: Duration = Duration::from_secs(5);
 
+/// A function as it is to run.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// Spec and module.
+    pub program: Arc<Program>,
+    /// The revision of the spec in `FUNCTIONS`.
+    pub revision: u64,
+}
+
 /// What happened to a function.
 #[derive(Debug)]
 pub enum Change {
     /// It is to run like this from now on.
-    Program(Arc<Program>),
+    Program(Deployed),
     /// It is not to run here any more.
     Gone(FunctionName),
+    /// What is deployed cannot run here, or not yet; what runs goes on.
+    Broken(FunctionName, String),
 }
 
 /// The functions as `FUNCTIONS` tells them.
@@ -45,7 +62,15 @@ pub struct Registry {
     seen: Option<BTreeSet<FunctionName>>,
     /// Those that were deleted while nobody watched; to be told.
     gone: Vec<FunctionName>,
-    unfetched: BTreeMap<FunctionName, Arc<FunctionSpec>>,
+    loads: JoinSet<Loaded>,
+    loading: BTreeMap<FunctionName, (u64, AbortHandle)>,
+    turns: Arc<Semaphore>,
+}
+
+struct Loaded {
+    spec: Arc<FunctionSpec>,
+    revision: u64,
+    outcome: Result<Arc<Program>, Failure>,
 }
 
 enum Failure {
@@ -68,37 +93,34 @@ impl Registry {
             known: BTreeSet::new(),
             seen: None,
             gone: Vec::new(),
-            unfetched: BTreeMap::new(),
+            loads: JoinSet::new(),
+            loading: BTreeMap::new(),
+            turns: Arc::new(Semaphore::new(LOADS_MAX)),
         })
     }
 
-    /// Waits for the next change. Not cancel safe: cancelled while it compiles, it
-    /// forgets the change.
+    /// Waits for the next change. Cancel safe, but for a watch that is being begun anew,
+    /// which then is begun by the next call.
     pub async fn next(&mut self) -> Change {
         loop {
             if let Some(gone) = self.vanished() {
-                return Change::Gone(gone);
+                return self.forget(gone);
             }
-            // Both branches are cancel safe: a watch keeps its place, a sleep only waits.
-            let spec = tokio::select! {
+            // Both branches are cancel safe: a watch keeps its place, a load goes on.
+            let told = tokio::select! {
                 change = self.watch.next() => match change {
-                    Some(change) => match self.read(change) {
-                        Ok(spec) => spec,
-                        Err(Some(gone)) => return Change::Gone(gone),
-                        Err(None) => continue,
-                    },
+                    Some(change) => self.take(change),
                     None => {
                         self.watch_again().await;
-                        continue;
+                        None
                     }
                 },
-                () = tokio::time::sleep(FETCH_RETRY), if !self.unfetched.is_empty() => {
-                    let (_, spec) = self.unfetched.pop_first().expect("the branch is off when it is empty");
-                    spec
+                Some(loaded) = self.loads.join_next(), if !self.loads.is_empty() => {
+                    loaded.ok().and_then(|loaded| self.loaded(loaded))
                 }
             };
-            if let Some(program) = self.load(spec).await {
-                return Change::Program(program);
+            if let Some(change) = told {
+                return change;
             }
         }
     }
@@ -129,31 +151,45 @@ impl Registry {
         self.gone.pop()
     }
 
-    /// The spec of a change; otherwise the function that is gone, if it was one.
-    fn read(&mut self, change: KvChange) -> Result<Arc<FunctionSpec>, Option<FunctionName>> {
+    fn forget(&mut self, name: FunctionName) -> Change {
+        self.stop_loading(&name);
+        broken(&name, false);
+        Change::Gone(name)
+    }
+
+    fn stop_loading(&mut self, name: &FunctionName) {
+        if let Some((_, load)) = self.loading.remove(name) {
+            load.abort();
+        }
+    }
+
+    /// Takes a change of the bucket in: a new spec is loaded, and told when it is.
+    fn take(&mut self, change: KvChange) -> Option<Change> {
         let name = FunctionName::parse(&change.key).ok();
         self.account(name.as_ref(), &change);
-        let name = name.ok_or(None)?;
-        self.unfetched.remove(&name);
+        let name = name?;
         let Some(value) = change.value else {
-            return Err(Some(name));
+            return Some(self.forget(name));
         };
-        let spec: FunctionSpec = serde_json::from_slice(&value).map_err(|error| {
-            tracing::error!(function = %name, %error, "the spec is not readable; what runs goes on");
-            broken(&name, true);
-            None
-        })?;
-        if let Err(error) = spec.check() {
-            tracing::error!(function = %name, %error, "the spec is not accepted; what runs goes on");
-            broken(&name, true);
-            return Err(None);
+        match read(&value) {
+            // What is paused is given back, and its inputs wait.
+            Ok(spec)
+                if spec.store != self.shared.store.name
+                    || spec.name != name
+                    || spec.paused.is_some() =>
+            {
+                Some(self.forget(name))
+            }
+            Ok(spec) => {
+                self.load(Arc::new(spec), change.revision);
+                None
+            }
+            Err(problem) => {
+                tracing::error!(function = %name, problem, "the spec is not accepted; what runs goes on");
+                broken(&name, true);
+                Some(Change::Broken(name, problem))
+            }
         }
-        // What is paused is given back, and its inputs wait.
-        let idle = spec.paused.is_some();
-        if spec.store != self.shared.store.name || spec.name != name || idle {
-            return Err(Some(name));
-        }
-        Ok(Arc::new(spec))
     }
 
     /// Keeps account of what is there; at the end of a new watch's first part, what has
@@ -176,25 +212,62 @@ impl Registry {
         }
     }
 
-    async fn load(&mut self, spec: Arc<FunctionSpec>) -> Option<Arc<Program>> {
-        match compile(&self.shared, &spec).await {
+    /// Loads a spec's module beside everything else; an older spec's load is given up.
+    fn load(&mut self, spec: Arc<FunctionSpec>, revision: u64) {
+        self.load_after(Duration::ZERO, spec, revision);
+    }
+
+    fn load_after(&mut self, pause: Duration, spec: Arc<FunctionSpec>, revision: u64) {
+        let (shared, turns, name) = (self.shared.clone(), self.turns.clone(), spec.name.clone());
+        let load = self.loads.spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _turn = turns.acquire().await;
+            let outcome = compile(&shared, &spec).await;
+            Loaded {
+                spec,
+                revision,
+                outcome,
+            }
+        });
+        self.stop_loading(&name);
+        self.loading.insert(name, (revision, load));
+    }
+
+    fn loaded(&mut self, loaded: Loaded) -> Option<Change> {
+        let Loaded {
+            spec,
+            revision,
+            outcome,
+        } = loaded;
+        let name = spec.name.clone();
+        if self.loading.get(&name).map(|(wanted, _)| *wanted) != Some(revision) {
+            return None;
+        }
+        self.loading.remove(&name);
+        Some(match outcome {
             Ok(program) => {
-                broken(&spec.name, false);
-                tracing::info!(function = %spec.name, digest = %spec.digest, "function is compiled");
-                Some(program)
+                broken(&name, false);
+                tracing::info!(function = %name, digest = %spec.digest, "function is compiled");
+                Change::Program(Deployed { program, revision })
             }
             Err(Failure::Fetch(error)) => {
-                tracing::warn!(function = %spec.name, %error, "the module cannot be fetched yet");
-                self.unfetched.insert(spec.name.clone(), spec);
-                None
+                tracing::warn!(function = %name, %error, "the module cannot be fetched yet");
+                self.load_after(FETCH_RETRY, spec, revision);
+                Change::Broken(name, format!("the module cannot be fetched yet: {error}"))
             }
             Err(Failure::Permanent(problem)) => {
-                tracing::error!(function = %spec.name, problem, "the module is not usable; what runs goes on");
-                broken(&spec.name, true);
-                None
+                tracing::error!(function = %name, problem, "the module is not usable; what runs goes on");
+                broken(&name, true);
+                Change::Broken(name, problem)
             }
-        }
+        })
     }
+}
+
+fn read(value: &[u8]) -> Result<FunctionSpec, String> {
+    let spec: FunctionSpec = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+    spec.check().map_err(|error| error.to_string())?;
+    Ok(spec)
 }
 
 async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<Program>, Failure> {

@@ -105,7 +105,7 @@ pub enum Kind {
 /// A channel that waits for a retry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
-    /// `tenant/channel`.
+    /// `tenant/channel`; `tenant/>`: every channel of a tenant.
     pub channel: String,
     /// The first input sequence on the channel that is not done.
     pub seq: u64,

@@ -3,7 +3,7 @@
 //! Owns nothing. Knows how Eddyline's messages are laid out, as the protocol crate says.
 
 use checker::{Kind, Parked, Place, Recorder, Stored, StreamState};
-use protocol::checkpoint::Checkpoint;
+use protocol::checkpoint::{Bases, Checkpoint};
 use protocol::header::{self, Headers};
 use protocol::id::OutputId;
 use protocol::name::OUTCOME_NAMESPACE;
@@ -24,7 +24,9 @@ pub fn stream(
     events: &[protocol::bus::Stored],
     last_seq: u64,
 ) {
-    history.extend(events.iter().filter_map(|stored| record(name, stored)));
+    let mut bases = Bases::default();
+    let records = events.iter();
+    history.extend(records.filter_map(|stored| record(name, &mut bases, stored)));
     let retained_from = events.first().map_or(last_seq + 1, |event| event.seq);
     history.record(StreamState {
         stream: name.to_string(),
@@ -49,7 +51,7 @@ fn place(headers: &Headers, name: &str) -> Option<Place> {
 }
 
 /// A stored message; `None` for one that is not Eddyline's, which then is a hole.
-fn record(name: &StreamName, stored: &protocol::bus::Stored) -> Option<Stored> {
+fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) -> Option<Stored> {
     let headers = &stored.headers;
     let plain = |lane: u16, kind, function| Stored {
         stream: name.to_string(),
@@ -88,22 +90,25 @@ fn record(name: &StreamName, stored: &protocol::bus::Stored) -> Option<Stored> {
             channel: channel(headers.get(dead_letter::SUBJECT).unwrap_or_default()),
             ..plain(lane.0, Kind::DeadLetter, Some(function.to_string()))
         },
-        Parsed::Checkpoint { lane, function, .. } => plain(
-            lane.0,
-            progress(&stored.payload)?,
-            Some(function.to_string()),
-        ),
+        Parsed::Checkpoint { lane, function, .. } => {
+            plain(lane.0, progress(bases, stored)?, Some(function.to_string()))
+        }
     })
 }
 
-fn progress(payload: &[u8]) -> Option<Kind> {
-    let checkpoint: Checkpoint = serde_json::from_slice(payload).ok()?;
-    let parked = checkpoint.parked.iter().map(|parked| Parked {
+fn progress(bases: &mut Bases, stored: &protocol::bus::Stored) -> Option<Kind> {
+    let checkpoint: Checkpoint = serde_json::from_slice(&stored.payload).ok()?;
+    let parked = bases.parked(&stored.subject, stored.seq, &checkpoint)?;
+    let parked = parked.iter().map(|parked| Parked {
         channel: format!("{}/{}", parked.tenant, parked.channel),
         seq: parked.seq,
     });
+    let held = checkpoint.held.iter().map(|held| Parked {
+        channel: format!("{}/>", held.tenant),
+        seq: held.seq,
+    });
     Some(Kind::Checkpoint {
         input_seq: checkpoint.seq,
-        parked: parked.collect(),
+        parked: parked.chain(held).collect(),
     })
 }

@@ -1,5 +1,5 @@
 //! A worker dies, another one begins to take its lanes over, and the server that leads
-//! the bucket of leases dies in the middle of it: every lane gets one owner, and each
+//! the bucket of claims dies in the middle of it: every lane gets one owner, and each
 //! input has its outputs once.
 //!
 //! Owns nothing beyond the deployment.
@@ -12,8 +12,8 @@ use rand::{Rng, SeedableRng};
 use super::frozen::frozen;
 use super::lanes::lanes_go_on;
 
-/// The bucket of leases, as JetStream calls it.
-const LEASES: &str = "KV_LEASES";
+/// The bucket of the lanes' claims, as JetStream calls it.
+const CLAIMS: &str = "KV_LANES";
 /// Most events that get their ack before a worker dies.
 const ACKS_MAX: usize = 100;
 
@@ -47,14 +47,14 @@ pub async fn loses_the_leases(times: usize) {
     traffic.conclude(&mut deployment, followers).await;
 }
 
-/// The heir freezes at its switch; when it goes on, the leases have another leader.
+/// The heir freezes at its switch; when it goes on, the claims have another leader.
 async fn one_takeover(deployment: &mut Deployment, heir: usize, traffic: &mut Traffic) {
     let cluster = deployment.servers.cluster().clone();
     frozen(&mut deployment.workers[heir], traffic).await;
-    let leader = cluster.leader(LEASES).await;
+    let leader = cluster.leader(CLAIMS).await;
     cluster.kill(leader).await;
     deployment.workers[heir].resume();
-    cluster.leader_but(LEASES, Some(leader)).await;
+    cluster.leader_but(CLAIMS, Some(leader)).await;
     lanes_go_on(deployment).await;
     cluster.restart(leader).await;
     cluster.whole().await;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bus::{Bus, BusError};
-use protocol::bus::Outgoing;
+use protocol::bus::{Outgoing, Stored};
 use protocol::checkpoint::Checkpoint;
 use protocol::stream::StreamName;
 use service::fault::Faults;
@@ -52,12 +52,26 @@ pub async fn last_checkpoint(bus: &Bus, scope: &Scope) -> Result<Last, BusError>
             &scope.checkpoint_subject(),
         )
         .await?;
-    let read = stored.map(|stored| {
-        let checkpoint = serde_json::from_slice(&stored.payload)
-            .map_err(|_| BusError::Malformed { what: "checkpoint" })?;
-        Ok((stored.seq, checkpoint))
-    });
+    let read = stored.map(|stored| Ok((stored.seq, read(&stored)?)));
     read.transpose()
+}
+
+/// The checkpoint that is stored at a sequence; `None` if retention has taken it.
+///
+/// # Errors
+/// As [`last_checkpoint`].
+pub async fn checkpoint_at(
+    bus: &Bus,
+    scope: &Scope,
+    seq: u64,
+) -> Result<Option<Checkpoint>, BusError> {
+    let events = StreamName::events(&scope.store.name);
+    let stored = bus.get(&events, seq).await?;
+    stored.map(|stored| read(&stored)).transpose()
+}
+
+fn read(stored: &Stored) -> Result<Checkpoint, BusError> {
+    serde_json::from_slice(&stored.payload).map_err(|_| BusError::Malformed { what: "checkpoint" })
 }
 
 /// Stores a commit, for as long as that takes. Not cancel safe: cancelled, the

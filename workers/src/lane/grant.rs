@@ -1,66 +1,57 @@
-//! The right to run a lane: a lease that renews itself. Owns the lease while it is held.
+//! The right to run a lane for now. Owns nothing: whoever gave it says when it ends.
 
-use bus::lease::{self, Kept, Lease, LeaseLost};
-use rand::Rng;
+use std::time::Duration;
+
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The right to run a lane for now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// What commits say; another one for every owner.
     pub revision: u64,
-    kept: Option<Kept>,
-    release: Shutdown,
+    lost: Shutdown,
+    /// When this worker's newest report was sent, and how long it lasts; `None`: the
+    /// grant does not depend on it.
+    alive: Option<(watch::Receiver<Option<Instant>>, Duration)>,
 }
 
 impl Grant {
-    /// Keeps a lease.
-    pub fn held(lease: Lease) -> Self {
-        let release = Shutdown::new();
-        let kept = lease::keep(lease, release.clone());
+    /// A grant that ends with `lost`, or when the worker itself has not reported for
+    /// `ttl`: a process that was stopped must not wait to be told.
+    pub fn new(
+        revision: u64,
+        lost: Shutdown,
+        alive: watch::Receiver<Option<Instant>>,
+        ttl: Duration,
+    ) -> Self {
         Self {
-            revision: kept.revision(),
-            kept: Some(kept),
-            release,
+            revision,
+            lost,
+            alive: Some((alive, ttl)),
         }
     }
 
-    /// Only for tests of fencing: acts as if the lease was granted.
-    pub fn forced() -> Self {
+    /// Only for tests of fencing: acts as if the lane was granted.
+    pub fn forced(revision: u64) -> Self {
         Self {
-            revision: rand::rng().random_range(1 << 40..1 << 50),
-            kept: None,
-            release: Shutdown::new(),
+            revision,
+            lost: Shutdown::new(),
+            alive: None,
         }
     }
 
     /// Whether it has ended.
     pub fn is_lost(&self) -> bool {
-        self.kept.as_ref().is_some_and(Kept::is_lost)
+        self.lost.is_triggered()
+            || self.alive.as_ref().is_some_and(|(alive, ttl)| {
+                alive.borrow().is_none_or(|sent| sent.elapsed() >= *ttl)
+            })
     }
 
-    /// Waits for its end. Cancel safe.
+    /// Waits until somebody says that it has ended. Cancel safe.
     pub async fn lost(&self) {
-        match &self.kept {
-            Some(kept) => {
-                let mut watch: watch::Receiver<Option<LeaseLost>> = kept.watch();
-                // An error means that the renewing task has ended, which is a loss.
-                let _ = watch.wait_for(Option::is_some).await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Gives it back and waits until it is gone, so that a takeover need not wait.
-    pub async fn end(self) {
-        self.release.trigger();
-        self.lost_or_forced().await;
-    }
-
-    async fn lost_or_forced(&self) {
-        if self.kept.is_some() {
-            self.lost().await;
-        }
+        self.lost.triggered().await;
     }
 }

@@ -1,11 +1,12 @@
 //! One function on one lane: what it has settled, what it stores, who may do so.
 //!
 //! [`state`] decides, without awaiting; [`run`] drives it; [`commit`] stores what was
-//! decided; [`takeover`] begins where the owner before ended; [`owner`] claims the
-//! lane and gives it up.
+//! decided; [`takeover`] begins where the owner before ended; [`owner`] is one ownership
+//! from grant to end.
 
 pub mod commit;
 pub mod grant;
+pub mod kept;
 pub mod messages;
 pub mod owner;
 pub mod progress;

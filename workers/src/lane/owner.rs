@@ -1,102 +1,70 @@
-//! Claims a lane again and again, runs it while the lease lasts, gives it up.
+//! One ownership of a lane: runs it under a grant until it ends, and says how.
 //!
-//! Owns the lease while it is held. A lease only elects: what keeps two owners from
-//! doing harm is the guard of each commit.
+//! Owns what the worker shows of the lane meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bus::lease::Lease;
-use bus::{BusError, Kv};
 use protocol::lane::Lane;
-use rand::Rng;
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::grant::Grant;
 use super::run::{End, Run};
 use super::shared::Shared;
-use host::module::Program;
+use crate::registry::Deployed;
 
-/// Longest random wait before the first claim, so that workers that start together
-/// share the lanes.
-const FIRST_CLAIM: Duration = Duration::from_millis(100);
-
-/// One lane of one function, to be owned whenever possible.
+/// One lane of one function, owned.
 pub struct Owner {
     /// What all lanes share.
     pub shared: Arc<Shared>,
-    /// The bucket of leases.
-    pub leases: Kv,
-    /// How the worker calls itself.
-    pub name: String,
-    /// How often a lane that another worker holds is asked for again.
-    pub claim_interval: Duration,
     /// Which lane.
     pub lane: Lane,
     /// The function as it is deployed now.
-    pub program: watch::Receiver<Arc<Program>>,
-    /// Ends it.
+    pub deployed: watch::Receiver<Deployed>,
+    /// The right to run it.
+    pub grant: Grant,
+    /// Asks it to commit and end.
     pub stop: Shutdown,
 }
 
 impl Owner {
-    /// Claims and runs the lane until it is stopped.
-    pub async fn run(mut self) {
-        let mut pause = FIRST_CLAIM.mul_f64(rand::rng().random());
-        loop {
-            // Both branches are cancel safe: they only wait.
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.triggered() => return,
-            }
-            match self.claim().await {
-                Ok(Some(grant)) => self.hold(grant).await,
-                Ok(None) => {}
-                // Without a connection no lane can be claimed; the connection says so, once.
-                Err(BusError::Disconnected) => {}
-                Err(error) => tracing::warn!(%error, key = self.key(), "lane cannot be claimed"),
-            }
-            pause = self
-                .claim_interval
-                .mul_f64(0.75 + rand::rng().random::<f64>() / 2.0);
-        }
-    }
-
-    fn key(&self) -> String {
-        let spec = self.program.borrow().spec.clone();
-        format!("lane.{}.{}.{}", spec.store, spec.name, self.lane)
-    }
-
-    async fn claim(&self) -> Result<Option<Grant>, BusError> {
-        match Lease::acquire(&self.leases, &self.key(), &self.name).await? {
-            Some(lease) => Ok(Some(Grant::held(lease))),
-            None if self.shared.faults.hit("lease.ignore") => Ok(Some(Grant::forced())),
-            None => Ok(None),
-        }
-    }
-
-    async fn hold(&mut self, grant: Grant) {
-        let key = self.key();
-        let owned = self.shared.status.owned();
-        tracing::debug!(key, revision = grant.revision, "lane is owned");
+    /// Runs the lane until it is stopped or lost; false if it failed, and should not be
+    /// tried again at once.
+    pub async fn run(self) -> bool {
+        let (function, revision) = {
+            let deployed = self.deployed.borrow();
+            (deployed.program.spec.name.clone(), deployed.revision)
+        };
+        let lane = self.lane.0;
+        let shown = self
+            .shared
+            .status
+            .owned(function.clone(), self.lane, revision);
+        tracing::debug!(%function, lane, revision = self.grant.revision, "lane is owned");
         let mut run = Run {
             shared: &self.shared,
             lane: self.lane,
-            program: self.program.clone(),
-            grant: &grant,
+            deployed: self.deployed,
+            grant: &self.grant,
             stop: &self.stop,
+            shown: &shown,
         };
         match run.run().await {
-            Ok(End::Stopped) => tracing::debug!(key, "lane is given up"),
-            Ok(End::Superseded) => tracing::info!(key, "lane has another owner"),
-            Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                key,
-                "lane fails and is claimed again"
-            ),
+            Ok(End::Stopped) => tracing::debug!(%function, lane, "lane is given up"),
+            Ok(End::Superseded) => {
+                metrics::counter!("lanes_lost_total").increment(1);
+                tracing::info!(%function, lane, "lane has another owner");
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    %function,
+                    lane,
+                    "lane fails and is claimed again"
+                );
+                return false;
+            }
         }
-        drop(owned);
-        grant.end().await;
+        true
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use protocol::bus::Outgoing;
-use protocol::checkpoint::{Checkpoint, Parked};
+use protocol::checkpoint::{Checkpoint, Held, Parked};
 use protocol::name::{Channel, Tenant};
 
 /// Which channel waits.
@@ -52,6 +52,8 @@ pub struct Progress {
     pub time: u64,
     /// What waits.
     pub parked: BTreeMap<Key, Waiting>,
+    /// Tenants whose inputs wait from a sequence on.
+    pub held: BTreeMap<Tenant, u64>,
 }
 
 /// One step of progress, with the messages that must be stored together with it.
@@ -61,6 +63,8 @@ pub struct Effect {
     pub at: Option<(u64, u64)>,
     /// A channel that waits from now on, or (`None`) no longer.
     pub park: Option<(Key, Option<Waiting>)>,
+    /// A tenant whose inputs wait from this sequence on, or (`None`) no longer.
+    pub hold: Option<(Tenant, Option<u64>)>,
     /// Outputs, outcome events, dead letters.
     pub messages: Vec<Outgoing>,
 }
@@ -68,26 +72,52 @@ pub struct Effect {
 impl Effect {
     /// An input is settled with these messages.
     pub fn settled(at: (u64, u64), messages: Vec<Outgoing>) -> Self {
-        let (at, park) = (Some(at), None);
-        Self { at, park, messages }
+        Self {
+            at: Some(at),
+            messages,
+            ..Self::default()
+        }
     }
 
     /// An input is passed, and its channel waits from now on.
     pub fn parked(at: (u64, u64), key: Key, waiting: Waiting) -> Self {
-        let (at, park) = (Some(at), Some((key, Some(waiting))));
-        let messages = Vec::new();
-        Self { at, park, messages }
+        Self {
+            at: Some(at),
+            park: Some((key, Some(waiting))),
+            ..Self::default()
+        }
+    }
+
+    /// An input is passed, and its tenant's wait from it on.
+    pub fn held(at: (u64, u64), tenant: Tenant) -> Self {
+        Self {
+            at: Some(at),
+            hold: Some((tenant, Some(at.0))),
+            ..Self::default()
+        }
+    }
+
+    /// The inputs of a tenant wait from a sequence on, or no longer.
+    pub fn holds(tenant: Tenant, from: Option<u64>, messages: Vec<Outgoing>) -> Self {
+        Self {
+            hold: Some((tenant, from)),
+            messages,
+            ..Self::default()
+        }
     }
 
     /// A channel that waits goes on, or waits no longer.
     pub fn waits(key: Key, waiting: Option<Waiting>, messages: Vec<Outgoing>) -> Self {
-        let (at, park) = (None, Some((key, waiting)));
-        Self { at, park, messages }
+        Self {
+            park: Some((key, waiting)),
+            messages,
+            ..Self::default()
+        }
     }
 
     /// Whether it only moves the position: then it may be committed later.
     pub fn is_skip(&self) -> bool {
-        self.park.is_none() && self.messages.is_empty()
+        self.park.is_none() && self.hold.is_none() && self.messages.is_empty()
     }
 
     /// Bytes of its messages, without headers.
@@ -114,6 +144,33 @@ impl Progress {
             }
             None => {}
         }
+        match &effect.hold {
+            Some((tenant, Some(seq))) => {
+                self.held.insert(tenant.clone(), *seq);
+            }
+            Some((tenant, None)) => {
+                self.held.remove(tenant);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether an input of this channel is passed: it, or its tenant, waits.
+    pub fn waits(&self, key: &Key) -> bool {
+        self.parked.contains_key(key) || self.held.contains_key(&key.0)
+    }
+
+    /// Channels of a tenant that wait.
+    pub fn parked_of(&self, tenant: &Tenant) -> usize {
+        let parked = self.parked.keys();
+        parked.filter(|(of, _)| of == tenant).count()
+    }
+
+    /// Up to where a waiting channel's inputs are its own to settle: those behind are its
+    /// tenant's, if that waits too.
+    pub fn reach(&self, tenant: &Tenant) -> u64 {
+        let held = self.held.get(tenant);
+        held.map_or(self.seq, |from| from.saturating_sub(1))
     }
 
     /// What a checkpoint says.
@@ -140,12 +197,28 @@ impl Progress {
             seq: checkpoint.seq,
             time: checkpoint.time,
             parked: parked.collect(),
+            held: checkpoint
+                .held
+                .iter()
+                .map(|held| (held.tenant.clone(), held.seq))
+                .collect(),
         }
     }
 
-    /// The channels that wait, as a checkpoint says it.
-    pub fn to_parked(&self) -> Vec<Parked> {
-        let parked = self.parked.iter().map(|((tenant, channel), waiting)| {
+    /// The tenants that wait, as a checkpoint says it.
+    pub fn to_held(&self) -> Vec<Held> {
+        let held = self.held.iter();
+        held.map(|(tenant, seq)| Held {
+            tenant: tenant.clone(),
+            seq: *seq,
+        })
+        .collect()
+    }
+
+    /// Those of the channels that wait, as a checkpoint says it.
+    pub fn to_parked(&self, which: impl Fn(&Key) -> bool) -> Vec<Parked> {
+        let parked = self.parked.iter().filter(|(key, _)| which(key));
+        let parked = parked.map(|((tenant, channel), waiting)| {
             let Waiting {
                 seq,
                 attempts,

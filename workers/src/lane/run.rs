@@ -3,7 +3,6 @@
 //! Owns the reader and the lane's place on a guest thread. It decides nothing: what
 //! to do next is the machine's, what became of a commit is the checkpoint's.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, Reader, ReaderOptions};
@@ -17,14 +16,16 @@ use tokio::time::Instant;
 
 use super::commit::{self, Landed};
 use super::grant::Grant;
+use super::kept::{Kept, Unread};
 use super::messages::Scope;
 use super::shared::Shared;
 use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
+use crate::registry::Deployed;
+use crate::status::OwnedLane;
 use host::fault::Broken;
-use host::module::Program;
 use host::pack::Item;
 use host::pool::Guest;
 
@@ -49,11 +50,13 @@ pub struct Run<'a> {
     /// Which lane.
     pub lane: Lane,
     /// The function as it is deployed now.
-    pub program: watch::Receiver<Arc<Program>>,
-    /// The lease.
+    pub deployed: watch::Receiver<Deployed>,
+    /// The right to run it.
     pub grant: &'a Grant,
     /// Ends it.
     pub stop: &'a Shutdown,
+    /// What the worker shows of the lane.
+    pub shown: &'a OwnedLane,
 }
 
 impl Run<'_> {
@@ -78,7 +81,7 @@ impl Run<'_> {
                 Ok(taken) => self.drive(taken).await?,
                 Err(TakeoverError::Superseded) => Some(End::Superseded),
                 Err(TakeoverError::Bus(error)) => return Err(error),
-                Err(TakeoverError::Alarm(reason)) => self.hold(&reason).await,
+                Err(TakeoverError::Alarm(reason)) => self.hold(&reason, None).await,
             };
             if let Some(end) = end {
                 return Ok(end);
@@ -87,7 +90,11 @@ impl Run<'_> {
     }
 
     fn scope(&mut self) -> Scope {
-        let spec = self.program.borrow_and_update().spec.clone();
+        let (spec, revision) = {
+            let deployed = self.deployed.borrow_and_update();
+            (deployed.program.spec.clone(), deployed.revision)
+        };
+        self.shown.runs(revision);
         Scope {
             spec,
             store: self.shared.store.clone(),
@@ -101,6 +108,7 @@ impl Run<'_> {
             checkpoint,
             guard,
             from,
+            lost,
         } = taken;
         let scope = self.scope();
         let options = ReaderOptions {
@@ -120,13 +128,31 @@ impl Run<'_> {
             self.grant.revision,
             self.shared.batch_events,
         );
-        let mut lane = Driven { scope, guest };
+        let kept = match scope.is_gate() {
+            true => self.shared.ingress.clone(),
+            false => self.shared.events.clone(),
+        };
+        let mut lane = Driven {
+            scope,
+            guest,
+            kept,
+            unread: Unread::from(from),
+        };
+        if let Some(range) = lost {
+            lane.tell_lost(range, self.shown);
+        }
         loop {
             if self.grant.is_lost() {
                 return Ok(Some(End::Superseded));
             }
-            if self.program.has_changed().unwrap_or(false) {
-                lane.scope = self.scope();
+            if self.deployed.has_changed().unwrap_or(false) {
+                let scope = self.scope();
+                let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
+                    && scope.stream() == lane.scope.stream();
+                if !goes_on {
+                    return Ok(None);
+                }
+                lane.scope = scope;
                 machine.reload(lane.scope.clone());
             }
             if self.stop.is_triggered() {
@@ -147,24 +173,25 @@ impl Run<'_> {
                         Landed::Moved => return Ok(None),
                     },
                     Action::Wait { until, hungry } => {
-                        self.wait(&mut machine, &mut reader, until, hungry).await?
+                        self.wait(&mut lane, &mut machine, &mut reader, until, hungry)
+                            .await?
                     }
                     Action::Halted(reason) => {
-                        if let Some(end) = self.hold(&reason).await {
+                        if let Some(end) = self.hold(&reason, Some(&mut lane)).await {
                             return Ok(Some(end));
                         }
                     }
                     Action::Done => return Ok(Some(End::Stopped)),
                 }
             }
-            lane.report(&mut machine, reader.pending());
+            lane.report(&mut machine, reader.pending(), self.shown);
         }
     }
 
     async fn call(&self, lane: &Driven, machine: &mut Machine, items: Vec<Item>) {
         self.shared.faults.hit("lane.before_run");
         let began = Instant::now();
-        let program = self.program.borrow().clone();
+        let program = self.deployed.borrow().program.clone();
         let result = lane.guest.run(program, items).await;
         metrics::histogram!("function_run_seconds", "function" => lane.name())
             .record(began.elapsed());
@@ -210,6 +237,7 @@ impl Run<'_> {
 
     async fn wait(
         &mut self,
+        lane: &mut Driven,
         machine: &mut Machine,
         reader: &mut Reader,
         until: Option<u64>,
@@ -218,9 +246,16 @@ impl Run<'_> {
         let pause = until.map(|until| Duration::from_micros(until.saturating_sub(now_us())));
         // All branches are cancel safe: they only wait, and the reader keeps what it has.
         tokio::select! {
-            events = reader.next_batch(), if hungry => machine.push(events?),
+            events = reader.next_batch(), if hungry => {
+                let events = events?;
+                lane.unread.read(events.last().map_or(0, |event| event.seq));
+                machine.push(events);
+            }
+            Ok(()) = lane.kept.changed() => {
+                lane.look(hungry && reader.pending() == 0, machine, self.shown);
+            }
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            _ = self.program.changed() => self.program.mark_changed(),
+            _ = self.deployed.changed() => self.deployed.mark_changed(),
             () = self.grant.lost() => {}
             () = self.stop.triggered() => {}
         }
@@ -229,31 +264,44 @@ impl Run<'_> {
 
     /// Holds a halted lane: nobody else could do better with the same spec. `None`:
     /// there is another spec now.
-    async fn hold(&mut self, reason: &str) -> Option<End> {
-        let function = self.program.borrow().spec.name.to_string();
+    async fn hold(&mut self, reason: &str, mut lane: Option<&mut Driven>) -> Option<End> {
+        let function = self.deployed.borrow().program.spec.name.to_string();
         tracing::error!(
             function,
             lane = self.lane.0,
             reason,
             "function halted on the lane until its spec changes"
         );
-        let gauge = metrics::gauge!("function_halted", "function" => function, "lane" => self.lane.to_string());
-        let _halted = self.shared.status.halted(gauge);
-        // All branches are cancel safe: they only wait.
-        tokio::select! {
-            changed = self.program.changed() => {
-                self.program.mark_changed();
-                changed.is_err().then_some(End::Stopped)
+        self.shown.halted(Some(reason));
+        let end = loop {
+            let shown = self.shown;
+            let looks = async {
+                match &mut lane {
+                    Some(lane) => lane.overtaken(shown).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // All branches are cancel safe: they only wait.
+            tokio::select! {
+                changed = self.deployed.changed() => {
+                    self.deployed.mark_changed();
+                    break changed.is_err().then_some(End::Stopped);
+                }
+                () = self.grant.lost() => break Some(End::Superseded),
+                () = self.stop.triggered() => break Some(End::Stopped),
+                () = looks => {}
             }
-            () = self.grant.lost() => Some(End::Superseded),
-            () = self.stop.triggered() => Some(End::Stopped),
-        }
+        };
+        self.shown.halted(None);
+        end
     }
 }
 
 struct Driven {
     scope: Scope,
     guest: Guest,
+    kept: watch::Receiver<Kept>,
+    unread: Unread,
 }
 
 impl Driven {
@@ -261,7 +309,45 @@ impl Driven {
         self.scope.spec.name.to_string()
     }
 
-    fn report(&self, machine: &mut Machine, pending: u64) {
+    /// Compares what was read with what the stream keeps now.
+    fn look(&mut self, idle: bool, machine: &mut Machine, shown: &OwnedLane) {
+        let kept = *self.kept.borrow_and_update();
+        machine.keeps_from(kept.first);
+        if let Some(range) = self.unread.look(kept, idle) {
+            self.tell_lost(range, shown);
+        }
+    }
+
+    /// Waits until the stream was looked at again, while the lane stands still. Cancel
+    /// safe.
+    async fn overtaken(&mut self, shown: &OwnedLane) {
+        if self.kept.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let kept = *self.kept.borrow_and_update();
+        if let Some(range) = self.unread.look(kept, false) {
+            self.tell_lost(range, shown);
+        }
+    }
+
+    /// Retention has taken inputs, or may have: nobody can say how many were the lane's.
+    fn tell_lost(&self, (from, to): (u64, u64), shown: &OwnedLane) {
+        metrics::counter!("function_inputs_lost_total", "function" => self.name())
+            .increment(to - from + 1);
+        tracing::error!(
+            function = self.name(),
+            lane = self.scope.lane.0,
+            from,
+            to,
+            "retention has taken a range that may hold inputs of this lane"
+        );
+        let stream = self.scope.stream();
+        shown.lost(format!(
+            "{stream} has lost {from} to {to}, which may hold inputs of this lane"
+        ));
+    }
+
+    fn report(&self, machine: &mut Machine, pending: u64, shown: &OwnedLane) {
         let tally = machine.take_tally();
         if tally != Tally::default() {
             for (outcome, count) in tally.outcomes().into_iter().filter(|(_, count)| *count > 0) {
@@ -285,6 +371,10 @@ impl Driven {
             .set(machine.parked() as f64);
         metrics::gauge!("function_lag_events", "function" => self.name(), "lane" => lane())
             .set(pending as f64);
+        let oldest = machine.oldest();
+        let age_ms = oldest.map_or(0, |stored_us| now_us().saturating_sub(stored_us) / 1_000);
+        let events = pending + machine.queued() as u64;
+        shown.lags(events, age_ms, machine.parked() as u64);
     }
 }
 

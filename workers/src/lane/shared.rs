@@ -6,7 +6,9 @@ use bus::Bus;
 use host::Host;
 use protocol::spec::StoreSpec;
 use service::fault::Faults;
+use tokio::sync::watch;
 
+use super::kept::Kept;
 use crate::status::Status;
 
 /// What all lanes of a worker share.
@@ -23,4 +25,8 @@ pub struct Shared {
     pub faults: Faults,
     /// What the worker shows.
     pub status: Arc<Status>,
+    /// What INGRESS keeps.
+    pub ingress: watch::Receiver<Kept>,
+    /// What EVENTS keeps.
+    pub events: watch::Receiver<Kept>,
 }

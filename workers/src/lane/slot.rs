@@ -2,14 +2,14 @@
 //!
 //! Owns the events of one run. It must not know how an event ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::bus::Stored;
 use protocol::header;
 
 use super::messages::Scope;
-use super::progress::{Key, Waiting};
+use super::progress::Key;
 use host::event::{self, Event};
 use host::pack::Item;
 
@@ -32,12 +32,8 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Sorts an event; those of channels in `parked` are passed.
-    pub fn classify(
-        scope: &Scope,
-        stored: Stored,
-        parked: Option<&BTreeMap<Key, Waiting>>,
-    ) -> Self {
+    /// Sorts an event; those of channels that wait are passed.
+    pub fn classify(scope: &Scope, stored: Stored, waits: impl Fn(&Key) -> bool) -> Self {
         let key = match event::address(&stored) {
             Ok(key) => key,
             Err(error) => {
@@ -52,9 +48,7 @@ impl Slot {
             );
             metrics::counter!("function_inputs_unbound_total").increment(1);
         }
-        if !scope.handles(&key.1, &stored.headers)
-            || parked.is_some_and(|parked| parked.contains_key(&key))
-        {
+        if !scope.handles(&key.1, &stored.headers) || waits(&key) {
             return Self::Pass(stored);
         }
         match Event::read(key.0.clone(), key.1.clone(), stored) {

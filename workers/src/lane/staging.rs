@@ -3,14 +3,14 @@
 //! Owns the lane's progress, committed and after everything that is staged, and the
 //! guard of the next commit. It must not know why something was decided.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use protocol::bus::BATCH_EVENTS_MAX;
 use protocol::bus::Outgoing;
-use protocol::checkpoint::Checkpoint;
+use protocol::checkpoint::{Checkpoint, Unparked};
 
 use super::messages::Scope;
-use super::progress::{Effect, Progress};
+use super::progress::{Effect, Key, Progress};
 
 /// Messages that are worth a commit although more inputs wait: an atomic batch
 /// costs the server the same whatever its size, and this fills half of one.
@@ -21,8 +21,19 @@ pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Inputs passed over, without anything to store, after which the position is
 /// committed all the same.
 pub const SKIPPED_MAX: u64 = 10_000;
-/// The same in time, microseconds.
-pub const SKIPPED_US_MAX: u64 = 1_000_000;
+/// The same in time, microseconds: what another owner would pass over once more.
+pub const SKIPPED_US_MAX: u64 = 5_000_000;
+/// How long attempts that settled nothing wait for a commit, microseconds, and how much
+/// longer for each channel that waits. What another owner would try once more; and what
+/// bounds the bytes that waiting costs, since a list of all channels grows with them.
+const ATTEMPTS_US: u64 = 250_000;
+/// See [`ATTEMPTS_US`].
+const ATTEMPTS_US_EACH: u64 = 2_000;
+/// Changes of waiting channels that a checkpoint says over an earlier one, its base; with
+/// more it says all that wait.
+pub const CHANGES_MAX: usize = 32;
+/// How old a base may become, microseconds: far younger than what a stream keeps.
+const BASE_US_MAX: u64 = 60_000_000;
 /// What a full batch leaves for outputs beside the checkpoint.
 pub const COMMIT_MESSAGES_MAX: usize = BATCH_EVENTS_MAX - 1;
 
@@ -39,6 +50,10 @@ pub struct Commit {
 
 #[derive(Debug)]
 struct UnderWay {
+    /// Whether it says all that waits; otherwise what it changes over its base.
+    whole: bool,
+    changed: BTreeSet<Key>,
+    now: u64,
     effects: usize,
     messages: usize,
     bytes: usize,
@@ -60,6 +75,12 @@ pub struct Staging {
     skipped_since: Option<u64>,
     /// When the first of the outputs was staged that are not under way.
     urgent_since: Option<u64>,
+    /// The same for attempts that settled nothing.
+    tried_since: Option<u64>,
+    /// The last checkpoint that said all that waits: its sequence, and when it was made.
+    base: Option<(u64, u64)>,
+    /// Channels that have been changed since.
+    changed: BTreeSet<Key>,
     under_way: Option<UnderWay>,
 }
 
@@ -79,6 +100,9 @@ impl Staging {
             skipped: 0,
             skipped_since: None,
             urgent_since: None,
+            tried_since: None,
+            base: None,
+            changed: BTreeSet::new(),
             under_way: None,
         }
     }
@@ -96,6 +120,8 @@ impl Staging {
                 last.at = effect.at;
                 return;
             }
+        } else if effect.messages.is_empty() {
+            self.tried_since.get_or_insert(now);
         } else {
             self.urgent_since.get_or_insert(now);
         }
@@ -114,9 +140,7 @@ impl Staging {
 
     /// Whether enough is staged that a commit should not wait for more inputs.
     pub fn is_enough(&self, now: u64) -> bool {
-        let late = self
-            .skipped_since
-            .is_some_and(|since| now >= since + SKIPPED_US_MAX);
+        let late = self.unhurried().is_some_and(|due| now >= due);
         let large = self.messages >= COMMIT_MESSAGES_TARGET || self.bytes >= COMMIT_BYTES_MAX;
         late || large || self.skipped >= SKIPPED_MAX
     }
@@ -127,18 +151,33 @@ impl Staging {
         if self.staged.is_empty() {
             return None;
         }
-        let skipped = self.skipped_since.map(|since| since + SKIPPED_US_MAX);
         let urgent = self.urgent_since.map(|since| since + linger);
-        skipped.into_iter().chain(urgent).min()
+        self.unhurried().into_iter().chain(urgent).min()
+    }
+
+    /// When what nobody waits for is stored.
+    fn unhurried(&self) -> Option<u64> {
+        let skipped = self.skipped_since.map(|since| since + SKIPPED_US_MAX);
+        let wait = ATTEMPTS_US + ATTEMPTS_US_EACH * self.view.parked.len() as u64;
+        let tried = self.tried_since.map(|since| since + wait);
+        skipped.into_iter().chain(tried).min()
     }
 
     fn has_outputs(&self) -> bool {
-        self.staged.iter().any(|effect| !effect.is_skip())
+        let mut staged = self.staged.iter();
+        staged.any(|effect| !effect.messages.is_empty())
+    }
+
+    fn has_attempts(&self) -> bool {
+        let mut staged = self.staged.iter();
+        staged.any(|effect| !effect.is_skip() && effect.messages.is_empty())
     }
 
     /// Takes as many effects as fit one batch, split between inputs; at least one.
-    pub fn commit(&mut self, scope: &Scope) -> Commit {
+    /// `now` is microseconds since 1970.
+    pub fn commit(&mut self, scope: &Scope, now: u64) -> Commit {
         let mut progress = self.committed.clone();
+        let mut changed = self.changed.clone();
         let (mut messages, mut bytes, mut effects) = (Vec::new(), 0, 0);
         for effect in &mut self.staged {
             let fits = messages.len() + effect.messages.len() <= COMMIT_MESSAGES_MAX
@@ -148,19 +187,17 @@ impl Staging {
             }
             bytes += effect.bytes();
             progress.apply(effect);
+            changed.extend(effect.park.iter().map(|(key, _)| key.clone()));
             messages.append(&mut effect.messages);
             effects += 1;
         }
-        let checkpoint = Checkpoint {
-            stream: scope.stream(),
-            epoch: scope.store.epoch.clone(),
-            seq: progress.seq,
-            time: progress.time,
-            digest: scope.spec.digest.clone(),
-            lease: self.lease,
-            parked: progress.to_parked(),
-        };
+        let young = self.base.filter(|(_, made)| now < made + BASE_US_MAX);
+        let base = young.filter(|_| changed.len() <= CHANGES_MAX && !progress.parked.is_empty());
+        let checkpoint = self.checkpoint(scope, &progress, base.map(|(seq, _)| seq), &changed);
         self.under_way = Some(UnderWay {
+            whole: base.is_none(),
+            changed,
+            now,
             effects,
             messages: messages.len(),
             bytes,
@@ -173,10 +210,53 @@ impl Staging {
         }
     }
 
+    fn checkpoint(
+        &self,
+        scope: &Scope,
+        progress: &Progress,
+        base: Option<u64>,
+        changed: &BTreeSet<Key>,
+    ) -> Checkpoint {
+        let gone = changed
+            .iter()
+            .filter(|key| !progress.parked.contains_key(key));
+        let gone = gone.map(|(tenant, channel)| Unparked {
+            tenant: tenant.clone(),
+            channel: channel.clone(),
+        });
+        let (parked, unparked) = match base {
+            Some(_) => (
+                progress.to_parked(|key| changed.contains(key)),
+                gone.collect(),
+            ),
+            None => (progress.to_parked(|_| true), Vec::new()),
+        };
+        Checkpoint {
+            stream: scope.stream(),
+            epoch: scope.store.epoch.clone(),
+            seq: progress.seq,
+            time: progress.time,
+            digest: scope.spec.digest.clone(),
+            lease: self.lease,
+            incarnation: scope.spec.incarnation,
+            base: base.unwrap_or(0),
+            parked,
+            unparked,
+            held: progress.to_held(),
+        }
+    }
+
     /// The commit under way is stored, its checkpoint under this sequence.
     pub fn committed(&mut self, seq: u64) {
         let done = self.under_way.take().expect("a commit is under way");
         self.staged.drain(..done.effects);
+        if done.whole {
+            self.base = (!done.progress.parked.is_empty()).then_some((seq, done.now));
+            self.changed.clear();
+        } else {
+            self.changed = done.changed;
+        }
+        self.tried_since = self.tried_since.filter(|_| self.has_attempts());
         // What did not fit is late already.
         self.urgent_since = self.urgent_since.filter(|_| self.has_outputs());
         self.messages -= done.messages;

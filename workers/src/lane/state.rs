@@ -7,12 +7,15 @@
 //!
 //! Order: inputs of one channel are settled in stream order. A channel whose input
 //! failed is parked: the lane's position moves on past its later inputs, which are
-//! read again, in order, when the channel is due.
+//! read again, in order, when the channel is due. A tenant of which too many channels are
+//! parked is held: the position moves on past all its later inputs, which are read
+//! again, in order, when enough of its channels are free.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::bus::Stored;
-use protocol::checkpoint::{Checkpoint, PARKED_MAX};
+use protocol::checkpoint::{Checkpoint, HELD_MAX, PARKED_MAX, PARKED_TENANT_MAX};
+use protocol::name::Tenant;
 use protocol::subject::Subject;
 
 use super::messages::Scope;
@@ -23,6 +26,7 @@ use super::tally::Tally;
 use host::pack::{Item, packed_bytes};
 use host::reply::Handled;
 
+mod held;
 mod settle;
 
 /// Most bytes handed to a guest in one batch, unless one event alone has more.
@@ -68,6 +72,13 @@ pub enum Action {
 enum Flight {
     Main(Slots),
     Reading(Key),
+    /// Reads what a tenant has that is held.
+    ReadingHeld(Tenant),
+    Held {
+        tenant: Tenant,
+        slots: Slots,
+        complete: bool,
+    },
     Parked {
         key: Key,
         slots: Slots,
@@ -86,6 +97,12 @@ pub struct Machine {
     parked_turn: bool,
     halted: Option<String>,
     draining: bool,
+    /// The first sequence that the stream keeps, as far as is known.
+    kept_from: u64,
+    /// Most channels of one tenant that may be parked.
+    tenant_max: usize,
+    /// When a held tenant is read again of which a lagging server did not know everything.
+    held_due: BTreeMap<Tenant, u64>,
     tally: Tally,
 }
 
@@ -108,6 +125,9 @@ impl Machine {
             parked_turn: false,
             halted: None,
             draining: false,
+            kept_from: 0,
+            tenant_max: PARKED_TENANT_MAX,
+            held_due: BTreeMap::new(),
             tally: Tally::default(),
         }
     }
@@ -123,9 +143,30 @@ impl Machine {
         self.staging.view.seq
     }
 
+    /// Another share of a tenant.
+    #[cfg(test)]
+    pub fn set_tenant_max(&mut self, tenant_max: usize) {
+        self.tenant_max = tenant_max;
+    }
+
     /// Channels that wait.
     pub fn parked(&self) -> usize {
         self.staging.view.parked.len()
+    }
+
+    /// Events that were read and are not settled, but for those of parked channels.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// When the oldest input was stored that was read and is not settled, or first tried
+    /// if its channel waits; microseconds since 1970.
+    pub fn oldest(&self) -> Option<u64> {
+        let parked = self.staging.view.parked.values();
+        let tried = parked.filter(|waiting| waiting.attempts > 0);
+        let tried = tried.map(|waiting| waiting.since);
+        let queued = self.queue.front().map(|stored| stored.time_us);
+        tried.chain(queued).min()
     }
 
     /// What has happened since the last call.
@@ -137,6 +178,11 @@ impl Machine {
     pub fn reload(&mut self, scope: Scope) {
         self.scope = scope;
         self.halted = None;
+    }
+
+    /// The stream keeps nothing before this sequence.
+    pub fn keeps_from(&mut self, first: u64) {
+        self.kept_from = first;
     }
 
     /// Commits what is staged and then is done; what was not run is left.
@@ -152,7 +198,7 @@ impl Machine {
         );
         loop {
             if self.wants_commit(now) {
-                return Action::Commit(self.staging.commit(&self.scope));
+                return Action::Commit(self.staging.commit(&self.scope, now));
             }
             if self.draining {
                 return Action::Done;
@@ -162,11 +208,18 @@ impl Machine {
             }
             let full = self.is_full();
             let main = !full && !self.queue.is_empty();
-            if let Some(key) = self.due(now)
-                && (self.parked_turn || !main)
-            {
-                self.parked_turn = false;
-                return self.read_parked(key);
+            if self.parked_turn || !main {
+                if let Some(key) = self.due(now) {
+                    self.parked_turn = false;
+                    match self.read_parked(key, now) {
+                        Some(action) => return action,
+                        None => continue,
+                    }
+                }
+                if let Some(tenant) = self.free(now) {
+                    self.parked_turn = false;
+                    return self.read_held(tenant);
+                }
             }
             if !main {
                 return Action::Wait {
@@ -194,6 +247,11 @@ impl Machine {
                 slots,
                 complete,
             }) => self.settle_parked(key, slots, complete, handled, now),
+            Some(Flight::Held {
+                tenant,
+                slots,
+                complete,
+            }) => self.settle_held(&tenant, slots, complete, handled, now),
             other => panic!("a run is answered while {other:?} is under way"),
         }
     }
@@ -211,8 +269,12 @@ impl Machine {
     /// `complete`: the range has no more of them for certain. What comes back is
     /// the run that follows, if there is anything to run.
     pub fn parked_read(&mut self, events: Vec<Stored>, complete: bool, now: u64) -> Option<Action> {
-        let Some(Flight::Reading(key)) = self.flight.take() else {
-            panic!("no parked channel is being read")
+        let key = match self.flight.take() {
+            Some(Flight::Reading(key)) => key,
+            Some(Flight::ReadingHeld(tenant)) => {
+                return self.held_read(tenant, events, complete, now);
+            }
+            other => panic!("nothing that waits is being read: {other:?}"),
         };
         let waiting = self
             .staging
@@ -224,18 +286,23 @@ impl Machine {
             waiting.due = now + REREAD_US;
             return None;
         }
-        let suspect = waiting.attempts > 0;
-        if suspect && events.first().is_none_or(|event| event.seq != waiting.seq) {
-            // Retention was faster than the retries.
+        let mut suspect = waiting.attempts > 0;
+        let found = events.first().map(|event| event.seq);
+        let missing = found != Some(waiting.seq) && (suspect || waiting.seq < self.kept_from);
+        if missing {
+            // Retention was faster than the retries: of this input, or of those behind it,
+            // of which nobody knows how many they were.
             self.tally.lost += 1;
-            *waiting = Waiting::onward(waiting.seq + 1, now);
+            let onward = (waiting.seq + 1).max(self.kept_from);
+            *waiting = Waiting::onward(found.unwrap_or(onward), now);
+            suspect = false;
         }
         let mut slots = Slots::default();
         let mut rest = events.into_iter();
         // An event that failed before is run alone: it must not cost the others of
         // its channel a search for the culprit.
         for event in rest.by_ref().take(if suspect { 1 } else { usize::MAX }) {
-            slots.push(Slot::classify(&self.scope, event, None));
+            slots.push(Slot::classify(&self.scope, event, |_| false));
         }
         let complete = complete && rest.next().is_none();
         let items = slots.items(|seq| waiting.attempts_on(seq));
@@ -269,7 +336,7 @@ impl Machine {
 
     /// Whether so many channels wait that the lane pauses.
     fn is_full(&self) -> bool {
-        self.parked() >= PARKED_MAX
+        self.parked() >= PARKED_MAX || self.staging.view.held.len() > HELD_MAX
     }
 
     fn due(&self, now: u64) -> Option<Key> {
@@ -291,15 +358,26 @@ impl Machine {
             .values()
             .map(|waiting| waiting.due)
             .min();
-        parked.into_iter().chain(self.next_commit()).min()
+        let held = self.held_due.values().copied();
+        parked
+            .into_iter()
+            .chain(held)
+            .chain(self.next_commit())
+            .min()
     }
 
     fn next_commit(&self) -> Option<u64> {
         self.staging.due(self.scope.spec.linger_ms * 1_000)
     }
 
-    fn read_parked(&mut self, key: Key) -> Action {
+    /// `None`: the channel has nothing left of its own, and waits no longer.
+    fn read_parked(&mut self, key: Key, now: u64) -> Option<Action> {
         let from = self.staging.view.parked[&key].seq;
+        let to = self.staging.view.reach(&key.0);
+        if from > to {
+            self.stage(Effect::waits(key, None, Vec::new()), now);
+            return None;
+        }
         let subject = Subject::event(
             self.scope.kind(),
             &self.scope.store.name,
@@ -308,11 +386,7 @@ impl Machine {
             &key.1,
         );
         self.flight = Some(Flight::Reading(key));
-        Action::ReadParked {
-            subject,
-            from,
-            to: self.staging.view.seq,
-        }
+        Some(Action::ReadParked { subject, from, to })
     }
 
     fn form_main(&mut self) -> Slots {
@@ -321,7 +395,8 @@ impl Machine {
         while events < self.batch_events
             && let Some(stored) = self.queue.pop_front()
         {
-            let slot = Slot::classify(&self.scope, stored, Some(&self.staging.view.parked));
+            let view = &self.staging.view;
+            let slot = Slot::classify(&self.scope, stored, |key| view.waits(key));
             if let Slot::Handle(event) = &slot {
                 bytes += packed_bytes(event);
                 if events > 0 && bytes > RUN_BYTES_MAX {

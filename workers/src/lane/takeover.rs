@@ -12,7 +12,7 @@ use protocol::checkpoint::Checkpoint;
 use service::fault::Faults;
 use tokio::time::Instant;
 
-use super::commit::{self, Landed, Last};
+use super::commit::{self, Landed};
 use super::messages::Scope;
 use super::staging::Commit;
 
@@ -35,6 +35,9 @@ pub struct Taken {
     pub guard: u64,
     /// The first sequence to read.
     pub from: u64,
+    /// What retention has taken since the owner before, if anything: how many inputs of
+    /// the lane were among it nobody knows any more.
+    pub lost: Option<(u64, u64)>,
 }
 
 /// Why a lane cannot begin.
@@ -65,11 +68,24 @@ pub async fn take(
     faults.hit("lane.takeover");
     for _ in 0..ROUNDS_MAX {
         let last = commit::last_checkpoint(bus, scope).await?;
+        let mut guard = last.as_ref().map_or(0, |(seq, _)| *seq);
         let state = bus.stream_state(&scope.stream()).await?;
-        if let Some((_, checkpoint)) = &last {
+        let own = match last {
+            Some((_, checkpoint)) => of_this_life(scope, checkpoint)?,
+            None => None,
+        };
+        if let Some(checkpoint) = &own {
             verify(bus, scope, checkpoint, &state, lost).await?;
         }
-        let (mut guard, checkpoint) = fence(scope, &last, lease);
+        let began = own.is_some();
+        let checkpoint = match own {
+            Some(checkpoint) => whole(bus, scope, checkpoint).await?,
+            None => first(scope),
+        };
+        let checkpoint = Checkpoint {
+            lease,
+            ..checkpoint
+        };
         // Only tests take over so: what was read need not be the last any more.
         if faults.hit("lane.read_before_fence") {
             // As a slow network does, so that the owner before comes in between.
@@ -84,9 +100,10 @@ pub async fn take(
         };
         match commit::store(bus, scope, fence, faults, lost).await? {
             Landed::At(guard) => {
-                count_lost(scope, last.is_some(), &checkpoint, &state);
                 let from = (checkpoint.seq + 1).max(state.first_seq);
+                let lost = (checkpoint.seq + 1, state.first_seq.saturating_sub(1));
                 return Ok(Taken {
+                    lost: (began && lost.0 <= lost.1).then_some(lost),
                     checkpoint,
                     guard,
                     from,
@@ -99,29 +116,63 @@ pub async fn take(
     Err(TakeoverError::Superseded)
 }
 
-/// Our first checkpoint: what the last one says, under our lease.
-fn fence(scope: &Scope, last: &Last, lease: u64) -> (u64, Checkpoint) {
-    match last {
-        Some((guard, checkpoint)) => (
-            *guard,
-            Checkpoint {
-                lease,
-                ..checkpoint.clone()
-            },
-        ),
-        None => {
-            let checkpoint = Checkpoint {
-                stream: scope.stream(),
-                epoch: scope.store.epoch.clone(),
-                seq: scope.spec.start_seq.saturating_sub(1),
-                time: 0,
-                digest: scope.spec.digest.clone(),
-                lease,
-                parked: Vec::new(),
-            };
-            (0, checkpoint)
-        }
+/// A checkpoint, if it belongs to the life of the function that its spec speaks of; one
+/// of a life before is only to be written over.
+fn of_this_life(
+    scope: &Scope,
+    checkpoint: Checkpoint,
+) -> Result<Option<Checkpoint>, TakeoverError> {
+    let (wanted, found) = (scope.spec.incarnation, checkpoint.incarnation);
+    if found > wanted {
+        return Err(TakeoverError::Alarm(format!(
+            "the checkpoint is of incarnation {found} of the function, its spec of {wanted}"
+        )));
     }
+    Ok((found == wanted).then_some(checkpoint))
+}
+
+/// Where a lane begins that has no checkpoint.
+fn first(scope: &Scope) -> Checkpoint {
+    Checkpoint {
+        stream: scope.stream(),
+        epoch: scope.store.epoch.clone(),
+        seq: scope.spec.start_seq.saturating_sub(1),
+        time: 0,
+        digest: scope.spec.digest.clone(),
+        lease: 0,
+        incarnation: scope.spec.incarnation,
+        base: 0,
+        parked: Vec::new(),
+        unparked: Vec::new(),
+        held: Vec::new(),
+    }
+}
+
+/// A checkpoint that says all that waits. One whose base is gone is older than what the
+/// streams keep, and so are the inputs that its base named.
+async fn whole(
+    bus: &Bus,
+    scope: &Scope,
+    mut checkpoint: Checkpoint,
+) -> Result<Checkpoint, BusError> {
+    if checkpoint.base == 0 {
+        return Ok(checkpoint);
+    }
+    let base = commit::checkpoint_at(bus, scope, checkpoint.base).await?;
+    if base.is_none() {
+        metrics::counter!("function_inputs_lost_total", "function" => scope.spec.name.to_string())
+            .increment(1);
+        tracing::error!(
+            function = %scope.spec.name,
+            lane = scope.lane.0,
+            base = checkpoint.base,
+            "retention has taken the list of the lane's parked channels"
+        );
+    }
+    let base = base.map(|base| base.parked).unwrap_or_default();
+    checkpoint.parked = checkpoint.parked_over(&base);
+    (checkpoint.base, checkpoint.unparked) = (0, Vec::new());
+    Ok(checkpoint)
 }
 
 async fn verify(
@@ -165,22 +216,4 @@ async fn verify(
         "the checkpoint says that sequence {seq} of {stream} was stored at {}, there is {found}: the stream was rolled back",
         checkpoint.time
     )))
-}
-
-/// Retention may have taken inputs that were never handled. How many of them were
-/// on this lane nobody knows any more: the whole range is counted.
-fn count_lost(scope: &Scope, began: bool, checkpoint: &Checkpoint, state: &StreamState) {
-    let lost = state.first_seq.saturating_sub(checkpoint.seq + 1);
-    if began && lost > 0 {
-        let function = scope.spec.name.as_str();
-        metrics::counter!("function_inputs_lost_total", "function" => function.to_owned())
-            .increment(lost);
-        tracing::error!(
-            function,
-            lane = scope.lane.0,
-            from = checkpoint.seq + 1,
-            to = state.first_seq - 1,
-            "retention has taken a range that may hold inputs of this lane"
-        );
-    }
 }

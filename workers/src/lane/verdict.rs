@@ -10,7 +10,12 @@ use super::progress::Waiting;
 use super::retry::{self, Next};
 use super::tally::Tally;
 use host::event::Event;
+use host::fault::Fault;
 use host::reply::{self, Handled};
+
+/// Attempts on an event whose reply was refused each time: an instance that was fresh has
+/// said the same again, and would go on to.
+const REFUSED_REPLIES_MAX: u32 = 2;
 
 /// The end of one attempt.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub fn judge(
 ) -> Verdict {
     let attempt = before.map_or(0, |waiting| waiting.attempts_on(event.seq())) + 1;
     tally.count(&handled);
+    let refused = matches!(handled, Handled::Fault(Fault::Reply(_)));
     let (wish_ms, reason) = match handled {
         Handled::Ack(emits) => return Verdict::Settled(scope.settle(event, Settled::Ack(emits))),
         Handled::Drop(reason) => {
@@ -49,6 +55,10 @@ pub fn judge(
         Handled::Retry { delay_ms, reason } => (delay_ms, reason),
         Handled::Fault(fault) => (0, reply::cut_reason(fault.to_string().as_bytes())),
     };
+    if refused && attempt >= REFUSED_REPLIES_MAX {
+        tally.dead += 1;
+        return Verdict::GaveUp(scope.settle(event, Settled::Dead(reason, attempt)));
+    }
     match retry::next(&scope.spec.limits, event.seq(), before, wish_ms, now) {
         Next::Again(waiting) => Verdict::Wait(waiting),
         Next::GiveUp { attempts } => {

@@ -24,7 +24,11 @@ struct Lane<'h> {
 
 impl Lane<'_> {
     fn done(&self, input: &Stored) -> bool {
-        let parked = |p: &Parked| p.channel == input.channel && p.seq <= input.seq;
+        let covers = |parked: &str| match parked.strip_suffix('>') {
+            Some(tenant) => input.channel.starts_with(tenant),
+            None => parked == input.channel,
+        };
+        let parked = |p: &Parked| covers(&p.channel) && p.seq <= input.seq;
         input.seq <= self.done_until && !self.parked.iter().any(parked)
     }
 }

@@ -6,7 +6,7 @@
 use anyhow::Context;
 use bus::{Bus, ReaderOptions};
 use checker::{Kind, Parked, Place, Stored, StreamState};
-use protocol::checkpoint::Checkpoint;
+use protocol::checkpoint::{Bases, Checkpoint};
 use protocol::header::{self, Headers};
 use protocol::id::OutputId;
 use protocol::name::OUTCOME_NAMESPACE;
@@ -28,6 +28,7 @@ const READING: ReaderOptions = ReaderOptions {
 pub struct Log {
     stream: StreamName,
     records: Vec<Stored>,
+    bases: Bases,
     state: Option<protocol::bus::StreamState>,
 }
 
@@ -37,6 +38,7 @@ impl Log {
         Self {
             stream,
             records: Vec::new(),
+            bases: Bases::default(),
             state: None,
         }
     }
@@ -71,7 +73,8 @@ impl Log {
                 for stored in batch.with_context(|| {
                     format!("{} does not go on behind {}", self.stream, self.last())
                 })?? {
-                    let record = record(&self.stream, &stored).with_context(|| {
+                    let record = record(&self.stream, &mut self.bases, &stored);
+                    let record = record.with_context(|| {
                         format!("{}:{} on {}", self.stream, stored.seq, stored.subject)
                     })?;
                     self.records.push(record);
@@ -122,7 +125,11 @@ fn place(headers: &Headers, name: &str) -> Option<Place> {
     Some(Place::new(source.stream.to_string(), source.seq))
 }
 
-fn record(stream: &StreamName, stored: &protocol::bus::Stored) -> anyhow::Result<Stored> {
+fn record(
+    stream: &StreamName,
+    bases: &mut Bases,
+    stored: &protocol::bus::Stored,
+) -> anyhow::Result<Stored> {
     let headers = &stored.headers;
     let record = |lane: u16, kind, function| Stored {
         stream: stream.to_string(),
@@ -157,23 +164,27 @@ fn record(stream: &StreamName, stored: &protocol::bus::Stored) -> anyhow::Result
             source: place(headers, dead_letter::SOURCE),
             ..record(lane.0, Kind::DeadLetter, Some(function.to_string()))
         },
-        Parsed::Checkpoint { lane, function, .. } => record(
-            lane.0,
-            progress(&stored.payload)?,
-            Some(function.to_string()),
-        ),
+        Parsed::Checkpoint { lane, function, .. } => {
+            record(lane.0, progress(bases, stored)?, Some(function.to_string()))
+        }
     })
 }
 
-fn progress(payload: &[u8]) -> anyhow::Result<Kind> {
-    let checkpoint: Checkpoint = serde_json::from_slice(payload).context("a checkpoint")?;
-    let parked = checkpoint.parked.iter().map(|parked| Parked {
+fn progress(bases: &mut Bases, stored: &protocol::bus::Stored) -> anyhow::Result<Kind> {
+    let checkpoint: Checkpoint = serde_json::from_slice(&stored.payload).context("a checkpoint")?;
+    let parked = bases.parked(&stored.subject, stored.seq, &checkpoint);
+    let parked = parked.context("a checkpoint's base")?;
+    let parked = parked.iter().map(|parked| Parked {
         channel: format!("{}/{}", parked.tenant, parked.channel),
         seq: parked.seq,
     });
+    let held = checkpoint.held.iter().map(|held| Parked {
+        channel: format!("{}/>", held.tenant),
+        seq: held.seq,
+    });
     Ok(Kind::Checkpoint {
         input_seq: checkpoint.seq,
-        parked: parked.collect(),
+        parked: parked.chain(held).collect(),
     })
 }
 
@@ -195,7 +206,8 @@ mod tests {
             headers: list,
             payload: Bytes::from(payload.to_owned()),
         };
-        record(&StreamName::parse("EVENTS-main").unwrap(), &stored).unwrap()
+        let events = StreamName::parse("EVENTS-main").unwrap();
+        record(&events, &mut Bases::default(), &stored).unwrap()
     }
 
     #[test]
@@ -243,6 +255,7 @@ mod tests {
             headers: Headers::new(),
             payload: Bytes::new(),
         };
-        assert!(record(&StreamName::parse("EVENTS-main").unwrap(), &foreign).is_err());
+        let events = StreamName::parse("EVENTS-main").unwrap();
+        assert!(record(&events, &mut Bases::default(), &foreign).is_err());
     }
 }

@@ -321,6 +321,18 @@ impl Deployment {
         }
     }
 
+    /// Starts another worker, in this process.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn add_worker(&mut self, index: usize) {
+        let (config, folder) = (self.worker_config(index), self.folder.path().to_path_buf());
+        let name = format!("worker-{index}");
+        let mut worker = Instance::new(&name, config, Placement::InProcess, folder);
+        worker.start().await;
+        self.workers.push(worker);
+    }
+
     /// Settings of a bridge of this deployment.
     pub fn bridge_config(&self) -> BridgeConfig {
         let mut config = BridgeConfig {

@@ -22,8 +22,10 @@ use client::replay::ReplayClient;
 use client::{ClientOptions, Start};
 use edge::EdgeConfig;
 use protocol::name::{Tenant, User};
+use protocol::report::WorkerReport;
 use protocol::secret::Secret;
-use protocol::spec::{FunctionSpec, StoreSpec};
+use protocol::spec::{FunctionLimits, FunctionSpec, StoreSpec};
+use protocol::stream::Bucket;
 use tempfile::TempDir;
 use workers::WorkerConfig;
 
@@ -193,6 +195,38 @@ impl Deployment {
             .entry(function.name().to_owned())
             .or_default();
         list.extend(expected);
+    }
+
+    /// Deploys a function while everything runs, as it would have been at the start.
+    ///
+    /// # Panics
+    /// If it is not accepted.
+    pub async fn deploy(&mut self, choice: FunctionChoice) {
+        let limits = FunctionLimits::default();
+        let specs = setup::functions(&self.bus, &self.store.name, &[choice], &limits).await;
+        self.functions
+            .retain(|spec| spec.name.as_str() != choice.name());
+        self.functions.extend(specs);
+    }
+
+    /// What each worker of the store says of itself, by name.
+    ///
+    /// # Errors
+    /// The bucket cannot be read now.
+    pub async fn reports(&self) -> Result<BTreeMap<String, WorkerReport>, String> {
+        let bucket = self.bus.kv(Bucket::Workers).await;
+        let bucket = bucket.map_err(|error| error.to_string())?;
+        let mut reports = BTreeMap::new();
+        for key in bucket.keys().await.map_err(|error| error.to_string())? {
+            let entry = bucket.get(&key).await.map_err(|error| error.to_string())?;
+            // It may have ended meanwhile.
+            if let Some((json, _)) = entry {
+                let report: WorkerReport =
+                    serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+                reports.insert(report.name.clone(), report);
+            }
+        }
+        Ok(reports)
     }
 
     /// First part of this deployment's topics in Kafka.

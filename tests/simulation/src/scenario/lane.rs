@@ -144,9 +144,14 @@ fn is_settled(world: &World) -> bool {
     let last = last.and_then(|event| serde_json::from_slice::<Checkpoint>(&event.payload).ok());
     match (inputs.last(), last) {
         (None, _) => true,
-        (Some(input), Some(last)) => last.seq >= input.seq && last.parked.is_empty(),
+        (Some(input), Some(last)) => is_done(&last, input.seq),
         (Some(_), None) => false,
     }
+}
+
+fn is_done(last: &Checkpoint, seq: u64) -> bool {
+    let waits = last.base != 0 || !last.parked.is_empty() || !last.held.is_empty();
+    last.seq >= seq && !waits
 }
 
 fn scope(world: &World) -> Scope {

@@ -16,9 +16,7 @@ impl Machine {
         let mut handled = handled.into_iter();
         while let Some(slot) = slots.pop() {
             let at = slot.at();
-            let parked = slot
-                .key()
-                .is_some_and(|key| self.staging.view.parked.contains_key(&key));
+            let parked = slot.key().is_some_and(|key| self.staging.view.waits(&key));
             let event = match slot {
                 Slot::Handle(event) => event,
                 slot => {
@@ -40,6 +38,9 @@ impl Machine {
                 // The lane pauses here until a channel comes free.
                 Verdict::Wait(_) if self.is_full() => {
                     return slots.requeue_with(event, &mut self.queue);
+                }
+                Verdict::Wait(_) if !self.has_room(&key.0) => {
+                    self.stage(Effect::held(at, key.0), now);
                 }
                 Verdict::Wait(waiting) => self.stage(Effect::parked(at, key, waiting), now),
                 Verdict::GaveUp(messages) => {
@@ -111,7 +112,7 @@ impl Machine {
     }
 
     /// The dead letter of a slot that cannot be handed to a guest.
-    fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
+    pub(super) fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
         match slot {
             Slot::Foreign { stored, reason, .. } => {
                 self.tally.dead += 1;

@@ -1,6 +1,6 @@
 //! Single situations of a lane.
 
-use protocol::checkpoint::PARKED_MAX;
+use protocol::checkpoint::{PARKED_MAX, PARKED_TENANT_MAX};
 use protocol::spec::FunctionLimits;
 
 use super::*;
@@ -145,6 +145,7 @@ fn a_lane_pauses_when_too_many_channels_are_parked() {
         1,
         5_000,
     );
+    machine.set_tenant_max(PARKED_MAX);
     let more = PARKED_MAX as u64 + 10;
     machine.push(
         (1..=more)
@@ -169,11 +170,6 @@ fn a_lane_pauses_when_too_many_channels_are_parked() {
         (machine.parked(), machine.position()),
         (PARKED_MAX, PARKED_MAX as u64)
     );
-    let Action::Commit(commit) = machine.next(1) else {
-        panic!("parked channels are committed")
-    };
-    assert_eq!(commit.checkpoint.parked.len(), PARKED_MAX);
-    machine.committed(2);
     assert!(matches!(
         machine.next(1),
         Action::Wait {
@@ -181,21 +177,27 @@ fn a_lane_pauses_when_too_many_channels_are_parked() {
             hungry: false
         }
     ));
-    let Action::ReadParked { from, .. } = machine.next(2_000_000) else {
+    let later = 3_000_000;
+    let Action::Commit(commit) = machine.next(later) else {
+        panic!("parked channels are committed in time")
+    };
+    assert_eq!(commit.checkpoint.parked.len(), PARKED_MAX);
+    machine.committed(2);
+    let Action::ReadParked { from, .. } = machine.next(later) else {
         panic!("parked channels come back")
     };
     let Some(Action::Run(items)) = machine.parked_read(
         vec![stored(from, &format!("doc.{from}"), "{}")],
         true,
-        2_000_000,
+        later,
     ) else {
         panic!("it is tried again")
     };
     assert_eq!(items[0].attempt, 2);
-    machine.ran(vec![Handled::Drop(String::new())], 2_000_000);
+    machine.ran(vec![Handled::Drop(String::new())], later);
     assert_eq!(machine.parked(), PARKED_MAX - 1);
     assert!(matches!(
-        machine.next(2_000_000),
+        machine.next(later),
         Action::ReadParked { .. } | Action::Run(_)
     ));
 }
@@ -250,11 +252,11 @@ fn a_lagging_server_does_not_free_a_channel() {
         }],
         1,
     );
-    let Action::Commit(_) = machine.next(1) else {
+    let later = 1_000_000;
+    let Action::Commit(_) = machine.next(later) else {
         panic!("parking is committed")
     };
     machine.committed(2);
-    let later = 1_000_000;
     let Action::ReadParked { .. } = machine.next(later) else {
         panic!("it is due")
     };
@@ -263,4 +265,128 @@ fn a_lagging_server_does_not_free_a_channel() {
     assert!(
         matches!(machine.next(later), Action::Wait { until: Some(until), .. } if until > later)
     );
+}
+
+/// A thousand channels of one lane, each with an event that the guest never takes, until
+/// all have become dead letters: the bytes that the lane's checkpoints had.
+fn bytes_of_waiting(channels: u64) -> (usize, usize) {
+    let scope = scope(FunctionLimits::default());
+    let mut machine = Machine::resume(scope, &checkpoint(0, 1), 1, 1, 5_000);
+    machine.set_tenant_max(PARKED_MAX);
+    let event = |seq: u64| stored(seq, &format!("doc.{seq}"), "{}");
+    machine.push((1..=channels).map(event).collect());
+    let (mut now, mut seq, mut bytes, mut commits) = (1, 1, 0, 0);
+    let mut action = None;
+    let retry = Handled::Retry {
+        delay_ms: 0,
+        reason: String::new(),
+    };
+    loop {
+        match action.take().unwrap_or_else(|| machine.next(now)) {
+            Action::Run(items) => machine.ran(vec![retry.clone(); items.len()], now),
+            Action::ReadParked { subject, from, .. } => {
+                // The channel is called after its one event.
+                let own: u64 = subject
+                    .as_str()
+                    .rsplit_once('.')
+                    .unwrap()
+                    .1
+                    .parse()
+                    .unwrap();
+                let found = (own >= from).then(|| event(own));
+                let found = found.into_iter().collect();
+                action = machine.parked_read(found, true, now);
+            }
+            Action::Commit(commit) => {
+                bytes += serde_json::to_vec(&commit.checkpoint).unwrap().len();
+                (seq, commits) = (seq + 1, commits + 1);
+                machine.committed(seq);
+            }
+            Action::Wait {
+                until: Some(until), ..
+            } => now = until.max(now + 1),
+            Action::Wait { until: None, .. } => return (bytes, commits),
+            action => panic!("{action:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_thousand_channels_that_wait_cost_few_bytes() {
+    let rounds = FunctionLimits::default().attempts as usize;
+    let (bytes, commits) = bytes_of_waiting(PARKED_MAX as u64);
+    eprintln!(
+        "{bytes} bytes in {commits} checkpoints for {rounds} rounds of {PARKED_MAX} channels"
+    );
+    assert!(
+        bytes / rounds < 2 << 20,
+        "{bytes} bytes in {commits} commits"
+    );
+}
+
+#[test]
+fn a_refused_reply_does_not_hold_its_channel_for_long() {
+    use host::fault::ReplyFault;
+    let refused = Handled::Fault(Fault::Reply(ReplyFault::Outcomes {
+        found: 0,
+        events: 1,
+    }));
+    let scope = scope(FunctionLimits::default());
+    let mut machine = Machine::resume(scope, &checkpoint(0, 1), 1, 1, 10);
+    machine.push(vec![stored(1, "doc.a", "{}")]);
+    assert!(matches!(machine.next(1), Action::Run(_)));
+    machine.ran(vec![refused.clone()], 1);
+    assert_eq!(machine.parked(), 1);
+    let later = 10_000_000;
+    let Action::Commit(_) = machine.next(later) else {
+        panic!("the first attempt is committed")
+    };
+    machine.committed(2);
+    assert!(matches!(machine.next(later), Action::ReadParked { .. }));
+    let again = machine.parked_read(vec![stored(1, "doc.a", "{}")], true, later);
+    assert!(matches!(again, Some(Action::Run(_))));
+    machine.ran(vec![refused], later);
+    let Action::Commit(commit) = machine.next(later) else {
+        panic!("the second is its last")
+    };
+    let subjects: Vec<&str> = commit.messages.iter().map(|m| m.subject.as_str()).collect();
+    assert!(subjects.contains(&"rej.main.0.probe"), "{subjects:?}");
+}
+
+#[test]
+fn a_tenant_whose_events_fail_leaves_room_for_the_others() {
+    let scope = scope(FunctionLimits::default());
+    let mut machine = Machine::resume(scope, &checkpoint(0, 1), 1, 1, 5_000);
+    let failing = PARKED_TENANT_MAX as u64 + 50;
+    let mut events: Vec<_> = (1..=failing)
+        .map(|seq| stored(seq, &format!("doc.{seq}"), "{}"))
+        .collect();
+    let mut other = stored(failing + 1, "doc.x", "{}");
+    other.subject = "in.main.0.beta.doc.x".into();
+    events.push(other);
+    machine.push(events);
+    let Action::Run(items) = machine.next(1) else {
+        panic!("events are run")
+    };
+    let retry = Handled::Retry {
+        delay_ms: 60_000,
+        reason: String::new(),
+    };
+    let mut handled = vec![retry; items.len() - 1];
+    handled.push(Handled::Ack(vec![emission(&items[items.len() - 1])]));
+    machine.ran(handled, 1);
+    let Action::Commit(commit) = machine.next(1) else {
+        panic!("the other tenant's output is stored")
+    };
+    assert_eq!(commit.messages.len(), 1);
+    let Checkpoint {
+        seq, parked, held, ..
+    } = &commit.checkpoint;
+    assert_eq!((*seq, parked.len()), (failing + 1, PARKED_TENANT_MAX));
+    assert_eq!((held.len(), held[0].seq), (1, PARKED_TENANT_MAX as u64 + 1));
+    machine.committed(2);
+    let Action::Wait { hungry, .. } = machine.next(1) else {
+        panic!("what is held waits for room")
+    };
+    assert!(hungry, "the lane does not pause");
 }

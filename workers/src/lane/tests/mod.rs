@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use protocol::bus::{Outgoing, Stored};
-use protocol::checkpoint::{Checkpoint, Digest};
+use protocol::checkpoint::{Bases, Checkpoint, Digest};
 use protocol::envelope::Envelope;
 use protocol::id::Publisher;
 use protocol::lane::Lane;
@@ -32,7 +32,11 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
         time: if seq == 0 { 0 } else { 1_000_000 + seq },
         digest: Digest::from_bytes([7; 32]),
         lease,
+        incarnation: 0,
+        base: 0,
         parked: Vec::new(),
+        unparked: Vec::new(),
+        held: Vec::new(),
     }
 }
 
@@ -120,6 +124,7 @@ struct World {
     /// What is stored, checkpoints apart.
     events: Vec<Outgoing>,
     last: Option<(u64, Checkpoint)>,
+    bases: Bases,
     seq: u64,
 }
 
@@ -132,6 +137,7 @@ impl World {
             now: 1,
             events: Vec::new(),
             last: None,
+            bases: Bases::default(),
             seq: 0,
         }
     }
@@ -177,22 +183,30 @@ impl World {
         assert_eq!(commit.guard, self.last.as_ref().map_or(0, |(seq, _)| *seq));
         self.seq += commit.messages.len() as u64 + 1;
         self.events.extend(commit.messages);
-        self.last = Some((self.seq, commit.checkpoint));
+        let mut checkpoint = commit.checkpoint;
+        let parked = self.bases.parked("ck", self.seq, &checkpoint);
+        checkpoint.parked = parked.expect("a base is the last whole checkpoint");
+        (checkpoint.base, checkpoint.unparked) = (0, Vec::new());
+        self.last = Some((self.seq, checkpoint));
         self.seq
     }
 
     fn is_settled(&self) -> bool {
         let end = self.scripts.len() as u64;
-        self.last
-            .as_ref()
-            .is_some_and(|(_, last)| last.seq == end && last.parked.is_empty())
+        self.last.as_ref().is_some_and(|(_, last)| {
+            last.seq == end && last.parked.is_empty() && last.held.is_empty()
+        })
     }
 
-    /// What a parked channel has within a range.
+    /// What a parked channel, or a tenant, has within a range.
     fn range(&self, subject: &Subject, from: u64, to: u64) -> Vec<Stored> {
         let all = (from..=to).filter_map(|seq| self.input(seq));
-        all.filter(|event| event.subject == subject.as_str())
-            .collect()
+        let filter = subject.as_str();
+        all.filter(|event| match filter.strip_suffix('>') {
+            Some(prefix) => event.subject.starts_with(prefix),
+            None => event.subject == filter,
+        })
+        .collect()
     }
 
     /// The next few inputs.
@@ -203,7 +217,7 @@ impl World {
     }
 
     /// One owner's life; false when it died.
-    fn own(&mut self, lease: u64, crash: Crash) -> bool {
+    fn own(&mut self, lease: u64, crash: Crash, tenant_max: usize) -> bool {
         let scope = scope(FunctionLimits {
             attempts: ATTEMPTS,
             ..FunctionLimits::default()
@@ -222,6 +236,7 @@ impl World {
             guard,
         });
         let mut machine = Machine::resume(scope, &begin, guard, lease, 7);
+        machine.set_tenant_max(tenant_max);
         let (mut read, mut runs, mut commits) = (begin.seq, 0, 0);
         let mut actions = VecDeque::new();
         while !self.is_settled() {
@@ -370,12 +385,12 @@ fn any_crash() -> impl Strategy<Value = Crash> {
 
 proptest! {
     #[test]
-    fn each_input_has_one_effect_in_order(scripts in prop::collection::vec(any_script(), 1..60), crashes in prop::collection::vec(any_crash(), 0..6)) {
+    fn each_input_has_one_effect_in_order(scripts in prop::collection::vec(any_script(), 1..60), crashes in prop::collection::vec(any_crash(), 0..6), tenant_max in 0_usize..5) {
         let mut world = World::new(scripts);
         for (lease, crash) in (1..).zip(crashes) {
-            world.own(lease, crash);
+            world.own(lease, crash, tenant_max + 1);
         }
-        prop_assert!(world.own(100, Crash::Never));
+        prop_assert!(world.own(100, Crash::Never, tenant_max + 1));
         world.check();
     }
 }
