@@ -13,12 +13,21 @@ mod e2e {
     mod deployer;
     mod dev;
     mod drops;
+<<<<<<< HEAD
     mod history;
+=======
+    mod fleet;
+    mod gates;
+>>>>>>> 43605e4 (The edge knows which gates are deployed, and which are late)
     mod http;
     mod outcomes;
     mod path;
     mod permissions;
+<<<<<<< HEAD
     mod rejected;
+=======
+    mod redeploy;
+>>>>>>> 43605e4 (The edge knows which gates are deployed, and which are late)
     mod resend;
     mod resume;
     mod run;

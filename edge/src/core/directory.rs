@@ -1,14 +1,15 @@
-//! The configuration at one moment: which stores and namespaces there are, and where
-//! a channel lives.
+//! The configuration at one moment: which stores and namespaces there are, where a
+//! channel lives, and which gates are deployed.
 //!
-//! A pure structure; whoever follows `CONFIG` fills it.
+//! A pure structure; whoever follows `CONFIG` and `FUNCTIONS` fills it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use protocol::lane::Lane;
 use protocol::name::{Channel, FunctionName, StoreName, Tenant};
 use protocol::position::Epoch;
-use protocol::spec::{NamespaceSpec, Path, StoreSpec, key};
+use protocol::spec::{NamespaceSpec, Path, StoreSpec, Trigger, key};
+use serde::Deserialize;
 
 /// What store keys start with.
 const STORE_PREFIX: &str = "store.";
@@ -18,6 +19,17 @@ const STORE_PREFIX: &str = "store.";
 pub struct Directory {
     stores: HashMap<StoreName, StoreSpec>,
     namespaces: HashMap<String, NamespaceSpec>,
+    /// The gates that are deployed, paused ones included.
+    gates: HashMap<FunctionName, Deployed>,
+}
+
+/// What an edge must know of a function; the rest of its spec is its workers'.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Deployed {
+    store: StoreName,
+    trigger: Trigger,
+    #[serde(default)]
+    start_seq: u64,
 }
 
 /// Where a channel lives.
@@ -71,6 +83,41 @@ impl Directory {
             lane,
             gate,
         })
+    }
+
+    /// Whether a function is deployed as a gate of a store.
+    pub fn has_gate(&self, gate: &FunctionName, store: &StoreName) -> bool {
+        self.gates
+            .get(gate)
+            .is_some_and(|gate| gate.store == *store)
+    }
+
+    /// The gates of a store, with the first sequence that each handles.
+    pub fn gates_of(&self, store: &StoreName) -> BTreeMap<FunctionName, u64> {
+        let gates = self.gates.iter().filter(|(_, gate)| gate.store == *store);
+        gates
+            .map(|(name, gate)| (name.clone(), gate.start_seq))
+            .collect()
+    }
+
+    /// Takes a change of a function in; false if it changes nothing. A spec that cannot
+    /// be read leaves what was known: the workers go on with the one before too.
+    pub fn apply_function(&mut self, key: &str, value: Option<&[u8]>) -> bool {
+        let Ok(name) = FunctionName::parse(key) else {
+            return false;
+        };
+        let gate = match value.map(serde_json::from_slice::<Deployed>) {
+            None => None,
+            Some(Ok(spec)) => matches!(spec.trigger, Trigger::Gate).then_some(spec),
+            Some(Err(error)) => {
+                tracing::warn!(key, %error, "function spec is not readable");
+                return false;
+            }
+        };
+        match gate {
+            Some(gate) => self.gates.insert(name, gate.clone()) != Some(gate),
+            None => self.gates.remove(&name).is_some(),
+        }
     }
 
     /// Takes a change in; false if it is not about stores or namespaces. A value that
@@ -156,6 +203,29 @@ mod tests {
         apply(&mut directory, "namespace.doc", None);
         assert_eq!(place(&directory, "doc.1"), None);
         assert!(!apply(&mut directory, "mirror.x", None));
+    }
+
+    #[test]
+    fn gates_are_known_by_name_and_store_whatever_else_their_spec_says() {
+        let mut directory = directory();
+        let gate = FunctionName::parse("gate").unwrap();
+        let has = |directory: &Directory, store: &str| {
+            directory.has_gate(&gate, &StoreName::parse(store).unwrap())
+        };
+        assert!(!has(&directory, "main"));
+        let mut function = |value: Option<&str>| {
+            directory.apply_function("gate", value.map(str::as_bytes));
+            (has(&directory, "main"), has(&directory, "side"))
+        };
+        let main = r#"{"store":"main","trigger":"gate","paused":true}"#;
+        assert_eq!(function(Some(main)), (true, false));
+        assert_eq!(function(Some("{")), (true, false), "what was known stays");
+        let side = r#"{"store":"side","trigger":"gate"}"#;
+        assert_eq!(function(Some(side)), (false, true));
+        let reactive = r#"{"store":"side","trigger":{"reactive":["doc.>"]}}"#;
+        assert_eq!(function(Some(reactive)), (false, false));
+        function(Some(main));
+        assert_eq!(function(None), (false, false));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::feed::task::Sources;
+use super::gates::task::{self as gates, LateGates};
 use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
 use super::probe;
@@ -55,6 +56,7 @@ pub struct Hub {
     /// Reads history.
     pub replays: Arc<Replays>,
     pulses: Arc<Pulses>,
+    late_gates: Arc<LateGates>,
     /// What outlives a session.
     pub tasks: TaskTracker,
     /// Numbers for sessions and subscriptions.
@@ -95,8 +97,16 @@ impl Hub {
             pulses.clone(),
             stop.clone(),
         ));
+        let late_gates = Arc::new(LateGates::default());
+        tasks.spawn(gates::follow(
+            bus.clone(),
+            namespaces.clone(),
+            late_gates.clone(),
+            stop.clone(),
+        ));
         Arc::new(Self {
             pulses,
+            late_gates,
             name: settings.name,
             limits: settings.limits,
             auth: settings.auth,
@@ -115,6 +125,7 @@ impl Hub {
         Rules {
             auth: &self.auth,
             directory: self.namespaces.snapshot(),
+            late: self.late_gates.snapshot(),
             limits: &self.limits,
             now: Instant::now(),
             now_us: now_us(),

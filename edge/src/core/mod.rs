@@ -8,6 +8,7 @@
 //! - `leader`: answers that are older than what is known
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
+//! - `gates`: which gates are so far behind that publishers have to wait
 //! - `hub`: all of it, over one bus
 //!
 //! It must not know a transport: no sockets, no HTTP, no WebSocket. What goes to a
@@ -17,6 +18,7 @@ pub mod delivery;
 pub mod directory;
 pub mod draft;
 pub mod feed;
+pub mod gates;
 pub mod hub;
 pub mod leader;
 pub mod limits;

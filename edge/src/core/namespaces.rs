@@ -1,5 +1,5 @@
-//! Stores and namespaces as the node knows them: a copy of `CONFIG`, kept fresh by
-//! one task.
+//! Stores, namespaces and gates as the node knows them: a copy of `CONFIG`, and of what
+//! concerns it in `FUNCTIONS`, kept fresh by one task.
 //!
 //! Owns the snapshot. Readers take it whole, so that one command sees one state.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bus::{Bus, BusError};
+use bus::{Bus, BusError, KvWatch};
 use futures_util::StreamExt;
 use parking_lot::RwLock;
 use protocol::stream::Bucket;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::directory::Directory;
 
-/// Wait before the bucket is watched again after a failure, and the first time.
+/// Wait before the buckets are watched again after a failure, and the first time.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// The node's copy of the configuration.
@@ -59,7 +59,7 @@ impl Namespaces {
     }
 }
 
-/// Follows `CONFIG` until the node stops.
+/// Follows `CONFIG` and `FUNCTIONS` until the node stops.
 pub async fn follow(bus: Bus, namespaces: Arc<Namespaces>, stop: Shutdown) {
     loop {
         // Cancel safe: the next watch starts with everything again.
@@ -67,7 +67,7 @@ pub async fn follow(bus: Bus, namespaces: Arc<Namespaces>, stop: Shutdown) {
             () = stop.triggered() => return,
             result = watch_once(&bus, &namespaces) => {
                 if let Err(error) = result {
-                    tracing::debug!(%error, "CONFIG cannot be watched yet");
+                    tracing::debug!(%error, "the configuration cannot be watched yet");
                 }
             }
         }
@@ -79,16 +79,45 @@ pub async fn follow(bus: Bus, namespaces: Arc<Namespaces>, stop: Shutdown) {
 }
 
 async fn watch_once(bus: &Bus, namespaces: &Namespaces) -> Result<(), BusError> {
-    let bucket = bus.kv(Bucket::Config).await?;
-    let mut changes = bucket.watch_all().await?;
-    // Built anew, so that what was deleted between two watches does not stay.
-    let (mut directory, mut complete) = (Directory::default(), false);
-    while let Some(change) = changes.next().await {
-        let changed = directory.apply(&change.key, change.value.as_deref());
-        if change.initial_done || (complete && changed) {
-            complete = true;
-            namespaces.replace(directory.clone());
+    let mut config = bus.kv(Bucket::Config).await?.watch_all().await?;
+    let mut functions = bus.kv(Bucket::Functions).await?.watch_all().await?;
+    // Built anew, so that what was deleted between two watches does not stay; and shown
+    // once both are whole: a node that knows namespaces and no gates would refuse what
+    // it need not.
+    let mut directory = Directory::default();
+    fill(&mut config, |key, value| {
+        directory.apply(key, value);
+    })
+    .await;
+    fill(&mut functions, |key, value| {
+        directory.apply_function(key, value);
+    })
+    .await;
+    namespaces.replace(directory.clone());
+    loop {
+        // Both are cancel safe: a watch keeps its place.
+        let changed = tokio::select! {
+            change = config.next() => {
+                change.map(|change| directory.apply(&change.key, change.value.as_deref()))
+            }
+            change = functions.next() => {
+                change.map(|change| directory.apply_function(&change.key, change.value.as_deref()))
+            }
+        };
+        match changed {
+            Some(true) => namespaces.replace(directory.clone()),
+            Some(false) => {}
+            None => return Ok(()),
         }
     }
-    Ok(())
+}
+
+/// Takes everything in that was there when the watch began.
+async fn fill(watch: &mut KvWatch, mut apply: impl FnMut(&str, Option<&[u8]>)) {
+    while let Some(change) = watch.next().await {
+        apply(&change.key, change.value.as_deref());
+        if change.initial_done {
+            return;
+        }
+    }
 }

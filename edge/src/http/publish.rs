@@ -24,7 +24,7 @@ use super::body::{self, Body as Events, Named};
 use crate::core::hub::Hub;
 use crate::core::metrics;
 use crate::core::publisher::{Answer, Writer};
-use crate::core::session::commands::{self, Rules, Who};
+use crate::core::session::commands::{self, Refusal, Rules, Who};
 use crate::node::Node;
 
 /// Requests to publish that are under way on a node: with the longest bodies 32 MiB.
@@ -155,21 +155,27 @@ struct Publishing<'a> {
 
 impl Publishing<'_> {
     fn submit(&mut self, event: Result<Named, ErrorBody>) -> Pending {
-        let checked = event.and_then(|(client, publish)| {
-            let who = Who {
-                identity: self.identity.clone(),
-                client,
-            };
-            let draft = commands::publish(&self.rules, &who, publish)?;
-            Ok((who.client, draft))
-        });
-        let (client, draft) = match checked {
-            Ok(checked) => checked,
+        let (client, publish) = match event {
+            Ok(event) => event,
             Err(error) => return Pending::Refused(error),
         };
+        let who = Who {
+            identity: self.identity.clone(),
+            client,
+        };
         let publisher = &self.hub.publisher;
-        let writer = self.writers.entry(client);
+        let drafted = commands::publish(&self.rules, &who, publish);
+        let writer = self.writers.entry(who.client);
         let writer = writer.or_insert_with(|| publisher.writer());
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(Refusal { error, held }) => {
+                if let Some((channel, n)) = held {
+                    writer.refuse(&channel, n);
+                }
+                return Pending::Refused(error);
+            }
+        };
         let (answer, pending) = Answer::waiter();
         publisher.submit(writer, draft, answer);
         Pending::Submitted(pending)

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use harness::{Builder, Deployment};
+use harness::{Builder, Deployment, FunctionChoice};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use protocol::name::ClientId;
 use serde_json::{Value, json};
@@ -20,14 +20,14 @@ const DATA_BYTES: usize = 1024;
 
 /// What a request was answered.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: Value,
 }
 
 impl Answer {
-    fn code(&self) -> &str {
+    pub(super) fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
 }
@@ -35,7 +35,8 @@ impl Answer {
 fn edge() -> Builder {
     let builder = Deployment::builder()
         .without_mirror()
-        .functions(&[])
+        // A gate that is deployed takes events whether or not a worker runs.
+        .functions(&[FunctionChoice::Gate])
         .workers(0)
         .edges(1);
     builder.edge_config(|_, config| config.limits.data_bytes = DATA_BYTES)
@@ -70,20 +71,20 @@ async fn post(address: SocketAddr, headers: &[(&str, &str)], body: &str) -> Answ
 }
 
 /// A client of a deployment's one node.
-struct Client {
+pub(super) struct Client {
     address: SocketAddr,
     authorization: String,
 }
 
 impl Client {
-    fn new(deployment: &Deployment, token: &str) -> Self {
+    pub(super) fn new(deployment: &Deployment, token: &str) -> Self {
         Self {
             address: deployment.edges[0].address(),
             authorization: format!("Bearer {token}"),
         }
     }
 
-    async fn publish(&self, key: Option<&str>, body: &Value) -> Answer {
+    pub(super) async fn publish(&self, key: Option<&str>, body: &Value) -> Answer {
         let mut headers = vec![("Authorization", self.authorization.as_str())];
         headers.extend(key.map(|key| ("Idempotency-Key", key)));
         post(self.address, &headers, &body.to_string()).await

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::core::directory::{Directory, Place};
 use crate::core::draft::Draft;
+use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 
 /// What holds on this node at the moment of a command.
@@ -28,6 +29,8 @@ pub struct Rules<'a> {
     pub auth: &'a Authenticator,
     /// Stores and namespaces.
     pub directory: Arc<Directory>,
+    /// Lanes of gates that are late.
+    pub late: Arc<Late>,
     /// Limits.
     pub limits: &'a EdgeLimits,
     /// Now.
@@ -126,13 +129,60 @@ fn check_first_sent(rules: &Rules<'_>, first_sent: Option<u64>) -> Result<(), Er
     }
 }
 
+/// A refusal of `publish`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// What its client is told.
+    pub error: ErrorBody,
+    /// Set if nothing is wrong with the event and it may be sent again: the writer's
+    /// later events on the channel have to wait for it.
+    pub held: Option<(Channel, u64)>,
+}
+
+impl From<ErrorBody> for Refusal {
+    fn from(error: ErrorBody) -> Self {
+        Self { error, held: None }
+    }
+}
+
+/// Whether the channel's gate can take an event. Checked last: an event that is wrong
+/// should be told so, and not to wait.
+fn check_gate(rules: &Rules<'_>, channel: &Channel, place: &Place) -> Result<(), ErrorBody> {
+    let Some(gate) = &place.gate else {
+        return Ok(());
+    };
+    let (namespace, store) = (channel.namespace(), &place.store);
+    if !rules.directory.has_gate(gate, store) {
+        return refuse(
+            ErrorCode::Unavailable,
+            format!(
+                "function {gate}, the gate of namespace {namespace}, is not deployed in store {store}"
+            ),
+        );
+    }
+    // Few are late, if any: nothing is made for the look-up unless some are.
+    if !rules.late.is_empty() && rules.late.contains(&(gate.clone(), place.lane)) {
+        return refuse(
+            ErrorCode::Unavailable,
+            format!(
+                "function {gate}, the gate of namespace {namespace}, is behind by more than half of what store {store} keeps"
+            ),
+        );
+    }
+    Ok(())
+}
+
 /// Checks `publish` up to the limits of the session.
-pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, ErrorBody> {
+pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, Refusal> {
     let (channel, place) = publish_place(rules, who, &publish.channel)?;
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
     check_first_sent(rules, publish.first_sent)?;
+    if let Err(error) = check_gate(rules, &channel, &place) {
+        let held = Some((channel, publish.n));
+        return Err(Refusal { error, held });
+    }
     let Identity { tenant, user, .. } = &who.identity;
     let publisher = Publisher {
         user: user.clone(),

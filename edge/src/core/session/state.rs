@@ -16,7 +16,7 @@ use protocol::frame::{
 use protocol::name::Channel;
 use tokio::time::Instant;
 
-use super::commands::{self, Rules, Who};
+use super::commands::{self, Refusal, Rules, Who};
 use crate::core::draft::Draft;
 use crate::core::request::Request;
 
@@ -270,12 +270,14 @@ impl State {
     }
 
     fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
-        let checked = self
-            .who()
-            .and_then(|who| commands::publish(rules, who, body));
-        let draft = match checked {
+        let who = self.who().map_err(Refusal::from);
+        let draft = match who.and_then(|who| commands::publish(rules, who, body)) {
             Ok(draft) => draft,
-            Err(error) => return vec![Step::Reply(command, Outcome::Error(error))],
+            Err(Refusal { error, held }) => {
+                let held = held.map(|(channel, n)| Step::Held(channel, n));
+                let reply = Step::Reply(command, Outcome::Error(error));
+                return held.into_iter().chain([reply]).collect();
+            }
         };
         let max = rules.limits.publish_window;
         if self.in_flight >= max {

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use auth::Authenticator;
 use protocol::frame::{Connect, Payload, Ping, Unsubscribe};
-use protocol::name::{Tenant, User};
+use protocol::lane::Lane;
+use protocol::name::{FunctionName, Tenant, User};
 use protocol::secret::Secret;
 
 use super::*;
 use crate::core::directory::Directory;
+use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 
 struct World {
     auth: Authenticator,
     directory: Arc<Directory>,
+    late: Arc<Late>,
     limits: EdgeLimits,
     now: Instant,
     /// The wall clock, by which tokens end; it stands still.
@@ -36,6 +39,8 @@ impl World {
         ] {
             directory.apply(key, Some(value.as_bytes()));
         }
+        let gate = br#"{"store":"main","trigger":"gate"}"#;
+        directory.apply_function("gate", Some(gate));
         let limits = EdgeLimits {
             publish_window: 2,
             subscriptions: 2,
@@ -46,6 +51,7 @@ impl World {
         Self {
             auth: Authenticator::new(&Secret::new("s".repeat(32))).unwrap(),
             directory: Arc::new(directory),
+            late: Arc::default(),
             limits,
             now: Instant::now(),
             now_us: service::clock::now_us(),
@@ -59,6 +65,7 @@ impl World {
         Rules {
             auth,
             directory: self.directory.clone(),
+            late: self.late.clone(),
             limits,
             now: *now,
             now_us: self.now_us,
@@ -420,4 +427,49 @@ fn a_draining_session_answers_what_it_took_and_takes_no_more() {
         closes(&state.tick(&world.rules())),
         Some(CloseCode::Restart)
     );
+}
+
+#[test]
+fn what_no_deployed_gate_can_take_is_refused_for_now_and_its_order_kept() {
+    let mut world = World::new();
+    let mut state = world.connected();
+    let stored = world.publish(&mut state, "doc.a", 1, b"{}");
+    assert!(matches!(&stored[..], [Step::Publish(..)]), "{stored:?}");
+    let with = world.directory.clone();
+    let mut without = Directory::clone(&with);
+    without.apply_function("gate", None);
+    world.directory = Arc::new(without);
+    let steps = world.publish(&mut state, "doc.a", 2, b"{}");
+    let [
+        Step::Held(channel, 2),
+        Step::Reply(_, Outcome::Error(error)),
+    ] = &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(channel.as_str(), "doc.a");
+    assert_eq!(
+        (error.code, error.temporary),
+        (ErrorCode::Unavailable, true)
+    );
+    assert!(error.retry_after_ms.is_some());
+    assert!(error.message.contains("function gate") && error.message.contains("doc"));
+    let late = [0, 1, 2, 3].map(|lane| (FunctionName::parse("gate").unwrap(), Lane(lane)));
+    (world.directory, world.late) = (with, Arc::new(late.into()));
+    let steps = world.publish(&mut state, "doc.a", 2, b"{}");
+    let [Step::Held(_, 2), Step::Reply(_, Outcome::Error(error))] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert!(
+        error.temporary && error.message.contains("behind"),
+        "{error:?}"
+    );
+    // What is wrong stays wrong, and other namespaces go on.
+    let wrong = world.publish(&mut state, "doc.a", 3, b"{");
+    assert!(
+        matches!(&wrong[..], [Step::Reply(_, Outcome::Error(error))] if !error.temporary),
+        "{wrong:?}"
+    );
+    let other = world.publish(&mut state, "chat.a", 4, b"{}");
+    assert!(matches!(&other[..], [Step::Publish(..)]), "{other:?}");
 }

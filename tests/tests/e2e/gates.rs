@@ -1,0 +1,149 @@
+//! A publish into a namespace whose gate cannot take it, or may not come to it in time,
+//! is refused with a hint; and what retention has taken all the same is told.
+
+use std::time::Duration;
+
+use harness::instance::get;
+use harness::{Builder, Deployment, FunctionChoice, until};
+use protocol::stream::StreamName;
+use serde_json::{Value, json};
+
+use super::common::EARLIEST;
+use super::http::Client;
+
+/// A gate and one node of each kind; INGRESS keeps inputs for so long.
+fn keeps(age: Duration) -> Builder {
+    let builder = Deployment::builder()
+        .without_mirror()
+        .edges(1)
+        .functions(&[FunctionChoice::Probe]);
+    builder.store(|store| {
+        store.ingress_max_age = age;
+        store.duplicate_window_ingress = age / 2;
+    })
+}
+
+fn order(action: &str) -> Value {
+    json!({"channel": "lab.a", "data": {"do": action}})
+}
+
+/// Waits until a publish is refused for now, with these words.
+async fn refused(client: &Client, words: &[&str]) {
+    until("the node refuses", async || {
+        let answer = client.publish(None, &order("pass")).await;
+        let error = &answer.body["error"];
+        let message = error["message"].as_str().unwrap_or_default();
+        let fits = answer.status == 503 && words.iter().all(|word| message.contains(word));
+        if !fits {
+            return Err(format!("{} {}", answer.status, answer.body));
+        }
+        assert_eq!(
+            (answer.code(), &error["temporary"]),
+            ("unavailable", &json!(true))
+        );
+        assert!(error["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_deployed_gate_can_take_waits_with_its_publisher() {
+    let builder = Deployment::builder()
+        .without_mirror()
+        .edges(1)
+        .functions(&[]);
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
+    let joe = Client::new(&deployment, &deployment.token("joe"));
+    refused(&joe, &["function probe", "namespace lab", "not deployed"]).await;
+    let stored = joe
+        .publish(None, &json!({"channel": "chat.a", "data": 1}))
+        .await;
+    assert_eq!(stored.status, 200, "another namespace is not held up");
+    let ingress = StreamName::ingress(deployment.store_name());
+    let state = deployment.bus.stream_state(&ingress).await.unwrap();
+    assert_eq!(state.last_seq, 0, "nothing was taken that nobody handles");
+
+    // A client waits and resends by itself, in order.
+    let seen = deployment.follow(&[0], "bob", "lab.a", EARLIEST).await;
+    let mut ann = deployment.writer(&[0], "ann").await;
+    for _ in 0..5 {
+        ann.start("lab.a", r#"{"do":"pass"}"#).await.unwrap();
+    }
+    deployment.deploy(FunctionChoice::Probe).await;
+    ann.settle_all().await;
+    seen.received(5).await;
+    deployment.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_is_late_makes_its_publishers_wait() {
+    let Some(mut deployment) = keeps(Duration::from_secs(12)).start().await else {
+        return;
+    };
+    let joe = Client::new(&deployment, &deployment.token("joe"));
+    deployment.workers[0].stop().await;
+    let first = joe.publish(None, &order("pass")).await;
+    assert_eq!(first.status, 200, "it has just stopped: {}", first.body);
+    refused(&joe, &["function probe", "behind"]).await;
+    deployment.workers[0].start().await;
+    until("the gate has caught up and is told so", async || match joe
+        .publish(None, &order("pass"))
+        .await
+    {
+        answer if answer.status == 200 => Ok(()),
+        answer => Err(answer.body.to_string()),
+    })
+    .await;
+    deployment.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_retention_takes_from_a_lane_that_stands_still_is_counted_and_told() {
+    const EVENTS: u64 = 20;
+    let Some(mut deployment) = keeps(Duration::from_secs(4)).start().await else {
+        return;
+    };
+    let joe = Client::new(&deployment, &deployment.token("joe"));
+    let mut events = vec![order("halt")];
+    events.extend((0..EVENTS).map(|_| order("pass")));
+    for (n, event) in events.iter_mut().enumerate() {
+        (event["client"], event["n"]) = (json!("c"), json!(n));
+    }
+    assert_eq!(joe.publish(None, &json!(events)).await.status, 200);
+    until("the loss is told", async || {
+        let reports = deployment.reports().await?;
+        let functions = reports
+            .values()
+            .flat_map(|report| report.functions.values());
+        let lanes: Vec<_> = functions.flat_map(|function| &function.lanes).collect();
+        let told = lanes.iter().any(|lane| {
+            let halted = lane.halted.as_deref() == Some("halted as told");
+            halted
+                && lane
+                    .lost
+                    .as_ref()
+                    .is_some_and(|lost| lost.contains("INGRESS"))
+        });
+        if told {
+            Ok(())
+        } else {
+            Err(format!("{lanes:?}"))
+        }
+    })
+    .await;
+    until("it is counted", async || {
+        let page = get(deployment.workers[0].health(), "/metrics").await;
+        let page = page.map_err(|error| error.to_string())?;
+        let line = r#"function_inputs_lost_total{function="probe"} "#;
+        let counted = page.lines().find_map(|found| found.strip_prefix(line));
+        match counted.and_then(|count| count.trim().parse::<f64>().ok()) {
+            Some(count) if count >= EVENTS as f64 => Ok(()),
+            count => Err(format!("{count:?}")),
+        }
+    })
+    .await;
+    deployment.stop().await;
+}
