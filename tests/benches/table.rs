@@ -92,5 +92,8 @@ pub fn json(rows: &[Row]) -> String {
         .iter()
         .map(|row| json!({ "what": row.what, "unit": row.unit, "ours": row.ours, "bare": row.bare, "ratio": row.ratio(), "note": row.note }))
         .collect();
-    format!("{}\n", json!({ "rows": rows, "build": BUILD, "note": NOTE }))
+    format!(
+        "{}\n",
+        json!({ "rows": rows, "build": BUILD, "note": NOTE })
+    )
 }

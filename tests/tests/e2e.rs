@@ -13,21 +13,15 @@ mod e2e {
     mod deployer;
     mod dev;
     mod drops;
-<<<<<<< HEAD
-    mod history;
-=======
     mod fleet;
     mod gates;
->>>>>>> 43605e4 (The edge knows which gates are deployed, and which are late)
+    mod history;
     mod http;
     mod outcomes;
     mod path;
     mod permissions;
-<<<<<<< HEAD
-    mod rejected;
-=======
     mod redeploy;
->>>>>>> 43605e4 (The edge knows which gates are deployed, and which are late)
+    mod rejected;
     mod resend;
     mod resume;
     mod run;

@@ -44,6 +44,7 @@ fn code_lines(text: &str) -> usize {
 
 #[test]
 fn comments_blanks_and_tests_do_not_count() {
-    let text = "//! What.\n\nfn a() {} // b\n    // c\n#[cfg(test)]\nmod tests {\n    fn d() {}\n}\n";
+    let text =
+        "//! What.\n\nfn a() {} // b\n    // c\n#[cfg(test)]\nmod tests {\n    fn d() {}\n}\n";
     assert_eq!(code_lines(text), 1);
 }
