@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use protocol::spec::FunctionSpec;
 
+use crate::account::Accounts;
 use crate::engine;
 use crate::fault::Broken;
 use crate::instance::Instance;
+use crate::log::ToTracing;
 use crate::module::{ModuleError, Modules, Program};
 
 /// Why a module would not run under its spec.
@@ -27,7 +29,7 @@ pub enum CheckError {
 }
 
 /// Compiles a module and starts one instance of it. Takes up to a second of processor
-/// time: not for Tokio's threads.
+/// time, for an interpreter up to 25: not for Tokio's threads.
 ///
 /// # Errors
 /// [`CheckError`]; but for `Engine`, only another module or another spec helps.
@@ -36,6 +38,7 @@ pub fn check(spec: FunctionSpec, wasm: &[u8]) -> Result<(), CheckError> {
         .and_then(|engine| Modules::new(&engine))
         .map_err(CheckError::Engine)?;
     let module = modules.get(&spec.digest, wasm)?;
-    Instance::new(&Program::new(Arc::new(spec), module), 0)?;
+    let account = Accounts::new(Arc::new(ToTracing)).of(&spec.name);
+    Instance::new(&Program::new(Arc::new(spec), module), 0, account)?;
     Ok(())
 }

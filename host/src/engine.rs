@@ -4,9 +4,13 @@
 //! Owns the engine and the ticker thread, which ends when the engine is dropped.
 //! Must not know functions.
 
+use std::path::Path;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel,
+    PoolingAllocationConfig,
+};
 
 /// How often a running guest is looked at. A tenth of the shortest usual deadline;
 /// the check itself is a load and a compare at loop heads.
@@ -17,28 +21,35 @@ pub const MEMORY_BYTES_MAX: usize = 64 << 20;
 /// bounds checks vanish), memory is not.
 pub const INSTANCES_MAX: u32 = 512;
 /// Core modules in one component: the guest's own, and the adapters that its
-/// toolchain adds.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
-/// Linear memories in one component: the guest's own, and one for an adapter.
-const MEMORIES_PER_COMPONENT: u32 = 2;
+/// toolchain adds. Measured: Python has 38, the others up to 10.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 48;
+/// Linear memories in one component: the guest's own, and those of adapters. However
+/// many there are, `Limits` holds their sum to the function's limit, so that all guests
+/// together hold at most `INSTANCES_MAX` times `MEMORY_BYTES_MAX`.
+const MEMORIES_PER_COMPONENT: u32 = 3;
 /// Tables in one component.
 const TABLES_PER_COMPONENT: u32 = 16;
 /// Most elements of a table.
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Most stack of a guest, bytes: well inside that of its thread.
 const STACK_BYTES_MAX: usize = 1 << 20;
+/// Compiled code kept on disk, bytes, compressed; the least recently used goes first.
+const KEPT_BYTES_MAX: u64 = 2 << 30;
 /// Slots given back to the system at a time: one call instead of one each.
 const DECOMMIT_BATCH: usize = 16;
 
-/// Makes the engine that runs guests, and starts its clock.
+/// Makes the engine that runs guests, and starts its clock. What was compiled before is
+/// loaded where it was kept, if it is.
 ///
 /// # Errors
 /// Wasmtime's, when the address space for the pool cannot be reserved.
-pub fn pooled() -> wasmtime::Result<Engine> {
+pub fn pooled(kept: Option<Cache>) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(INSTANCES_MAX * 4)
-        .total_memories(INSTANCES_MAX)
+        // A count, not a reservation.
+        .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_PER_COMPONENT)
+        // Address space alone: an interpreter may have two.
+        .total_memories(INSTANCES_MAX * 2)
         .total_tables(INSTANCES_MAX * 4)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
@@ -47,6 +58,7 @@ pub fn pooled() -> wasmtime::Result<Engine> {
         .max_memory_size(MEMORY_BYTES_MAX)
         .decommit_batch_size(DECOMMIT_BATCH);
     let mut config = config();
+    config.cache(kept);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     start(&config)
 }
@@ -58,6 +70,19 @@ pub fn pooled() -> wasmtime::Result<Engine> {
 /// Wasmtime's, when the machine is not supported.
 pub fn on_demand() -> wasmtime::Result<Engine> {
     start(&config())
+}
+
+/// Keeps compiled code in a folder, for this process and later ones. Whoever can write
+/// there can run code in this process.
+///
+/// # Errors
+/// Wasmtime's, when the folder cannot be used.
+pub fn kept_in(folder: &Path) -> wasmtime::Result<Cache> {
+    let mut config = CacheConfig::new();
+    config
+        .with_directory(folder)
+        .with_files_total_size_soft_limit(KEPT_BYTES_MAX);
+    Cache::new(config)
 }
 
 fn config() -> Config {

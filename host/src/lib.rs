@@ -2,35 +2,46 @@
 //! what they answer into checked, typed outcomes.
 //!
 //! - [`module`]: compiles and keeps modules; [`engine`]: how Wasmtime is set up
-//! - [`event`], [`pack`], [`abi`]: a stored event, taken apart and handed over
-//! - [`pool`], [`instance`], [`imports`], [`limits`], [`bisect`]: guests at work
-//! - [`reply`], [`fault`]: what comes back, checked
+//! - [`event`], [`pack`], [`abi`], [`single`]: a stored event, taken apart and handed over
+//! - [`pool`], [`turns`], [`instance`], [`limits`], [`culprit`]: guests at work
+//! - [`imports`], [`wasi`], [`ambient`], [`account`], [`log`]: what a guest may ask for
+//! - [`reply`], [`emission`], [`fault`]: what comes back, checked
 //! - [`check()`]: whether a module would run, before it is deployed
 //!
 //! Owns engine, compiled modules, threads and instances. Must not know streams,
 //! leases or checkpoints.
 
 pub mod abi;
-pub mod bisect;
+pub mod account;
+pub mod ambient;
 mod check;
 pub mod cpu;
+pub mod culprit;
+pub mod emission;
 pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod imports;
 pub mod instance;
 pub mod limits;
+pub mod log;
 pub mod module;
 pub mod pack;
 pub mod pool;
 pub mod reply;
+pub mod single;
+pub mod turns;
+pub mod wasi;
 
 pub use check::{CheckError, check};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::checkpoint::Digest;
 
+use self::account::Accounts;
+use self::log::{Sink, ToTracing};
 use self::module::{Module, ModuleError, Modules};
 use self::pool::{Guest, GuestPool};
 
@@ -51,19 +62,53 @@ pub enum HostError {
     Thread(#[source] std::io::Error),
 }
 
+/// How a host is set up.
+#[derive(Debug, Clone, Default)]
+pub struct HostConfig {
+    /// Threads that run guests; 0 is one per core.
+    pub threads: usize,
+    /// Most bytes of the data of one emission.
+    pub event_bytes_max: usize,
+    /// Where compiled code is kept from one process to the next; nowhere if absent.
+    /// Whoever can write there can run code in this process.
+    pub compiled: Option<PathBuf>,
+}
+
 impl Host {
-    /// Starts the engine and its threads; 0 threads is one per core.
-    /// `event_bytes_max` bounds the data of one emission.
+    /// Starts the engine and its threads, 0 for one per core. What guests log goes to the
+    /// log of the process, and no compiled code is kept.
     ///
     /// # Errors
     /// [`HostError`] when the machine refuses memory or threads.
     pub fn start(threads: usize, event_bytes_max: usize) -> Result<Self, HostError> {
+        let config = HostConfig {
+            threads,
+            event_bytes_max,
+            compiled: None,
+        };
+        Self::configured(&config, Arc::new(ToTracing))
+    }
+
+    /// Starts the engine and its threads; what guests log goes to the sink.
+    ///
+    /// # Errors
+    /// [`HostError`] when the machine refuses memory or threads, or the folder for
+    /// compiled code cannot be used.
+    pub fn configured(config: &HostConfig, sink: Arc<dyn Sink>) -> Result<Self, HostError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = if threads == 0 { cores } else { threads };
-        let modules = engine::pooled()
+        let threads = if config.threads == 0 {
+            cores
+        } else {
+            config.threads
+        };
+        let kept = config.compiled.as_deref().map(engine::kept_in).transpose();
+        let modules = kept
+            .and_then(engine::pooled)
             .and_then(|engine| Modules::new(&engine))
             .map_err(HostError::Engine)?;
-        let pool = GuestPool::start(threads, event_bytes_max).map_err(HostError::Thread)?;
+        let accounts = Arc::new(Accounts::new(sink));
+        let pool = GuestPool::start(threads, config.event_bytes_max, &accounts)
+            .map_err(HostError::Thread)?;
         Ok(Self { modules, pool })
     }
 
@@ -73,7 +118,7 @@ impl Host {
     }
 
     /// Compiles a module, or finds it compiled. Takes up to a second of processor
-    /// time: not for Tokio's threads.
+    /// time, for an interpreter up to 25: not for Tokio's threads.
     ///
     /// # Errors
     /// [`ModuleError`], permanent for the digest.

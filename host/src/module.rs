@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use protocol::checkpoint::Digest;
 use protocol::spec::FunctionSpec;
@@ -12,11 +13,13 @@ use protocol::stream::MODULE_BYTES_MAX;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
-use super::imports::{self, Ambient};
+use super::ambient::Ambient;
+use super::imports;
 
-/// Modules kept compiled: two versions of each of a hundred functions. One takes a
-/// few times the size of its Wasm.
-const MODULES_MAX: u64 = 200;
+/// Compiled code kept, bytes: a hundred functions of compiled languages, or some ten of
+/// interpreted ones (measured: 0.1 to 1 MB and 4 to 37 MB). The least recently used goes
+/// first; what a lane runs stays with the lane, whether it is kept here or not.
+const COMPILED_BYTES_MAX: u64 = 512 << 20;
 
 /// Why a module cannot be used; permanent for its digest.
 #[derive(Debug, thiserror::Error)]
@@ -31,18 +34,50 @@ pub enum ModuleError {
     #[error("the module is not accepted: {0:#}")]
     Refused(wasmtime::Error),
     /// It does not export what a function must.
-    #[error("the module does not export {export:?} of the world eddyline:function/worker")]
+    #[error("the module does not export {export:?} of the world eddyline:function/{world}")]
     Export {
         /// What is missing.
         export: &'static str,
+        /// The world that it seems to be of.
+        world: &'static str,
     },
+    /// It exports neither world.
+    #[error(
+        "the module exports neither \"init\" of the world eddyline:function/worker nor \"setup\" of eddyline:function/simple"
+    )]
+    World,
 }
 
 /// A module, ready to be instantiated.
 pub struct Module {
     pub(crate) pre: InstancePre<Ambient>,
-    pub(crate) init: ComponentExportIndex,
+    pub(crate) exports: Exports,
+    /// Of its compiled code.
+    bytes: usize,
+}
+
+/// What is called of a module.
+pub(crate) struct Exports {
+    pub(crate) world: World,
+    /// `init`, or `setup`.
+    pub(crate) start: ComponentExportIndex,
     pub(crate) handle: ComponentExportIndex,
+}
+
+/// Which world a module is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Packed batches.
+    Worker,
+    /// One event at a time.
+    Simple,
+}
+
+impl Module {
+    /// Which world it is of.
+    pub fn world(&self) -> World {
+        self.exports.world
+    }
 }
 
 impl std::fmt::Debug for Module {
@@ -60,6 +95,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// Size of its compiled code, bytes.
+    pub fn module_bytes(&self) -> usize {
+        self.module.bytes
+    }
+
     /// Puts a module under a spec.
     pub fn new(spec: Arc<FunctionSpec>, module: Arc<Module>) -> Arc<Self> {
         Arc::new(Self { spec, module })
@@ -82,12 +122,16 @@ impl Modules {
         Ok(Self {
             engine: engine.clone(),
             linker: imports::linker(engine)?,
-            cache: Cache::new(MODULES_MAX),
+            cache: Cache::builder()
+                .max_capacity(COMPILED_BYTES_MAX)
+                .weigher(|_, module: &Arc<Module>| weight(module.bytes))
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
         })
     }
 
-    /// The module, compiled now or before. Takes up to a second of processor time:
-    /// call it where that is allowed. Callers with one digest share one compilation.
+    /// The module, compiled now or before. Takes up to a second of
+    /// processor time, for an interpreter up to 25: call it where that is allowed. Callers with one digest share one compilation.
     ///
     /// # Errors
     /// [`ModuleError`]; failures are not kept.
@@ -110,17 +154,37 @@ impl Modules {
         let pre = linker
             .instantiate_pre(&component)
             .map_err(ModuleError::Refused)?;
-        let export = |export| {
-            component
-                .get_export_index(None, export)
-                .ok_or(ModuleError::Export { export })
-        };
+        let image = component.image_range();
         Ok(Module {
             pre,
-            init: export("init")?,
-            handle: export("handle")?,
+            exports: exports(&component)?,
+            bytes: image.end.addr() - image.start.addr(),
         })
     }
+}
+
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// The exports of the world that a component is of. Some runtimes export an `init` of
+/// their own, so `setup` decides.
+fn exports(component: &Component) -> Result<Exports, ModuleError> {
+    let find = |export| component.get_export_index(None, export);
+    let (world, name, start) = match (find("setup"), find("init")) {
+        (Some(setup), _) => (World::Simple, "simple", setup),
+        (None, Some(init)) => (World::Worker, "worker", init),
+        (None, None) => return Err(ModuleError::World),
+    };
+    let handle = find("handle").ok_or(ModuleError::Export {
+        export: "handle",
+        world: name,
+    })?;
+    Ok(Exports {
+        world,
+        start,
+        handle,
+    })
 }
 
 #[cfg(test)]
@@ -169,5 +233,44 @@ mod tests {
                 .unwrap_err(),
             ModuleError::TooLarge { .. }
         ));
+    }
+
+    /// A component in the binary format (its version 0x0d) that imports one interface
+    /// without functions.
+    fn importing(interface: &str) -> Vec<u8> {
+        let import = [
+            &[1, 0, u8::try_from(interface.len()).unwrap()],
+            interface.as_bytes(),
+            // An instance, of type 0.
+            &[5, 0],
+        ]
+        .concat();
+        [
+            &b"\0asm\x0d\0\x01\0"[..],
+            // One type: an instance with nothing in it.
+            &[7, 3, 1, 0x42, 0],
+            &[10, u8::try_from(import.len()).unwrap()],
+            &import,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn an_import_that_nobody_answers_is_refused_by_name() {
+        let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
+        let refused = |interface: &str| {
+            let wasm = importing(interface);
+            let refused = modules.get(&Digest::from_bytes([4; 32]), &wasm);
+            refused.unwrap_err().to_string()
+        };
+        for interface in ["acme:other/thing@1.0.0", "wasi:cli/stdout@0.3.0"] {
+            let said = refused(interface);
+            assert!(said.contains(&format!("imports {interface:?}")), "{said}");
+        }
+        // What is answered is not what is wrong with these.
+        for interface in ["wasi:cli/stdout@0.2.99", "eddyline:function/log@1.0.0"] {
+            let said = refused(interface);
+            assert!(said.contains("exports neither"), "{said}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! The threads that run guests: one per core, Tokio's stay free for I/O. A lane
-//! stays on one thread, where its warm instance is.
+//! stays on one thread, where its warm instance is; functions take turns there.
 //!
 //! Each thread owns its instances; nobody else sees one. Queues are bounded: a
 //! lane has one call open at a time, and waits when its thread's queue is full.
@@ -7,19 +7,27 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use protocol::spec::Isolation;
 use tokio::sync::{mpsc, oneshot};
 
 use super::abi::Batch;
-use super::bisect;
-use super::fault::{Broken, Fault};
+use super::account::{Account, Accounts};
+use super::cpu;
+use super::culprit::{self, Called};
+use super::fault::Broken;
 use super::instance::Instance;
 use super::module::Program;
 use super::pack::Item;
 use super::reply::Handled;
+use super::turns::Turns;
 
 /// Calls that wait for one thread; beyond that lanes wait to hand theirs over.
 const QUEUE_CALLS_MAX: usize = 64;
+/// Deadlines of its function that a call may hold its thread for before what is left of
+/// its events comes back: one on the whole batch and one on the culprit.
+const TURN_DEADLINES: u32 = 2;
 /// Stack of a thread that runs guests, bytes: the guest's own and ours.
 const THREAD_STACK_BYTES: usize = 4 << 20;
 /// A batch buffer larger than this is not kept for the next batch.
@@ -52,14 +60,21 @@ impl GuestPool {
     ///
     /// # Errors
     /// The system's, when a thread cannot be started.
-    pub fn start(threads: usize, event_bytes_max: usize) -> std::io::Result<Self> {
+    pub fn start(
+        threads: usize,
+        event_bytes_max: usize,
+        accounts: &Arc<Accounts>,
+    ) -> std::io::Result<Self> {
         let start = |n: usize| {
+            let accounts = accounts.clone();
             let (sender, calls) = mpsc::channel(QUEUE_CALLS_MAX);
             let body = move || {
                 Thread {
-                    instances: HashMap::new(),
+                    slots: HashMap::new(),
                     buffer: Arc::default(),
                     event_bytes_max,
+                    accounts,
+                    turn: 0,
                 }
                 .run(calls)
             };
@@ -88,7 +103,7 @@ impl GuestPool {
 }
 
 impl Guest {
-    /// Runs a batch on the lane's instance; see [`bisect::run`] for what comes back.
+    /// Runs a batch on the lane's instance; see [`culprit::run`] for what comes back.
     /// Dropping the future leaves the call running and its answer unread.
     ///
     /// # Errors
@@ -111,23 +126,46 @@ impl Guest {
     }
 }
 
+/// One lane's instance.
 struct Slot {
     key: Weak<u16>,
     program: Arc<Program>,
+    account: Arc<Account>,
     instance: Option<Instance>,
+    /// Which turn of the thread used it last.
+    used: u64,
 }
 
 struct Thread {
-    instances: HashMap<usize, Slot>,
+    slots: HashMap<usize, Slot>,
     buffer: Arc<Batch>,
     event_bytes_max: usize,
+    accounts: Arc<Accounts>,
+    turn: u64,
 }
 
 impl Thread {
     fn run(mut self, mut calls: mpsc::Receiver<Call>) {
-        while let Some(call) = calls.blocking_recv() {
-            self.instances.retain(|_, slot| slot.key.strong_count() > 0);
+        let mut turns = Turns::new();
+        loop {
+            if turns.waiting() == 0 {
+                let Some(call) = calls.blocking_recv() else {
+                    return;
+                };
+                turns.push(&call.program.spec.name.clone(), call);
+            }
+            while turns.waiting() < QUEUE_CALLS_MAX {
+                let Ok(call) = calls.try_recv() else {
+                    break;
+                };
+                turns.push(&call.program.spec.name.clone(), call);
+            }
+            let call = turns.pop().expect("a call waits");
+            let began = cpu::thread_time();
+            self.slots.retain(|_, slot| slot.key.strong_count() > 0);
             let result = self.call(&call);
+            let time = cpu::thread_time().saturating_sub(began);
+            turns.charge(&call.program.spec.name, time);
             // The lane may have gone; then nobody wants the answer.
             let _ = call.reply.send(result);
         }
@@ -137,48 +175,73 @@ impl Thread {
         let Some(key) = call.key.upgrade() else {
             return Err(Broken::Unavailable("the lane has gone".into()));
         };
-        let fresh = || Slot {
+        self.turn += 1;
+        let at = Arc::as_ptr(&key).addr();
+        let kept = self.slots.remove(&at);
+        let kept = kept.filter(|slot| Arc::ptr_eq(&slot.program, &call.program));
+        let mut slot = kept.unwrap_or_else(|| Slot {
             key: call.key.clone(),
             program: call.program.clone(),
+            account: self.accounts.of(&call.program.spec.name),
             instance: None,
-        };
-        let slot = self
-            .instances
-            .entry(Arc::as_ptr(&key).addr())
-            .or_insert_with(fresh);
-        if !Arc::ptr_eq(&slot.program, &call.program) {
-            *slot = fresh();
-        }
-        let (buffer, max) = (&mut self.buffer, self.event_bytes_max);
-        let result = bisect::run(&call.items, |items| slot.handle(items, *key, buffer, max));
-        if buffer.arena.capacity() > BUFFER_BYTES_KEPT {
-            *buffer = Arc::default();
+            used: 0,
+        });
+        slot.used = self.turn;
+        let began = cpu::thread_time();
+        let turn = TURN_DEADLINES * Duration::from_millis(call.program.spec.limits.deadline_ms);
+        let result = culprit::run(&call.items, |items| {
+            if slot.instance.is_none() {
+                slot.instance = Some(self.instance(&slot, *key)?);
+            }
+            let mut called = slot.handle(items, &mut self.buffer, self.event_bytes_max);
+            called.over |= cpu::thread_time().saturating_sub(began) >= turn;
+            Ok(called)
+        });
+        self.slots.insert(at, slot);
+        if self.buffer.arena.capacity() > BUFFER_BYTES_KEPT {
+            self.buffer = Arc::default();
         }
         result
+    }
+
+    /// A fresh instance; the one that was used longest ago makes room for it where there
+    /// is none.
+    fn instance(&mut self, slot: &Slot, lane: u16) -> Result<Instance, Broken> {
+        loop {
+            let made = Instance::new(&slot.program, lane, slot.account.clone());
+            let Err(Broken::Unavailable(_)) = &made else {
+                return made;
+            };
+            let idle = self.slots.values_mut();
+            let idle = idle.filter(|slot| slot.instance.is_some());
+            let Some(oldest) = idle.min_by_key(|slot| slot.used) else {
+                return made;
+            };
+            oldest.instance = None;
+            metrics::counter!("function_instances_evicted_total").increment(1);
+        }
     }
 }
 
 impl Slot {
-    fn handle(
-        &mut self,
-        items: &[Item],
-        lane: u16,
-        buffer: &mut Arc<Batch>,
-        max: usize,
-    ) -> Result<Result<Vec<Handled>, Fault>, Broken> {
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => Instance::new(&self.program, lane)?,
+    /// Hands events to the instance, which is there.
+    fn handle(&mut self, items: &[Item], buffer: &mut Arc<Batch>, max: usize) -> Called {
+        let isolation = self.program.spec.limits.isolation;
+        let items = match isolation {
+            Isolation::FreshPerEvent => &items[..1],
+            Isolation::Warm | Isolation::FreshPerBatch => items,
         };
-        let result = instance.handle(items, buffer, max);
-        match &result {
-            Ok(_) => self.instance = Some(instance),
+        let mut instance = self.instance.take().expect("the caller has made one");
+        let called = instance.handle(items, buffer, max);
+        match &called.fault {
+            None if isolation == Isolation::Warm => self.instance = Some(instance),
+            None => {}
             // A trap poisons the store: the next call gets a fresh one.
-            Err(fault) => {
+            Some(fault) => {
                 let function = self.program.spec.name.as_str().to_owned();
                 metrics::counter!("function_faults_total", "function" => function, "kind" => fault.kind()).increment(1);
             }
         }
-        Ok(result)
+        called
     }
 }

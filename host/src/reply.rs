@@ -3,13 +3,12 @@
 //! Owns nothing. Must not know what becomes of an outcome: that is the lane's.
 
 use bytes::Bytes;
-use protocol::envelope::stored_content_type;
-use protocol::header::Headers;
-use protocol::name::Channel;
 use protocol::outcome::REASON_BYTES_MAX;
 use protocol::spec::FunctionSpec;
 
 use super::abi::{EmitRef, OutcomeRef, Reply, Span, Verdict};
+pub use super::emission::Emit;
+use super::emission::{Checker, Raw};
 use super::fault::{Fault, ReplyFault};
 use super::pack::{Item, unpack_headers};
 use crate::event::Event;
@@ -36,19 +35,6 @@ pub enum Handled {
     Fault(Fault),
 }
 
-/// One checked emission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emit {
-    /// Where to: the input's own channel, or one that was granted.
-    pub channel: Channel,
-    /// Content type as it is stored.
-    pub content_type: Option<String>,
-    /// Headers, names without the prefix, checked.
-    pub headers: Vec<(String, String)>,
-    /// The data; shares the reply's arena.
-    pub data: Bytes,
-}
-
 /// Checks the reply to a batch.
 ///
 /// # Errors
@@ -72,9 +58,7 @@ pub fn check(
     }
     let mut checker = Emissions {
         arena: &arena,
-        spec,
-        event_bytes_max,
-        bytes: 0,
+        checker: Checker::new(spec, event_bytes_max),
         last_source: 0,
     };
     for (index, emit) in reply.emits.iter().enumerate() {
@@ -117,9 +101,7 @@ pub fn cut_reason(bytes: &[u8]) -> String {
 
 struct Emissions<'a> {
     arena: &'a Bytes,
-    spec: &'a FunctionSpec,
-    event_bytes_max: usize,
-    bytes: usize,
+    checker: Checker<'a>,
     last_source: u32,
 }
 
@@ -145,14 +127,7 @@ impl Emissions<'_> {
         let Handled::Ack(emits) = &mut handled[at] else {
             return Err(source("was not acknowledged"));
         };
-        let max = usize::try_from(self.spec.limits.emits_per_event).unwrap_or(usize::MAX);
-        if emits.len() >= max {
-            return Err(ReplyFault::Limit {
-                field: "emissions of one event",
-                found: emits.len() + 1,
-                max,
-            });
-        }
+        self.checker.check_count(emits.len() + 1)?;
         let emission = self.read(index, emit, &item.event)?;
         emits.push(emission);
         Ok(())
@@ -160,68 +135,27 @@ impl Emissions<'_> {
 
     fn read(&mut self, index: usize, emit: &EmitRef, event: &Event) -> Result<Emit, ReplyFault> {
         let span = |span, field| slice(self.arena, span).ok_or(ReplyFault::Span { field, index });
-        let (channel, kind) = (
+        let (channel, content_type) = (
             span(emit.channel, "channel")?,
             span(emit.content_type, "content type")?,
         );
         let (packed, data) = (span(emit.headers, "headers")?, span(emit.data, "data")?);
-        if data.len() > self.event_bytes_max {
-            return Err(ReplyFault::Limit {
-                field: "bytes of one emission",
-                found: data.len(),
-                max: self.event_bytes_max,
-            });
-        }
-        self.bytes += data.len() + packed.len();
-        if self.bytes > self.spec.limits.output_bytes {
-            return Err(ReplyFault::Limit {
-                field: "bytes of one batch",
-                found: self.bytes,
-                max: self.spec.limits.output_bytes,
-            });
-        }
+        self.checker.check_bytes(data.len(), packed.len())?;
+        let headers = unpack_headers(packed).ok_or(ReplyFault::Field {
+            field: "headers",
+            index,
+        })?;
         let data = if data.is_empty() {
             Bytes::new()
         } else {
             self.arena.slice_ref(data)
         };
-        Ok(Emit {
-            channel: self.channel(index, channel, event)?,
-            content_type: content_type(kind, event).ok_or(ReplyFault::Field {
-                field: "content type",
-                index,
-            })?,
-            headers: headers(packed).ok_or(ReplyFault::Field {
-                field: "headers",
-                index,
-            })?,
+        let raw = Raw {
+            channel,
+            content_type,
             data,
-        })
-    }
-
-    fn channel(&self, index: usize, bytes: &[u8], event: &Event) -> Result<Channel, ReplyFault> {
-        if bytes.is_empty() {
-            return Ok(event.channel.clone());
-        }
-        let invalid = ReplyFault::Field {
-            field: "channel",
-            index,
         };
-        let text = std::str::from_utf8(bytes).map_err(|_| invalid.clone())?;
-        let channel = Channel::for_client(text).map_err(|_| invalid)?;
-        if channel == event.channel
-            || self
-                .spec
-                .emits
-                .iter()
-                .any(|pattern| pattern.matches(&channel))
-        {
-            return Ok(channel);
-        }
-        Err(ReplyFault::Grant {
-            index,
-            channel: channel.to_string(),
-        })
+        self.checker.read(index, raw, headers.into_iter(), event)
     }
 }
 
@@ -231,27 +165,6 @@ fn slice(arena: &[u8], span: Span) -> Option<&[u8]> {
     }
     let start = usize::try_from(span.offset).ok()?;
     arena.get(start..start.checked_add(usize::try_from(span.length).ok()?)?)
-}
-
-fn content_type(bytes: &[u8], event: &Event) -> Option<Option<String>> {
-    if bytes.is_empty() {
-        return Some(event.envelope.content_type.clone());
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    Some(stored_content_type(Some(text)).ok()?.map(Into::into))
-}
-
-fn headers(packed: &[u8]) -> Option<Vec<(String, String)>> {
-    let mut checked = Headers::new();
-    for (name, value) in unpack_headers(packed)? {
-        checked.push_user(name, value).ok()?;
-    }
-    Some(
-        checked
-            .user()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    )
 }
 
 #[cfg(test)]

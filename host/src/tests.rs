@@ -1,5 +1,11 @@
 //! The host with real guests: each limit is obeyed once and violated once.
 
+mod guests;
+mod languages;
+mod simple;
+mod stage;
+mod table;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,8 +17,10 @@ use protocol::name::{Channel, ChannelPattern, FunctionName, StoreName, Tenant};
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
 
 use super::abi::Batch;
+use super::account::Accounts;
 use super::fault::{Broken, Fault, ReplyFault};
 use super::instance::Instance;
+use super::log::ToTracing;
 use super::module::{Modules, Program};
 use super::pack::Item;
 use super::reply::Handled;
@@ -85,9 +93,18 @@ pub fn spec(limits: FunctionLimits) -> FunctionSpec {
 }
 
 fn load(name: &str, spec: FunctionSpec) -> Arc<Program> {
-    let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
-    let module = modules.get(&spec.digest, &guest(name)).unwrap();
+    load_wasm(&guest(name), spec)
+}
+
+fn load_wasm(wasm: &[u8], spec: FunctionSpec) -> Arc<Program> {
+    let kept = engine::kept_in(&guests::folder().join("compiled")).unwrap();
+    let modules = Modules::new(&engine::pooled(Some(kept)).unwrap()).unwrap();
+    let module = modules.get(&spec.digest, wasm).unwrap();
     Program::new(Arc::new(spec), module)
+}
+
+fn accounts() -> Accounts {
+    Accounts::new(Arc::new(ToTracing))
 }
 
 /// Limits that a guest in these tests meets only where it means to: the processor
@@ -99,13 +116,18 @@ fn wide() -> FunctionLimits {
     }
 }
 
+fn start(program: &Program) -> Result<Instance, Broken> {
+    Instance::new(program, 0, accounts().of(&program.spec.name))
+}
+
 fn handle(limits: FunctionLimits, orders: &[&str]) -> Result<Vec<Handled>, Fault> {
     let items: Vec<Item> = (1..)
         .zip(orders)
         .map(|(seq, order)| item(seq, &format!("doc.{seq}"), order))
         .collect();
-    let mut instance = Instance::new(&load("probe", spec(limits)), 0).unwrap();
-    instance.handle(&items, &mut Arc::new(Batch::default()), EVENT_BYTES_MAX)
+    let mut instance = start(&load("probe", spec(limits))).unwrap();
+    let called = instance.handle(&items, &mut Arc::new(Batch::default()), EVENT_BYTES_MAX);
+    called.fault.map_or(Ok(called.handled), Err)
 }
 
 fn emitted(handled: &Handled) -> &[super::reply::Emit] {
@@ -248,23 +270,17 @@ fn emissions_go_only_where_they_were_granted() {
 #[test]
 fn a_guest_that_refuses_its_configuration_does_not_start() {
     let config = BTreeMap::from([("update_bytes_max".to_owned(), "many".to_owned())]);
-    let refused = Instance::new(
-        &load(
-            "document-gate",
-            FunctionSpec {
-                config,
-                ..spec(wide())
-            },
-        ),
-        0,
-    )
-    .err();
+    let refusing = FunctionSpec {
+        config,
+        ..spec(wide())
+    };
+    let refused = start(&load("document-gate", refusing)).err();
     assert!(
         matches!(&refused, Some(Broken::Init(reason)) if reason.contains("update_bytes_max")),
         "{refused:?}"
     );
-    assert!(Instance::new(&load("document-gate", spec(wide())), 0).is_ok());
-    assert!(Instance::new(&load("document-stats", spec(wide())), 0).is_ok());
+    assert!(start(&load("document-gate", spec(wide()))).is_ok());
+    assert!(start(&load("document-stats", spec(wide()))).is_ok());
 }
 
 #[tokio::test]
@@ -285,7 +301,11 @@ async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
         _ => r#"{"do":"pass"}"#,
     };
     let items: Vec<Item> = (1..=8).map(|seq| item(seq, "doc.a", order(seq))).collect();
-    let handled = lane.run(program.clone(), items).await.unwrap();
+    // A run ends after two deadlines, whatever is left: here after the loop.
+    let mut handled = lane.run(program.clone(), items.clone()).await.unwrap();
+    assert_eq!(handled.len(), 6);
+    let rest = items[handled.len()..].to_vec();
+    handled.extend(lane.run(program.clone(), rest).await.unwrap());
     let blamed: Vec<Option<&str>> = handled
         .iter()
         .map(|handled| {
@@ -314,4 +334,40 @@ async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
         .await
         .unwrap();
     assert_eq!(emitted(&again[0]).len(), 1);
+}
+
+/// One function that never returns, on several lanes, and one that does, on one thread.
+#[tokio::test]
+async fn a_poisonous_function_delays_the_others_by_one_turn() {
+    let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
+    let module = host
+        .compile(&Digest::from_bytes([7; 32]), &guest("probe"))
+        .unwrap();
+    let named = |name: &str| FunctionSpec {
+        name: FunctionName::parse(name).unwrap(),
+        ..spec(FunctionLimits {
+            deadline_ms: 50,
+            ..wide()
+        })
+    };
+    let poison = Program::new(Arc::new(named("poison")), module.clone());
+    let victim = Program::new(Arc::new(named("victim")), module);
+    let (sender, mut order) = tokio::sync::mpsc::channel(8);
+    let lanes: Vec<_> = (0..8).map(|lane| Arc::new(host.attach(lane))).collect();
+    for (n, lane) in lanes.iter().cloned().enumerate() {
+        let last = n == 7;
+        let program = if last { victim.clone() } else { poison.clone() };
+        let word = if last { "pass" } else { "loop" };
+        let items = vec![item(1, "doc.a", &format!(r#"{{"do":"{word}"}}"#))];
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            lane.run(program, items).await.unwrap();
+            sender.send(word).await.unwrap();
+        });
+    }
+    let mut before = 0;
+    while order.recv().await.unwrap() == "loop" {
+        before += 1;
+    }
+    assert!(before <= 5, "{before} of 7 poisonous calls went before");
 }

@@ -142,7 +142,8 @@ pub enum Trigger {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FunctionLimits {
-    /// Longest run of the guest on one batch, milliseconds.
+    /// Longest run of the guest on one batch, milliseconds of processor time; of a guest
+    /// of the world `simple`: on one event.
     pub deadline_ms: u64,
     /// Most linear memory, bytes.
     pub memory_bytes: usize,
@@ -154,6 +155,21 @@ pub struct FunctionLimits {
     pub attempts: u32,
     /// Longest time between the first attempt and the last, milliseconds.
     pub retry_age_ms: u64,
+    /// How long an instance of the guest is used.
+    pub isolation: Isolation,
+}
+
+/// How long an instance of a guest is used: what it remembers in memory goes with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// For as long as it goes well: the fastest.
+    #[default]
+    Warm,
+    /// For one call with whatever events are ready.
+    FreshPerBatch,
+    /// For one event: nothing of an event is left when another is handled.
+    FreshPerEvent,
 }
 
 impl Default for FunctionLimits {
@@ -169,6 +185,7 @@ impl Default for FunctionLimits {
             output_bytes: 8 << 20,
             attempts: 10,
             retry_age_ms: 60_000,
+            isolation: Isolation::Warm,
         }
     }
 }

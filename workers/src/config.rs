@@ -3,6 +3,7 @@
 //! Owns no state.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use protocol::name::StoreName;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct WorkerConfig {
     pub name: String,
     /// Threads that run guests; 0: one per core.
     pub guest_threads: usize,
+    /// Folder where compiled functions are kept from one start to the next; absent: none.
+    /// Whoever can write there can run code in the worker.
+    pub compiled: Option<PathBuf>,
     /// Most events in one call of a guest; 1 to 10,000.
     pub batch_events: usize,
     /// How long the worker whose a free lane is may take to claim it before another
@@ -51,6 +55,7 @@ impl Default for WorkerConfig {
             store: StoreName::parse(STORE_DEFAULT).expect("the default store is a name"),
             name: String::new(),
             guest_threads: 0,
+            compiled: None,
             batch_events: BATCH_EVENTS_DEFAULT,
             claim_interval_ms: CLAIM_INTERVAL_MS_DEFAULT,
             health: listener::ADDR_DEFAULT,

@@ -22,7 +22,8 @@ use crate::lane::kept;
 use crate::lane::shared::Shared;
 use crate::registry::Registry;
 use crate::status::{Status, WorkerStatus};
-use host::Host;
+use host::log::ToTracing;
+use host::{Host, HostConfig};
 
 /// Changes of functions that wait to be taken up. Policy: the registry waits.
 const CHANGES_MAX: usize = 16;
@@ -65,10 +66,12 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         StreamName::events(&store.name),
         shutdown.clone(),
     );
-    let host = Host::start(
-        config.guest_threads,
-        bus.max_payload().saturating_sub(HEADERS_BYTES_MAX),
-    )?;
+    let host = HostConfig {
+        threads: config.guest_threads,
+        event_bytes_max: bus.max_payload().saturating_sub(HEADERS_BYTES_MAX),
+        compiled: config.compiled.clone(),
+    };
+    let host = Host::configured(&host, Arc::new(ToTracing))?;
     let status = Arc::new(Status::default());
     let view = WorkerStatus::new(status.clone(), bus.connected(), pulse);
     let health = serve_health(config.health, view.clone(), shutdown.clone()).await?;

@@ -6,15 +6,16 @@
 //!
 //! | Field | Meaning |
 //! |---|---|
-//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end) or `emit` |
+//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `huge` or `emit` |
 //! | `until_attempt` | from this attempt on, `pass` instead; without it, never |
 //! | `delay_ms` | for `retry`: how long to wait, in milliseconds; 0 unless given |
-//! | `times` | for `emit`: how many events to emit; 1 unless given |
+//! | `times` | for `emit`: how many events to emit; for `log`, `print`, `metrics`: how many lines or names; for `huge`: how many MiB to emit; 1 unless given |
 //! | `channel` | for `emit`: where to; the event's own channel unless given |
 //! | `value` | for `emit`: what to put into each; `null` unless given |
 //!
-//! `pass` emits the event as it is; `emit` emits `{"n":0,"value":..}` and so on,
-//! counting up. What is no such object is rejected.
+//! `pass` emits the event as it is, as `log`, `print` and `metrics` do afterwards; `emit`
+//! emits `{"n":0,"value":..}` and so on, counting up; `count` emits how many events this
+//! instance has counted so far. What is no such object is rejected.
 //!
 //! Owns nothing. Must not know the host's limits: it is there to pass them.
 
@@ -22,12 +23,15 @@ use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Duration;
 
-use sdk::{Config, Emitter, Event, Outcome, Worker};
+use sdk::{Config, Emitter, Event, Outcome, Worker, log, metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// What `memory` takes at a time, in bytes: one page of Wasm memory.
 const BLOCK_BYTES: usize = 64 * 1024;
+
+/// What `huge` counts in, in bytes.
+const MIB: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,6 +44,12 @@ enum Action {
     Trap,
     Loop,
     Memory,
+    Stack,
+    Log,
+    Print,
+    Metrics,
+    Count,
+    Huge,
     Emit,
 }
 
@@ -69,11 +79,14 @@ struct Emitted<'a> {
 }
 
 /// The function.
-pub struct Probe;
+#[derive(Default)]
+pub struct Probe {
+    counted: u32,
+}
 
 impl Worker for Probe {
     fn init(_config: &Config) -> Result<Self, String> {
-        Ok(Self)
+        Ok(Self::default())
     }
 
     fn handle(&mut self, event: &Event<'_>, out: &mut Emitter<'_>) -> Outcome {
@@ -99,6 +112,22 @@ impl Worker for Probe {
             Action::Trap => panic!("trapped as told"),
             Action::Loop => spin(),
             Action::Memory => fill(),
+            Action::Stack => Outcome::reject(format!("{} deep", descend(0))),
+            Action::Log | Action::Print | Action::Metrics => {
+                flood(&order, event);
+                out.pass()
+            }
+            Action::Count => {
+                self.counted += 1;
+                let data = self.counted.to_string();
+                out.emit().data(data.as_bytes());
+                Outcome::Ack
+            }
+            Action::Huge => {
+                let data = vec![b'x'; order.times as usize * MIB];
+                out.emit().data(&data);
+                Outcome::Ack
+            }
             Action::Emit => emit(&order, out),
         }
     }
@@ -120,6 +149,29 @@ fn emit(order: &Order<'_>, out: &mut Emitter<'_>) -> Outcome {
         }
     }
     Outcome::Ack
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "what a guest prints is what this action shows"
+)]
+fn flood(order: &Order<'_>, event: &Event<'_>) {
+    for n in 0..order.times {
+        match order.action {
+            Action::Log => log::info(&format!("line {n}")),
+            Action::Print => println!("line {n}"),
+            _ => metrics::count(&format!("name_{}_{n}", event.seq()), 1),
+        }
+    }
+}
+
+/// The optimiser must not make a loop of it.
+#[allow(
+    unconditional_recursion,
+    reason = "the end of the stack is what this action shows"
+)]
+fn descend(depth: u64) -> u64 {
+    black_box(descend(black_box(depth + 1)) + 1)
 }
 
 /// The optimiser must not see that the loop does nothing.

@@ -1,4 +1,4 @@
-//! Every order that returns. `loop` and `memory` need a host that stops them.
+//! Every order that returns. `loop`, `memory` and `stack` need a host that stops them.
 
 use sdk::testing::{Input, Output, Runner};
 
@@ -47,6 +47,15 @@ fn emissions_are_counted_and_carry_the_value() {
     assert_eq!(outputs[0].channel, "try.a");
     assert_eq!(outputs[0].data, br#"{"n":0,"value":null}"#);
     assert_eq!(run(r#"{"do":"emit","times":0}"#, 1).1, []);
+}
+
+#[test]
+fn what_floods_goes_on_afterwards() {
+    for order in [r#"{"do":"log"}"#, r#"{"do":"metrics","times":3}"#] {
+        let (outcome, outputs) = run(order, 1);
+        assert_eq!((outcome, outputs.len()), (Outcome::Ack, 1));
+    }
+    assert_eq!(run(r#"{"do":"count"}"#, 1).1[0].data, b"1");
 }
 
 #[test]

@@ -29,11 +29,13 @@
 //!
 //! # What a function must not do
 //!
-//! A function has no files, network, randomness or clock of its own; the WASI
-//! imports that Rust's standard library brings along trap when they are called.
-//! The one that is met by accident is randomness: `std::collections::HashMap`
-//! seeds itself at random. Use `BTreeMap` or [`FixedHashMap`]. Printing to
-//! standard output traps too: use [`log`]. Panics are logged, then trap.
+//! A function has no files, network or clock of its own. What Rust's standard library
+//! asks the system for is answered so that the same input gives the same output:
+//! standard output and error go to the function's log, `SystemTime::now()` is the store
+//! time of the first event of the batch (use [`Event::time_us`]), randomness starts from
+//! that event's id (so a `HashMap` works, but its order changes with the batch: where
+//! order reaches an output, use `BTreeMap` or [`FixedHashMap`]). Opening a file fails;
+//! sleeping, sockets and `std::process::exit` trap. Panics are logged, then trap.
 
 pub mod bindings;
 mod config;
@@ -56,8 +58,8 @@ pub use worker::Worker;
 #[doc(hidden)]
 pub use worker::Slot;
 
-/// A hash map whose hasher is seeded with a constant, because guests have no
-/// randomness. Keys chosen by an adversary can make it slow; where keys come
+/// A hash map whose hasher is seeded with a constant, so that its order is the same at
+/// every replay. Keys chosen by an adversary can make it slow; where keys come
 /// from users, prefer `BTreeMap`. Made with `FixedHashMap::default()`.
 pub type FixedHashMap<K, V> = std::collections::HashMap<
     K,

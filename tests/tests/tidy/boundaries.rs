@@ -48,14 +48,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "tests",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
-            "local", "demo", "devstack", "checker", "harness",
+            "protocol", "service", "auth", "bus", "edge", "host", "workers", "bridge", "client",
+            "control", "local", "demo", "devstack", "checker", "harness",
         ],
     ),
     ("sdk", &[]),
     ("document-gate", &["sdk"]),
     ("document-stats", &["sdk"]),
     ("probe", &["sdk"]),
+    ("first", &[]),
+    ("single", &[]),
 ];
 
 /// Libraries that belong to one part; `tests` and `harness` look at the same wires.

@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 20] = [
+const MACHINES: [&str; 21] = [
     "bridge/src/mirror/relay.rs",
     "bus/src/codes.rs",
     "bus/src/share.rs",
@@ -17,6 +17,7 @@ const MACHINES: [&str; 20] = [
     "edge/src/core/publisher/order.rs",
     "edge/src/core/publisher/turns.rs",
     "edge/src/core/session/state.rs",
+    "host/src/turns.rs",
     "workers/src/fleet/share.rs",
     "workers/src/fleet/state.rs",
     "workers/src/lane/progress.rs",
