@@ -6,9 +6,9 @@
 # ARGS reaches the program that run, demo and bench start: `make demo ARGS=--json`.
 CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
-FUNCTIONS = -p document-gate -p document-stats -p probe --target wasm32-wasip2 --release
+FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single --target wasm32-wasip2 --release
 
-.PHONY: run demo test fault simulate bench lint functions build prerequisites fetch clean
+.PHONY: run demo test fault simulate bench lint functions build prerequisites fetch tools clean
 
 run: build fetch ## the whole stack on this machine
 	$(EDDYLINE) dev --with-parent $(ARGS)
@@ -16,7 +16,7 @@ run: build fetch ## the whole stack on this machine
 demo: build fetch ## two editors, one document, three equal texts
 	$(EDDYLINE) demo $(ARGS)
 
-test: build fetch ## every test, the end-to-end ones on real servers included
+test: build fetch tools ## every test, the end-to-end ones on real servers included
 	$(CARGO) test --no-fail-fast
 	$(CARGO) build -p protocol --target wasm32-wasip2
 	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe
@@ -49,6 +49,9 @@ build: functions
 
 fetch: build
 	target/debug/devstack fetch
+
+tools: prerequisites ## what builds functions in JavaScript, TypeScript and Python
+	functions/tools.sh
 
 prerequisites:
 	@infra/prerequisites.sh

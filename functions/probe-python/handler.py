@@ -1,0 +1,86 @@
+"""A function for trying out outcomes and limits: does what each event tells it to.
+
+The data of an event is {"do": .., "times": ..}, as for the probe in Rust.
+"""
+
+from eddyline import Emit, config, drop, halt, log, metrics, reject, retry
+
+counted = 0
+
+
+def setup(settings):
+    if settings.get("refuse") != config.get("refuse"):
+        raise ValueError("two settings")
+    if "refuse" in settings:
+        raise ValueError(settings["refuse"])
+
+
+def handle(event):
+    global counted
+    counted += 1
+    order = event.json()
+    action, times = order["do"], order.get("times", 1)
+    match action:
+        case "pass":
+            return event.passed()
+        case "drop":
+            return drop("dropped as told")
+        case "reject":
+            return reject("rejected as told")
+        case "retry":
+            return retry("retried as told", times)
+        case "halt":
+            return halt("halted as told")
+        case "json":
+            return Emit({"text": "größer", "n": 7}, headers={"kind": "large"})
+        case "bytes":
+            return Emit(bytes=event.bytes())
+        case "count":
+            return Emit(text=str(counted))
+        case "emit":
+            return [Emit(n) for n in range(times)]
+        case "huge":
+            return Emit(text="x" * (times << 20))
+        case "print":
+            print("printed as told")
+            return None
+        case "trap":
+            raise RuntimeError("trapped as told")
+        case "wrong":
+            return 7
+        case "stack":
+            return descend(0)
+        case "loop":
+            while True:
+                counted ^= 1
+        case "memory":
+            fill()
+        case "file":
+            return reject(missing())
+        case "log":
+            for n in range(times):
+                log.info(f"line {n}")
+        case "metrics":
+            for n in range(times):
+                metrics.count(f"name_{event.seq}_{n}")
+        case _:
+            return reject("no order")
+    return event.passed()
+
+
+def descend(depth):
+    return descend(depth + 1) + 1
+
+
+def fill():
+    blocks = []
+    while True:
+        blocks.append(b"x" * (1 << 20))
+
+
+def missing():
+    try:
+        open("/etc/passwd")
+    except OSError as error:
+        return str(error)
+    return "it is there"
