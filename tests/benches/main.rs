@@ -5,14 +5,16 @@
 //! - [`world`]: a deployment to measure, filled streams, processor time and memory
 //! - [`bare`], [`kafka`]: the yardsticks, straight on NATS and Kafka
 //! - [`crowd`]: many subscribers that read and nothing else
-//! - [`publish`], [`fanout`], [`lane`], [`mirror`], [`idle`], [`resume`]: the rows
+//! - [`publish`], [`fanout`], [`guest`], [`language`], [`lane`], [`mirror`], [`idle`], [`resume`]: the rows
 
 mod bare;
 mod crowd;
 mod fanout;
+mod guest;
 mod idle;
 mod kafka;
 mod lane;
+mod language;
 mod mirror;
 mod options;
 mod pace;
@@ -28,12 +30,16 @@ use options::Options;
 use table::Row;
 
 /// Every bench by its name, in the order of the table.
-const BENCHES: [&str; 6] = ["publish", "fanout", "lane", "mirror", "idle", "resume"];
+const BENCHES: [&str; 8] = [
+    "publish", "fanout", "guest", "language", "lane", "mirror", "idle", "resume",
+];
 
 async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
     match name {
         "publish" => publish::run(options).await,
         "fanout" => fanout::run(options).await,
+        "guest" => guest::run(options).await,
+        "language" => language::run(options).await,
         "lane" => lane::run(options).await,
         "mirror" => mirror::run(options).await,
         "idle" => idle::run(options).await,
