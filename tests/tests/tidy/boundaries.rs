@@ -58,6 +58,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("probe", &["sdk"]),
     ("first", &[]),
     ("single", &[]),
+    ("json-tree", &[]),
+    ("settings", &["json-tree", "sdk"]),
+    ("json-schema", &["protocol", "sdk", "json-tree", "settings"]),
+    ("redaction", &["sdk", "json-tree", "settings"]),
+    ("moderation", &["sdk", "json-tree", "settings"]),
+    ("enrichment", &["sdk", "json-tree", "settings"]),
+    ("fan-out", &["protocol", "sdk", "json-tree", "settings"]),
 ];
 
 /// Libraries that belong to one part; `tests` and `harness` look at the same wires.
