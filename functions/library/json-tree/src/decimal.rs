@@ -99,7 +99,7 @@ impl Decimal {
         let rest = digits.fold(0, |rest, digit| {
             (rest * 10 + u128::from(digit - b'0')) % modulus
         });
-        rest * power_of_ten(zeros, modulus) % modulus == 0
+        (rest * power_of_ten(zeros, modulus)).is_multiple_of(modulus)
     }
 
     /// Where the first digit stands.

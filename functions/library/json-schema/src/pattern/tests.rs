@@ -37,8 +37,20 @@ fn in_brackets_signs_are_signs() {
 
 #[test]
 fn what_the_engine_does_not_know_is_refused() {
-    for pattern in ["(?=a)", "(?<!a)", r"(a)\1", "(", "[]", "[^]", "a{2,1}", "x{99999}{99999}"] {
+    for pattern in [
+        "(?=a)",
+        "(?<!a)",
+        r"(a)\1",
+        "(",
+        "[]",
+        "[^]",
+        "a{2,1}",
+        "x{99999}{99999}",
+    ] {
         let error = read(pattern).unwrap_err();
-        assert!(!error.is_empty() && !error.contains('\n'), "{pattern}: {error}");
+        assert!(
+            !error.is_empty() && !error.contains('\n'),
+            "{pattern}: {error}"
+        );
     }
 }

@@ -8,6 +8,9 @@ const LENGTH: std::ops::RangeInclusive<usize> = 15..=34;
 /// Characters of a group, as the number is written on paper.
 const GROUP: usize = 4;
 
+/// Most characters of a number with its spaces.
+const WRITTEN_MAX: usize = *LENGTH.end() + *LENGTH.end() / GROUP;
+
 /// Finds numbers whose check digits are right, written in one piece or in groups of
 /// four.
 pub fn find(text: &str) -> Vec<Range<usize>> {
@@ -55,7 +58,7 @@ fn ends(bytes: &[u8], start: usize) -> Vec<usize> {
     let mut ends = vec![start + word(start)];
     let mut at = start;
     // The last group may be shorter; a longer word is none.
-    while word(at) == GROUP && bytes.get(at + GROUP) == Some(&b' ') && at - start < 50 {
+    while word(at) == GROUP && bytes.get(at + GROUP) == Some(&b' ') && at - start < WRITTEN_MAX {
         at += GROUP + 1;
         if (1..=GROUP).contains(&word(at)) {
             ends.push(at + word(at));
