@@ -2,12 +2,13 @@
 //! that goes hands over, one that dies is replaced; each input has its outputs once all
 //! the while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::traffic::{Traffic, channels, follow_all};
 use harness::{Deployment, FunctionChoice, until};
 use protocol::report::worker_key;
 use protocol::stream::{Bucket, StreamName};
+use tokio::time::Instant;
 
 const LANES: u16 = 16;
 
@@ -21,8 +22,10 @@ async fn owned(deployment: &Deployment) -> Result<BTreeMap<String, usize>, Strin
     Ok(count.collect())
 }
 
-/// Waits until these many workers own all lanes, each the same number.
+/// Waits until these many workers own all lanes, each the same number; prints how long
+/// that took, which nothing here depends on.
 async fn shared(deployment: &Deployment, workers: usize, what: &str) {
+    let began = Instant::now();
     let all = deployment.functions.len() * usize::from(LANES);
     until(what, async || {
         let owned = owned(deployment).await?;
@@ -34,6 +37,7 @@ async fn shared(deployment: &Deployment, workers: usize, what: &str) {
         }
     })
     .await;
+    eprintln!("{what}: {:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +100,7 @@ async fn idle_lanes_write_nothing() {
     let before = deployment.bus.stream_state(&events).await.unwrap();
 
     let key = worker_key(deployment.store_name(), &name);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     until("the worker goes on reporting", async || {
         let report = workers.get(&key).await.map_err(|error| error.to_string())?;
         seen.extend(report.map(|(_, revision)| revision));

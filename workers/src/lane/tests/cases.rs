@@ -369,7 +369,7 @@ fn a_tenant_whose_events_fail_leaves_room_for_the_others() {
         panic!("events are run")
     };
     let retry = Handled::Retry {
-        delay_ms: 60_000,
+        delay_ms: 10_000,
         reason: String::new(),
     };
     let mut handled = vec![retry; items.len() - 1];

@@ -40,13 +40,18 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
     }
 }
 
-/// An event as INGRESS holds it, published by alice.
+/// An event as INGRESS holds it, published by alice; on `else.x` it is another gate's.
 fn stored(seq: u64, channel: &str, data: &str) -> Stored {
+    let gate = if channel == "else.x" {
+        "other"
+    } else {
+        "probe"
+    };
     let envelope = Envelope {
         id: format!("acme/alice/c1/{seq}"),
         publisher: Publisher::parse("alice/c1").ok(),
         time: Some(seq),
-        gate: FunctionName::parse("probe").ok(),
+        gate: FunctionName::parse(gate).ok(),
         ..Envelope::default()
     };
     Stored {
