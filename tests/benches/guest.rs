@@ -127,7 +127,8 @@ fn instance(name: &str) -> anyhow::Result<Instance> {
         .join(format!("{name}.wasm"));
     let wasm = std::fs::read(&file);
     let wasm = wasm.with_context(|| format!("{}: run `make functions`", file.display()))?;
-    start(&program(name, &wasm)?)
+    let program = program(name, &wasm)?;
+    start(&program)
 }
 
 /// Compiles a guest.
