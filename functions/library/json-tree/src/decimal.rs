@@ -96,7 +96,7 @@ impl Decimal {
         };
         let modulus = u128::from(coefficient);
         let digits = self.digits.bytes();
-        let rest = digits.fold(0, |rest, digit| {
+        let rest = digits.fold(0_u128, |rest, digit| {
             (rest * 10 + u128::from(digit - b'0')) % modulus
         });
         (rest * power_of_ten(zeros, modulus)).is_multiple_of(modulus)
