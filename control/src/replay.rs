@@ -32,9 +32,6 @@ use crate::function::{kind, stream};
 
 /// Inputs that are handed over together, as a busy lane does it.
 const BATCH: usize = 64;
-/// Headers that a worker leaves room for beside the data of an emission; the least that
-/// an emission's limit has to be below the bus's own.
-const HEADERS_BYTES: usize = 16 << 10;
 
 /// Which history.
 #[derive(Debug, Clone)]
@@ -97,7 +94,10 @@ impl Deployer {
         let from = self.resolve(&from).await?;
         let spec = self.function_spec(&land, draft, &wasm).await?;
         spec.check()?;
-        let room = self.bus.max_payload().saturating_sub(HEADERS_BYTES);
+        let room = self
+            .bus
+            .max_payload()
+            .saturating_sub(header::HEADERS_BYTES_MAX);
         let store = land.stores.get(&spec.store);
         let lanes = store.map_or(LANES_DEFAULT, |store| store.lanes);
         let mut candidate = Candidate::start(spec.clone(), wasm, lanes, room).await?;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use protocol::header::HEADERS_BYTES_MAX;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use service::listener;
@@ -92,11 +93,42 @@ impl EdgeConfig {
             None => Ok(()),
         }
     }
+
+    /// Checks that whatever is accepted can be stored, and buried: a dead letter holds
+    /// its input with headers of its own, and one that NATS refuses would hold its lane
+    /// up for ever. `max_payload` is the most that NATS takes in one message, bytes.
+    ///
+    /// # Errors
+    /// [`EdgeError::Room`].
+    pub fn check_room(&self, max_payload: usize) -> Result<(), EdgeError> {
+        let (value, max) = (
+            self.limits.data_bytes,
+            max_payload.saturating_sub(HEADERS_BYTES_MAX),
+        );
+        if value <= max {
+            return Ok(());
+        }
+        Err(EdgeError::Room {
+            setting: "limits.data_bytes",
+            value,
+            max,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn data_within_and_beyond_what_nats_takes() {
+        let mut config = EdgeConfig::default();
+        config.limits.data_bytes = (1 << 20) - HEADERS_BYTES_MAX;
+        assert!(config.check_room(1 << 20).is_ok());
+        config.limits.data_bytes += 1;
+        let error = config.check_room(1 << 20).unwrap_err();
+        assert!(error.is_settings() && error.to_string().contains("limits.data_bytes"));
+    }
 
     #[test]
     fn an_outbox_within_and_beyond_its_limit() {

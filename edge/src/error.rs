@@ -19,6 +19,16 @@ pub enum EdgeError {
         /// The least.
         min: usize,
     },
+    /// A setting is above what NATS has room for.
+    #[error("setting {setting} is {value}, nats takes at most {max}")]
+    Room {
+        /// Which.
+        setting: &'static str,
+        /// Its value.
+        value: usize,
+        /// The most.
+        max: usize,
+    },
     /// The token secret is not usable.
     #[error("setting token_secret")]
     Secret(#[source] AuthError),
@@ -48,7 +58,7 @@ impl EdgeError {
     pub fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Setting { .. } | Self::Secret(_) | Self::Faults(_)
+            Self::Setting { .. } | Self::Room { .. } | Self::Secret(_) | Self::Faults(_)
         )
     }
 }

@@ -75,6 +75,7 @@ pub async fn start(
         url: config.nats.url.clone(),
         source,
     })?;
+    config.check_room(bus.max_payload())?;
     let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
     tracing::info!(name = config.name, %addr, "edge listens");
     let settings = HubSettings {

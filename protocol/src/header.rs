@@ -33,12 +33,24 @@ pub const POSITION: &str = "eddy-position";
 /// Kafka only: the NATS subject.
 pub const SUBJECT: &str = "eddy-subject";
 
+/// Room that headers take beside an event's data in a NATS message, in bytes: the most
+/// that user headers may be, our own, and those of a dead letter. Data within NATS's
+/// limit less this can be stored, and buried.
+pub const HEADERS_BYTES_MAX: usize = 32 << 10;
 /// Most headers that a client may attach to an event.
 pub const USER_HEADERS_MAX: usize = 16;
 /// Longest name of a user's header, in bytes, without the prefix.
 pub const USER_HEADER_NAME_BYTES_MAX: usize = 64;
 /// Longest value of a user's header, in bytes.
 pub const USER_HEADER_VALUE_BYTES_MAX: usize = 1024;
+
+const _: () = assert!(
+    USER_HEADERS_MAX
+        * (USER_PREFIX.len() + USER_HEADER_NAME_BYTES_MAX + USER_HEADER_VALUE_BYTES_MAX)
+        + crate::outcome::REASON_BYTES_MAX
+        + 4 * crate::name::CHANNEL_BYTES_MAX
+        < HEADERS_BYTES_MAX
+);
 
 /// Why a user's header is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
