@@ -19,16 +19,8 @@ use crate::landscape::{Entry, Landscape};
 use crate::namespace::NamespaceDraft;
 use crate::rules;
 
-/// What a spec says of itself: which version it is, who wrote it, where it began.
-const OWN_ACCOUNT: [&str; 7] = [
-    "name",
-    "version",
-    "repeats",
-    "incarnation",
-    "paused",
-    "deployed",
-    "start_seq",
-];
+/// What a spec says of itself: which version it is, and who wrote it.
+const OWN_ACCOUNT: [&str; 5] = ["name", "version", "repeats", "paused", "deployed"];
 
 /// What is wanted, all together.
 #[derive(Debug, Clone, Default)]

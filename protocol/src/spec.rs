@@ -72,6 +72,12 @@ pub const OUTPUT_BYTES_MIN: usize = 1 << 10;
 /// See [`OUTPUT_BYTES_MIN`]: more would not fit the server's staging of a batch.
 pub const OUTPUT_BYTES_MAX: usize = 32 << 20;
 
+/// Most bytes of a function's settings, names and values together: its spec is one
+/// message of NATS, and every worker holds it.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// Most patterns of one list: each event is held against all of them.
+pub const PATTERNS_MAX: usize = 64;
+
 const _: () = {
     assert!((EMITS_PER_EVENT_MAX as usize) < crate::bus::BATCH_EVENTS_MAX);
     assert!(OUTPUT_BYTES_MIN < OUTPUT_BYTES_MAX && MEMORY_BYTES_MIN < MEMORY_BYTES_MAX);
@@ -259,6 +265,22 @@ impl FunctionSpec {
         check(self.linger_ms <= LINGER_MS_MAX, "linger_ms", || {
             format!("must be at most {LINGER_MS_MAX}")
         })?;
+        let bytes = self
+            .config
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let bytes: usize = bytes.sum();
+        check(bytes <= CONFIG_BYTES_MAX, "config", || {
+            format!("has {bytes} bytes, more than {CONFIG_BYTES_MAX}")
+        })?;
+        check(self.emits.len() <= PATTERNS_MAX, "emits", || {
+            format!("has more than {PATTERNS_MAX} patterns")
+        })?;
+        if let Trigger::Reactive(on) = &self.trigger {
+            check(on.len() <= PATTERNS_MAX, "trigger", || {
+                format!("has more than {PATTERNS_MAX} patterns")
+            })?;
+        }
         let empty = matches!(&self.trigger, Trigger::Reactive(patterns) if patterns.is_empty());
         check(!empty, "trigger", || "names nothing to handle".into())
     }
@@ -328,6 +350,29 @@ mod tests {
         let old = r#"{"name":"chat","store":"main","path":"direct"}"#;
         let spec: NamespaceSpec = serde_json::from_str(old).unwrap();
         assert_eq!(spec.written, None);
+    }
+
+    #[test]
+    fn lists_and_settings_within_and_beyond_their_limits() {
+        let fine: FunctionSpec = serde_json::from_str(OLD).unwrap();
+        let pattern = ChannelPattern::parse("chat.>").unwrap();
+        let full = vec![pattern.clone(); PATTERNS_MAX];
+        let mut most = fine.clone();
+        most.config
+            .insert("a".into(), "x".repeat(CONFIG_BYTES_MAX - 1));
+        (most.emits, most.trigger) = (full.clone(), Trigger::Reactive(full));
+        assert_eq!(most.check(), Ok(()));
+        let refused = |change: &dyn Fn(&mut FunctionSpec)| {
+            let mut spec = most.clone();
+            change(&mut spec);
+            spec.check().unwrap_err().field
+        };
+        let setting = |spec: &mut FunctionSpec| drop(spec.config.insert("b".into(), "".into()));
+        assert_eq!(refused(&setting), "config");
+        assert_eq!(refused(&|spec| spec.emits.push(pattern.clone())), "emits");
+        let over = vec![pattern.clone(); PATTERNS_MAX + 1];
+        let over = |spec: &mut FunctionSpec| spec.trigger = Trigger::Reactive(over.clone());
+        assert_eq!(refused(&over), "trigger");
     }
 
     #[test]
