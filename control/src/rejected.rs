@@ -9,6 +9,7 @@ use std::time::Duration;
 use bus::BusError;
 use futures_util::StreamExt;
 use protocol::bus::{Expect, Outgoing, Stored};
+use protocol::header;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::outcome::{LetterEnd, dead_letter};
 use protocol::position::Source;
@@ -53,10 +54,8 @@ pub struct Letters {
 }
 
 /// What became of one that was to be redriven.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redriven {
-    /// The letter.
-    pub letter: Letter,
     /// Where its input stands now in INGRESS.
     pub seq: u64,
     /// It was stored before, by a redrive that was interrupted.
@@ -69,7 +68,6 @@ impl LetterFilter {
         let channel = self.channel.as_ref();
         function.is_none_or(|function| *function == letter.function)
             && channel.is_none_or(|channel| channel.matches(&letter.channel))
-            && self.since_us.is_none_or(|since| letter.time_us >= since)
     }
 }
 
@@ -86,7 +84,14 @@ impl Deployer {
         let stream = StreamName::rejected(store);
         let last = self.bus.stream_state(&stream).await?.last_seq;
         let all = Subject::dead_letter_filter(store);
-        let mut scan = self.bus.scan(&stream, &all, 1, last).await;
+        let from = match filter.since_us {
+            None => 1,
+            Some(since_us) => {
+                let first = self.bus.first_since(&stream, &all, since_us).await?;
+                first.unwrap_or(last + 1)
+            }
+        };
+        let mut scan = self.bus.scan(&stream, &all, from, last).await;
         let (mut held, mut left_out) = (BTreeMap::new(), 0);
         let mut places: HashMap<(FunctionName, String), u64> = HashMap::new();
         while let Some(stored) = scan.next().await {
@@ -127,24 +132,22 @@ impl Deployer {
         store: &StoreName,
         seq: u64,
     ) -> Result<(Letter, Stored), ControlError> {
-        let missing = || ControlError::Missing {
-            what: format!("dead letter {seq} in the store {store}"),
-        };
         let stream = StreamName::rejected(store);
-        let stored = self.bus.get(&stream, seq).await?.ok_or_else(missing)?;
+        let stored = self.bus.get(&stream, seq).await?;
+        let stored = stored.ok_or_else(|| missing(store, seq))?;
         let Read::Letter(letter) = letter::read(&stored) else {
-            return Err(missing());
+            return Err(missing(store, seq));
         };
         let mut letter = *letter;
-        letter.settled = self.end_of(&letter).await?;
+        letter.settled = self.end_of(&letter, letter.seq).await?;
         Ok((letter, stored))
     }
 
-    /// The end of a letter, if somebody settled it.
-    async fn end_of(&self, letter: &Letter) -> Result<Option<Settled>, BusError> {
+    /// The end of a letter behind a sequence of `REJECTED`, if somebody settled it.
+    async fn end_of(&self, letter: &Letter, behind: u64) -> Result<Option<Settled>, BusError> {
         let (stream, subject) = (StreamName::rejected(&letter.store), letter.subject());
         let last = self.bus.stream_state(&stream).await?.last_seq;
-        let mut scan = self.bus.scan(&stream, &subject, letter.seq, last).await;
+        let mut scan = self.bus.scan(&stream, &subject, behind + 1, last).await;
         while let Some(stored) = scan.next().await {
             if let Read::End(_, source, settled) = letter::read(&stored?)
                 && source == letter.source
@@ -162,9 +165,8 @@ impl Deployer {
     /// # Errors
     /// A letter of a reactive function, or one that is settled, is refused; those of the
     /// bus, after which the same call finds out what was done.
-    pub async fn redrive(&self, store: &StoreName, seq: u64) -> Result<Redriven, ControlError> {
-        let (letter, stored) = self.letter(store, seq).await?;
-        check_open(&letter)?;
+    pub async fn redrive(&self, letter: &Letter) -> Result<Redriven, ControlError> {
+        check_open(letter)?;
         if !letter.is_of_gate() {
             let problem = format!(
                 "{} is a reactive function: its input is an event that others have handled, and \
@@ -173,24 +175,25 @@ impl Deployer {
             );
             return Err(ControlError::refused("letter", problem));
         }
-        if stored.headers.get(protocol::header::GATE) != Some(letter.function.as_str()) {
+        let stream = StreamName::rejected(&letter.store);
+        let stored = self.bus.get(&stream, letter.seq).await?;
+        let stored = stored.ok_or_else(|| missing(&letter.store, letter.seq))?;
+        if stored.headers.get(header::GATE) != Some(letter.function.as_str()) {
             let problem = "its input names no gate, so nobody would handle it: drop the letter";
             return Err(ControlError::refused("letter", problem));
         }
-        let (seq, again) = self.store_once(&letter, letter.input(&stored)).await?;
-        self.end(&letter, LetterEnd::Redriven).await?;
-        Ok(Redriven { letter, seq, again })
+        let (seq, again) = self.store_once(letter, letter.input(&stored)).await?;
+        self.end(letter, LetterEnd::Redriven).await?;
+        Ok(Redriven { seq, again })
     }
 
     /// Says that nothing more is to be done with a letter.
     ///
     /// # Errors
     /// One that is settled is refused; those of the bus.
-    pub async fn drop_letter(&self, store: &StoreName, seq: u64) -> Result<Letter, ControlError> {
-        let (letter, _) = self.letter(store, seq).await?;
-        check_open(&letter)?;
-        self.end(&letter, LetterEnd::Dropped).await?;
-        Ok(letter)
+    pub async fn drop_letter(&self, letter: &Letter) -> Result<(), ControlError> {
+        check_open(letter)?;
+        self.end(letter, LetterEnd::Dropped).await
     }
 
     /// Stores an input that is not there yet; its sequence, and whether it was there.
@@ -247,13 +250,24 @@ impl Deployer {
 
     /// Writes the end of a letter, and waits until who asks for letters sees it.
     async fn end(&self, letter: &Letter, end: LetterEnd) -> Result<(), ControlError> {
+        let stream = StreamName::rejected(&letter.store);
+        let behind = self.bus.stream_state(&stream).await?.last_seq;
         let by = self.written().by;
-        self.bus.publish(letter.end(end, &by)).await?;
+        // One that is there already, of somebody who did the same, is as good.
+        if self.bus.publish(letter.end(end, &by)).await?.duplicate {
+            return Ok(());
+        }
         let until = Instant::now() + COPY_TIMEOUT;
-        while self.end_of(letter).await?.is_none() && Instant::now() < until {
+        while self.end_of(letter, behind).await?.is_none() && Instant::now() < until {
             sleep(COPY_INTERVAL).await;
         }
         Ok(())
+    }
+}
+
+fn missing(store: &StoreName, seq: u64) -> ControlError {
+    ControlError::Missing {
+        what: format!("dead letter {seq} in the store {store}"),
     }
 }
 

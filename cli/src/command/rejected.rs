@@ -172,45 +172,27 @@ async fn settle(args: &Choice, end: LetterEnd, output: &Output) -> Result<(), Cl
     let store: StoreName = nats::name(&args.filter.store)?;
     let filter = filter(&args.filter, false)?;
     let deployer = nats::deployer(&args.nats).await?;
-    let numbers = match args.all {
-        false => args.numbers.clone(),
-        true => {
-            let letters = deployer.letters(&store, &filter).await?.letters;
-            letters.iter().map(|letter| letter.seq).collect()
-        }
-    };
-    if numbers.is_empty() {
+    let mut letters = Vec::new();
+    if args.all {
+        letters = deployer.letters(&store, &filter).await?.letters;
+    }
+    for number in &args.numbers {
+        let (letter, _) = deployer.letter(&store, *number).await?;
+        letters.push(letter);
+    }
+    if letters.is_empty() {
         output.note("there are no such dead letters");
     }
     let mut failed = 0_usize;
-    for number in &numbers {
-        match settle_one(&deployer, &store, *number, end).await {
-            Ok(redriven) => {
-                let told = Told {
-                    number: *number,
-                    done: Some(end.as_str()),
-                    seq: redriven.as_ref().map(|redriven| redriven.seq),
-                    error: None,
-                };
-                output.result(&told, || line(*number, redriven.as_ref()))?;
-            }
-            Err(error) => {
-                failed += 1;
-                let reason = sentence(&error);
-                let told = Told {
-                    number: *number,
-                    done: None,
-                    seq: None,
-                    error: Some(&reason),
-                };
-                output.result(&told, || format!("{number}: {reason}"))?;
-            }
-        }
+    for letter in &letters {
+        let outcome = settle_one(&deployer, letter, end).await;
+        failed += usize::from(outcome.is_err());
+        tell(letter, end, outcome, output)?;
     }
     match failed {
         0 => Ok(()),
         failed => {
-            let text = format!("{failed} of {} were not {}", numbers.len(), end.as_str());
+            let text = format!("{failed} of {} were not {}", letters.len(), end.as_str());
             Err(CliError::new(EXIT_FAILED, text))
         }
     }
@@ -218,26 +200,54 @@ async fn settle(args: &Choice, end: LetterEnd, output: &Output) -> Result<(), Cl
 
 async fn settle_one(
     deployer: &Deployer,
-    store: &StoreName,
-    number: u64,
+    letter: &Letter,
     end: LetterEnd,
 ) -> Result<Option<Redriven>, ControlError> {
     match end {
-        LetterEnd::Redriven => deployer.redrive(store, number).await.map(Some),
-        LetterEnd::Dropped => deployer.drop_letter(store, number).await.map(|_| None),
+        LetterEnd::Redriven => deployer.redrive(letter).await.map(Some),
+        LetterEnd::Dropped => deployer.drop_letter(letter).await.map(|()| None),
     }
 }
 
-fn line(number: u64, redriven: Option<&Redriven>) -> String {
+fn tell(
+    letter: &Letter,
+    end: LetterEnd,
+    outcome: Result<Option<Redriven>, ControlError>,
+    output: &Output,
+) -> Result<(), CliError> {
+    let number = letter.seq;
+    match outcome {
+        Ok(redriven) => {
+            let told = Told {
+                number,
+                done: Some(end.as_str()),
+                seq: redriven.map(|redriven| redriven.seq),
+                error: None,
+            };
+            output.result(&told, || line(letter, redriven))
+        }
+        Err(error) => {
+            let reason = sentence(&error);
+            let told = Told {
+                number,
+                done: None,
+                seq: None,
+                error: Some(&reason),
+            };
+            output.result(&told, || format!("{number}: {reason}"))
+        }
+    }
+}
+
+fn line(letter: &Letter, redriven: Option<Redriven>) -> String {
+    let (number, function, channel) = (letter.seq, &letter.function, &letter.channel);
     match redriven {
         None => format!("{number}: dropped"),
-        Some(redriven) => {
-            let letter = &redriven.letter;
-            let (function, channel, seq) = (&letter.function, &letter.channel, redriven.seq);
-            match redriven.again {
-                false => format!("{number}: {function} gets it again on {channel}, input {seq}"),
-                true => format!("{number}: {function} has got it again before, input {seq}"),
-            }
+        Some(Redriven { seq, again: false }) => {
+            format!("{number}: {function} gets it again on {channel}, input {seq}")
+        }
+        Some(Redriven { seq, again: true }) => {
+            format!("{number}: {function} has got it again before, input {seq}")
         }
     }
 }

@@ -87,7 +87,8 @@ async fn a_letter_is_redriven_once_and_another_dropped() {
     let store = deployment.store_name().clone();
     let redrive = async |who: &str| {
         let deployer = Deployer::new(&deployment.bus, who);
-        deployer.redrive(&store, number).await
+        let (letter, _) = deployer.letter(&store, number).await?;
+        deployer.redrive(&letter).await
     };
     let (one, other) = tokio::join!(redrive("ann"), redrive("joe"));
     assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
