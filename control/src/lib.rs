@@ -6,7 +6,7 @@
 //! - `draft`: a function as it is wanted
 //! - `landscape`: all that is configured and deployed; `rules`: what may be beside it
 //! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
-//! - `plan`: all of that for a whole application
+//! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
 //! - `replay`, `fate`: recorded history through a candidate
 //!
@@ -25,6 +25,7 @@ mod namespace;
 mod plan;
 mod rejected;
 mod replay;
+mod rollout;
 mod rules;
 mod versions;
 
@@ -39,3 +40,4 @@ pub use namespace::{Applied, NamespaceDraft};
 pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};
 pub use rejected::{LETTERS_MAX, LetterFilter, Letters, Redriven};
 pub use replay::{Compared, ReplayRequest, Replayed};
+pub use rollout::Rollout;

@@ -1,6 +1,7 @@
 //! The arguments of `eddyline function`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -19,7 +20,7 @@ pub enum FunctionCommand {
     /// Let a function's inputs wait until it is resumed.
     Pause(Named),
     /// Let a paused function go on.
-    Resume(Named),
+    Resume(Resume),
     /// Deploy the version before again, or the one that --to names.
     Rollback(Rollback),
     /// Withdraw a function; its versions and its progress are kept.
@@ -37,11 +38,35 @@ pub struct List {
     pub nats: NatsArgs,
 }
 
+/// Whether to wait for the workers.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Do not wait until every lane runs it.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// How long to wait for that, such as 30s.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::duration)]
+    pub timeout: Duration,
+}
+
 /// A command about one function.
 #[derive(Debug, Args)]
 pub struct Named {
     /// The function.
     pub name: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline function resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The function.
+    pub name: String,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,
@@ -55,6 +80,9 @@ pub struct Rollback {
     /// The version to go back to; the one before the deployed one unless given.
     #[arg(long, value_name = "VERSION")]
     pub to: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,
@@ -90,8 +118,11 @@ pub struct Deploy {
     #[arg(long, requires = "start")]
     pub restart: bool,
     /// How many versions of it are kept, this one included.
-    #[arg(long, value_name = "N", default_value_t = control::VERSIONS_KEPT)]
-    pub keep: usize,
+    #[arg(long, value_name = "N", default_value_t = control::VERSIONS_KEPT as u64, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub keep: u64,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::function::WaitArgs;
 use super::nats::NatsArgs;
 
 /// What to do with namespaces.
@@ -62,6 +63,9 @@ pub struct Apply {
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use control::app::{App, FILE, FunctionEntry};
-use control::{Action, Deployer, Plan, Step, Thing};
+use control::{Action, Deployed, Deployer, Plan, Step, Thing};
 use protocol::name::FunctionName;
 use serde::Serialize;
 
@@ -87,7 +87,8 @@ struct Told<'a> {
     done: bool,
 }
 
-/// Shows a plan and carries it out, step by step.
+/// Shows a plan and carries it out, step by step. Returns the functions that are deployed
+/// now, unless it was only to be shown.
 ///
 /// # Errors
 /// A step fails; those before it are done.
@@ -96,10 +97,11 @@ pub async fn carry_out(
     plan: &Plan,
     dry_run: bool,
     output: &Output,
-) -> Result<(), CliError> {
+) -> Result<Vec<Deployed>, CliError> {
+    let mut deployed = Vec::new();
     for step in &plan.steps {
         if !dry_run {
-            deployer.carry_out(plan, step).await?;
+            deployed.extend(deployer.carry_out(plan, step).await?);
         }
         let (kind, name) = match &step.thing {
             Thing::Namespace(spec) => ("namespace", spec.name.as_str()),
@@ -117,7 +119,7 @@ pub async fn carry_out(
             output.note(&format!("    note: {note}"));
         }
     }
-    Ok(())
+    Ok(deployed)
 }
 
 fn line(step: &Step, dry_run: bool) -> String {

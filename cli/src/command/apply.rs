@@ -3,6 +3,7 @@
 use control::Wanted;
 
 use super::application;
+use super::rollout;
 use crate::args::namespace::Apply;
 use crate::error::CliError;
 use crate::nats;
@@ -19,7 +20,7 @@ pub async fn run(args: &Apply, output: &Output) -> Result<(), CliError> {
     let deployer = nats::deployer(&args.nats).await?;
     let plan = deployer.plan(wanted).await?;
     let done = application::carry_out(&deployer, &plan, args.dry_run, output).await;
-    done.map_err(|error| match error.hint {
+    let deployed = done.map_err(|error| match error.hint {
         None => error.hint("what was done stays; `eddyline apply` again does the rest"),
         Some(_) => error,
     })?;
@@ -28,6 +29,9 @@ pub async fn run(args: &Apply, output: &Output) -> Result<(), CliError> {
     }
     if args.dry_run {
         return output.text("nothing was done: `eddyline apply` without --dry-run does it");
+    }
+    for deployed in deployed.iter().filter(|deployed| deployed.changed) {
+        rollout::wait(&deployer, deployed, &args.wait, output).await?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod outcomes;
 pub mod publish;
 mod rejected;
 pub mod replay;
+mod rollout;
 pub mod subscribe;
 pub mod token;
 

@@ -71,7 +71,7 @@ async fn an_application_is_planned_applied_and_left_alone() {
     };
     write(folder.path(), "eddyline.toml", &file(280));
     let path = folder.path().to_str().unwrap();
-    let apply = ["apply", "-f", path];
+    let apply = ["apply", "-f", path, "--no-wait"];
     let dry = [&apply[..], &["--dry-run"]].concat();
     assert_eq!(told(&shell.json(&dry).await), all("create"));
     assert_eq!(
@@ -106,7 +106,7 @@ async fn what_cannot_all_be_accepted_changes_nothing() {
         return;
     };
     let path = folder.path().to_str().unwrap();
-    let apply = ["apply", "-f", path];
+    let apply = ["apply", "-f", path, "--no-wait"];
     let wrong = file(280).replace(
         "on = [\"hall.>\"]\nemits = [\"hall-news.>\"]",
         "on = [\"hall.>\"]\nemits = [\"nowhere.>\"]",
@@ -161,15 +161,36 @@ async fn an_interrupted_run_is_completed_by_the_next() {
     write(folder.path(), "eddyline.toml", &file(280));
     begin(&deployment, &folder.path().join("eddyline.toml"), 2).await;
     let path = folder.path().to_str().unwrap();
-    let actions: Vec<_> = told(&shell.json(&["apply", "-f", path]).await)
+    let actions: Vec<_> = told(&shell.json(&["apply", "-f", path, "--no-wait"]).await)
         .into_iter()
         .map(|(_, action)| action)
         .collect();
     assert_eq!(actions, ["keep", "keep", "create", "create"]);
-    let second = shell.done(&["apply", "-f", path]).await;
+    let second = shell.done(&["apply", "-f", path, "--no-wait"]).await;
     assert!(
         second.contains("everything is as the file says"),
         "{second}"
     );
+    deployment.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_no_lane_runs_is_told_with_its_reason() {
+    let Some((mut deployment, shell, _folder)) = start().await else {
+        return;
+    };
+    let wasm = module("probe");
+    let line = ["function", "deploy", wasm.as_str(), "--timeout", "1s"];
+    let ended = shell.run(&line).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.told.contains("0 of 4 lanes run it"), "{ended:?}");
+    assert!(
+        ended
+            .told
+            .contains("lanes 0, 1, 2, 3: no worker of its store is there"),
+        "{ended:?}"
+    );
+    // It stays deployed, and the first worker takes it over.
+    assert_eq!(keys(&deployment.bus, "probe").await, ["probe"]);
     deployment.stop().await;
 }

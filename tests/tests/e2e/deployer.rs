@@ -115,22 +115,22 @@ async fn a_function_is_deployed_changed_paused_and_taken_back() {
     deployment.stop().await;
 }
 
+/// Deploys the probe by the command line.
+async fn deploy(shell: &Shell, rest: &[&str]) -> Ended {
+    let wasm = module("probe");
+    let line = ["function", "deploy", wasm.as_str()];
+    shell.run(&[&line[..], rest].concat()).await
+}
+
+#[track_caller]
+fn assert_refused(ended: &Ended, says: &str) {
+    assert!(ended.code == 1 && ended.errors.contains(says), "{ended:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_accepted_changes_nothing() {
     let Some((mut deployment, shell)) = start().await else {
         return;
-    };
-    let wasm = module("probe");
-    let deploy = |rest: &[&str]| {
-        let line = ["function", "deploy", wasm.as_str()];
-        let line = [&line[..], rest].concat();
-        line.iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let run = async |line: Vec<String>| {
-        let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        shell.run(&line).await
     };
     for (rest, says) in [
         (
@@ -146,61 +146,53 @@ async fn what_is_not_accepted_changes_nothing() {
             &["--store", "nowhere"],
             "store: nowhere is no store; there are: main",
         ),
+        (&["--on", "lab.>"], "on: lab names it as its gate"),
     ] {
-        let Ended { code, errors, .. } = run(deploy(rest)).await;
-        assert!(code == 1 && errors.contains(says), "{rest:?}: {errors}");
+        assert_refused(&deploy(&shell, rest).await, says);
     }
     assert_eq!(keys(&deployment.bus, "probe").await, Vec::<String>::new());
+    let names = shell.json(&["namespace", "list"]).await.len();
+    for (line, says) in [
+        (&["apply", "chat", "--gate", "probe"][..], "gate: chat"),
+        (&["apply", "lab"], "gate: lab passes probe for good"),
+        (&["remove", "nowhere"], "no namespace nowhere"),
+    ] {
+        shell.refused(&[&["namespace"], line].concat(), says).await;
+    }
+    assert_eq!(shell.json(&["namespace", "list"]).await.len(), names);
+    deployment.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_are_judged_beside_what_there_is() {
+    let Some((mut deployment, shell)) = start().await else {
+        return;
+    };
     // Functions that would feed one another for ever.
-    let there = deploy(&["--name", "there", "--on", "chat.>", "--emits", "stats.>"]);
-    assert_eq!(run(there).await.code, 0);
+    let there = ["--name", "there", "--on", "chat.>", "--emits", "stats.>"];
+    assert_eq!(deploy(&shell, &there).await.code, 0);
     let back = ["--name", "back", "--on", "stats.*", "--emits", "chat.a"];
-    let Ended { code, errors, .. } = run(deploy(&back)).await;
-    assert!(
-        code == 1 && errors.contains("back -> there -> back"),
-        "{errors}"
-    );
+    assert_refused(&deploy(&shell, &back).await, "back -> there -> back");
     let meant = [&back[..], &["--loops"]].concat();
-    assert_eq!(run(deploy(&meant)).await.code, 0);
+    assert_eq!(deploy(&shell, &meant).await.code, 0);
 
-    // A gate stays one, and stays where it is named.
-    assert_eq!(run(deploy(&["--name", "probe"])).await.code, 0);
-    let Ended { errors, .. } = run(deploy(&["--name", "probe", "--on", "chat.>"])).await;
-    assert!(errors.contains("lab names it as its gate"), "{errors}");
-    shell
-        .refused(&["function", "remove", "probe"], "it is the gate of lab")
-        .await;
-    let Ended { errors, .. } = run(deploy(&["--name", "there"])).await;
-    assert!(
-        errors.contains("on: there has been a reactive function"),
-        "{errors}"
-    );
+    // A gate stays where it is named, a function what it has been, until it begins anew.
+    assert_eq!(deploy(&shell, &[]).await.code, 0);
+    let remove = ["function", "remove", "probe"];
+    shell.refused(&remove, "it is the gate of lab").await;
+    let other = deploy(&shell, &["--name", "there"]).await;
+    assert_refused(&other, "on: there has been a reactive function");
     let anew = ["--name", "there", "--restart", "--start", "latest"];
-    assert_eq!(run(deploy(&anew)).await.code, 0);
+    assert_eq!(deploy(&shell, &anew).await.code, 0);
     let shown = &shell.json(&["function", "show", "there"]).await[0];
     assert_eq!(shown["spec"]["incarnation"], 1, "{shown}");
 
-    shell
-        .refused(
-            &["namespace", "apply", "chat", "--gate", "probe"],
-            "gate: chat",
-        )
-        .await;
-    shell
-        .refused(
-            &["namespace", "apply", "lab"],
-            "gate: lab passes probe for good",
-        )
-        .await;
-    shell
-        .refused(&["namespace", "remove", "chat"], "back may emit to chat")
-        .await;
-    shell
-        .refused(&["function", "remove", "nobody"], "no function nobody")
-        .await;
+    let remove = ["namespace", "remove", "chat"];
+    shell.refused(&remove, "back may emit to chat").await;
+    let missing = ["function", "remove", "nobody"];
+    shell.refused(&missing, "no function nobody").await;
     shell.done(&["function", "remove", "back"]).await;
-    shell.done(&["namespace", "remove", "chat"]).await;
+    shell.done(&remove).await;
     deployment.stop().await;
 }
 

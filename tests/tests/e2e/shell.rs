@@ -94,9 +94,9 @@ pub async fn keys(bus: &Bus, name: &str) -> Vec<String> {
 
 /// Waits until nobody owns a lane of a function.
 pub async fn is_given_back(bus: &Bus, name: &FunctionName) {
-    let leases = bus.kv(Bucket::Leases).await.unwrap();
+    let lanes = bus.kv(Bucket::Lanes).await.unwrap();
     harness::until("every lane is given back", async || {
-        let held = leases.keys().await.map_err(|error| error.to_string())?;
+        let held = lanes.keys().await.map_err(|error| error.to_string())?;
         let held: Vec<_> = held
             .into_iter()
             .filter(|key| key.contains(name.as_str()))

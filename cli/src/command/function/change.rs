@@ -6,7 +6,8 @@ use protocol::spec::FunctionSpec;
 use serde::Serialize;
 
 use super::list::version;
-use crate::args::function::{Named, Rollback};
+use crate::args::function::{Named, Resume, Rollback};
+use crate::command::rollout;
 use crate::error::CliError;
 use crate::nats;
 use crate::output::Output;
@@ -31,24 +32,38 @@ fn tell(deployed: &Deployed, text: String, output: &Output) -> Result<(), CliErr
     output.result(&told, || text)
 }
 
-/// Pauses a function, or lets it go on.
+/// Lets a function's inputs wait.
 ///
 /// # Errors
 /// NATS cannot be reached or written; there is no such function.
-pub async fn pause(args: &Named, paused: bool, output: &Output) -> Result<(), CliError> {
+pub async fn pause(args: &Named, output: &Output) -> Result<(), CliError> {
     let name: FunctionName = nats::name(&args.name)?;
     let deployer = nats::deployer(&args.nats).await?;
-    let deployed = deployer.pause(&name, paused).await?;
-    let text = match (paused, deployed.changed) {
-        (true, true) => format!(
+    let deployed = deployer.pause(&name, true).await?;
+    let text = match deployed.changed {
+        true => format!(
             "{name} is paused: its inputs wait until `eddyline function resume {name}`, for as \
              long as its store keeps them"
         ),
-        (true, false) => format!("{name} was paused already"),
-        (false, true) => format!("{name} goes on where it was paused"),
-        (false, false) => format!("{name} was not paused"),
+        false => format!("{name} was paused already"),
     };
     tell(&deployed, text, output)
+}
+
+/// Lets a paused function go on.
+///
+/// # Errors
+/// NATS cannot be reached or written; there is no such function; a lane does not run it.
+pub async fn resume(args: &Resume, output: &Output) -> Result<(), CliError> {
+    let name: FunctionName = nats::name(&args.name)?;
+    let deployer = nats::deployer(&args.nats).await?;
+    let deployed = deployer.pause(&name, false).await?;
+    let text = match deployed.changed {
+        true => format!("{name} goes on where it was paused"),
+        false => format!("{name} was not paused"),
+    };
+    tell(&deployed, text, output)?;
+    rollout::wait(&deployer, &deployed, &args.wait, output).await
 }
 
 /// Goes back to an earlier version.
@@ -61,7 +76,8 @@ pub async fn rollback(args: &Rollback, output: &Output) -> Result<(), CliError> 
     let deployed = deployer.rollback(&name, args.to).await?;
     let version = version(deployed.spec.version, deployed.spec.repeats);
     let text = format!("{name} is deployed as version {version}");
-    tell(&deployed, text, output)
+    tell(&deployed, text, output)?;
+    rollout::wait(&deployer, &deployed, &args.wait, output).await
 }
 
 /// Withdraws a function.

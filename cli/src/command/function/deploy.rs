@@ -1,11 +1,12 @@
 //! `eddyline function deploy`: one function of an application, or a module by itself.
 
-use control::Start;
+use control::{Action, Start, Step, Thing};
 use service::clock;
 
 use super::source;
 use crate::args::function::Deploy;
 use crate::command::application;
+use crate::command::rollout;
 use crate::error::{CliError, EXIT_SETTINGS};
 use crate::nats;
 use crate::output::Output;
@@ -23,11 +24,21 @@ pub async fn run(args: &Deploy, output: &Output) -> Result<(), CliError> {
         draft.restart = args.restart;
         draft.start = start.unwrap_or(draft.start);
     }
-    let deployer = nats::deployer(&args.nats).await?.keep(args.keep);
+    let deployer = nats::deployer(&args.nats).await?.keep(args.keep as usize);
     let plan = deployer.plan(wanted).await?;
-    application::carry_out(&deployer, &plan, false, output).await?;
+    let deployed = application::carry_out(&deployer, &plan, false, output).await?;
+    let is_new = |step: &Step| step.action == Action::Create;
+    let functions = plan.steps.iter();
+    let mut functions = functions.filter(|step| matches!(step.thing, Thing::Function(..)));
+    if start.is_some() && !args.restart && !functions.all(is_new) {
+        output
+            .note("note: it goes on where it is; --start is for a new function, or for --restart");
+    }
     if plan.is_empty() {
         output.note("nothing has changed since it was deployed");
+    }
+    for deployed in &deployed {
+        rollout::wait(&deployer, deployed, &args.wait, output).await?;
     }
     Ok(())
 }

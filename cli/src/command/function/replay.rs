@@ -4,7 +4,8 @@ use control::{Compared, Fate, Output as Emitted, ReplayRequest};
 use serde::Serialize;
 use service::clock;
 
-use super::{deploy, source};
+use super::deploy;
+use super::source;
 use crate::args::function::ReplayHistory;
 use crate::error::{CliError, EXIT_SETTINGS};
 use crate::nats;

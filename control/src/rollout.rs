@@ -1,0 +1,211 @@
+//! Whether what was deployed runs on every lane, as the workers say of themselves.
+//!
+//! Owns nothing: a judgement of their reports, made again until it is good or time is up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bus::BusError;
+use protocol::lane::Lane;
+use protocol::name::FunctionName;
+use protocol::report::{FunctionReport, LaneReport, WorkerReport, worker_key};
+use protocol::spec::FunctionSpec;
+use protocol::stream::Bucket;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use crate::deployer::Deployer;
+use crate::error::ControlError;
+
+/// How often the reports are read: workers write theirs at most twice as often.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How far a deployment has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    /// Lanes that run it.
+    pub running: u16,
+    /// Lanes that there are.
+    pub lanes: u16,
+    /// Why others do not, and which.
+    pub waiting: BTreeMap<String, Vec<u16>>,
+}
+
+impl Rollout {
+    /// Whether every lane runs it.
+    pub fn is_done(&self) -> bool {
+        self.running == self.lanes
+    }
+}
+
+impl Deployer {
+    /// Waits until every lane runs a function as it is deployed, or time is up; then it
+    /// says how far it has come. `revision` is that of its spec. What is paused runs
+    /// nowhere, and is not waited for.
+    ///
+    /// # Errors
+    /// Those of the bus. Cancel safe.
+    pub async fn rollout(
+        &self,
+        spec: &FunctionSpec,
+        revision: u64,
+        timeout: Duration,
+    ) -> Result<Rollout, ControlError> {
+        let land = self.landscape().await?;
+        let lanes = land.stores.get(&spec.store).map_or(0, |store| store.lanes);
+        if spec.paused.is_some() {
+            return Ok(Rollout::default());
+        }
+        let until = Instant::now() + timeout;
+        loop {
+            let reports = self.reports(spec).await?;
+            let rollout = judge(&spec.name, revision, lanes, &reports);
+            if rollout.is_done() || Instant::now() >= until {
+                return Ok(rollout);
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// What the workers of a function's store say.
+    async fn reports(&self, spec: &FunctionSpec) -> Result<Vec<WorkerReport>, BusError> {
+        let entries = self.bus.kv(Bucket::Workers).await?.entries().await?;
+        let prefix = worker_key(&spec.store, "");
+        let ours = entries.iter().filter(|(key, ..)| key.starts_with(&prefix));
+        let read = ours.filter_map(|(key, json, _)| {
+            let report = serde_json::from_slice(json);
+            let told = report.inspect_err(|error| tracing::warn!(key, %error, "no report"));
+            told.ok()
+        });
+        Ok(read.collect())
+    }
+}
+
+/// Judges how far it has come.
+fn judge(name: &FunctionName, revision: u64, lanes: u16, reports: &[WorkerReport]) -> Rollout {
+    let mut rollout = Rollout {
+        lanes,
+        ..Rollout::default()
+    };
+    for lane in 0..lanes {
+        match obstacle(name, revision, Lane(lane), reports) {
+            None => rollout.running += 1,
+            Some(reason) => rollout.waiting.entry(reason).or_default().push(lane),
+        }
+    }
+    rollout
+}
+
+/// Why a lane does not run it; `None` if it does.
+fn obstacle(
+    name: &FunctionName,
+    revision: u64,
+    lane: Lane,
+    reports: &[WorkerReport],
+) -> Option<String> {
+    let of = |report: &'_ WorkerReport| -> Option<LaneReport> {
+        let function: &FunctionReport = report.functions.get(name)?;
+        let mut owned = function.lanes.iter();
+        owned.find(|owned| owned.lane == lane).cloned()
+    };
+    let owned = reports
+        .iter()
+        .find_map(|report| Some((report, of(report)?)));
+    let broken = |report: &WorkerReport| report.broken.get(name).cloned();
+    let Some((owner, owned)) = owned else {
+        let unable = reports
+            .iter()
+            .find_map(|report| Some((report, broken(report)?)));
+        return Some(match unable {
+            _ if reports.is_empty() => "no worker of its store is there".to_owned(),
+            Some((worker, reason)) => format!("{} cannot run it: {reason}", worker.name),
+            None => "no worker has taken it over yet".to_owned(),
+        });
+    };
+    let worker = &owner.name;
+    if owned.revision < revision {
+        return Some(match broken(owner) {
+            Some(reason) => format!("{worker} runs what was deployed before: {reason}"),
+            None => format!("{worker} has not taken it up yet"),
+        });
+    }
+    let reason = owned.halted?;
+    Some(format!("it is halted on {worker}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::checkpoint::Digest;
+    use protocol::name::StoreName;
+
+    use super::*;
+
+    fn name() -> FunctionName {
+        FunctionName::parse("gate").unwrap()
+    }
+
+    /// A worker with these lanes and the revision that each runs.
+    fn worker(named: &str, lanes: &[(u16, u64)]) -> WorkerReport {
+        let lane = |&(lane, revision): &(u16, u64)| LaneReport {
+            lane: Lane(lane),
+            revision,
+            lag_events: 0,
+            lag_ms: 0,
+            parked: 0,
+            halted: None,
+            lost: None,
+        };
+        let function = FunctionReport {
+            digest: Digest::from_bytes([1; 32]),
+            revision: 9,
+            lanes: lanes.iter().map(lane).collect(),
+        };
+        WorkerReport {
+            name: named.into(),
+            incarnation: 1,
+            version: "1".into(),
+            store: StoreName::parse("main").unwrap(),
+            functions: [(name(), function)].into(),
+            broken: BTreeMap::new(),
+        }
+    }
+
+    fn told(reports: &[WorkerReport]) -> Vec<(String, Vec<u16>)> {
+        let rollout = judge(&name(), 7, 4, reports);
+        assert_eq!(rollout.is_done(), rollout.waiting.is_empty());
+        rollout.waiting.into_iter().collect()
+    }
+
+    #[test]
+    fn it_is_done_when_every_lane_runs_it_or_something_newer() {
+        let all = [
+            worker("a", &[(0, 7), (1, 8)]),
+            worker("b", &[(2, 7), (3, 7)]),
+        ];
+        assert_eq!(told(&all), []);
+    }
+
+    #[test]
+    fn what_a_lane_waits_for_is_said() {
+        let none = "no worker of its store is there".to_owned();
+        assert_eq!(told(&[]), [(none, vec![0, 1, 2, 3])]);
+        let mut late = worker("a", &[(0, 6), (1, 7), (2, 7)]);
+        let open = "no worker has taken it over yet".to_owned();
+        let slow = "a has not taken it up yet".to_owned();
+        assert_eq!(
+            told(std::slice::from_ref(&late)),
+            [(slow, vec![0]), (open, vec![3])]
+        );
+        late.broken.insert(name(), "no such import".into());
+        let stays = "a runs what was deployed before: no such import".to_owned();
+        let unable = "a cannot run it: no such import".to_owned();
+        assert_eq!(
+            told(std::slice::from_ref(&late)),
+            [(unable, vec![3]), (stays, vec![0])]
+        );
+        let lane = &mut late.functions.get_mut(&name()).unwrap().lanes[1];
+        lane.halted = Some("no schema".into());
+        let halted = "it is halted on a: no schema".to_owned();
+        assert!(told(&[late]).contains(&(halted, vec![1])));
+    }
+}
