@@ -64,12 +64,12 @@ impl Bus {
         Ok(Self(Backend::Nats(bus), Arc::default()))
     }
 
-    /// Whether the connection stands, as a value to watch.
+    /// Whether it can read and write, as a value to watch.
     pub fn connected(&self) -> watch::Receiver<bool> {
         either!(self, bus => bus.connected())
     }
 
-    /// How often it was connected, as a value to watch: every change means that
+    /// How often what reads was connected, as a value to watch: every change means that
     /// messages of core subscriptions may have been missed.
     pub fn connects(&self) -> watch::Receiver<u64> {
         either!(self, bus => bus.connects())
@@ -105,8 +105,8 @@ impl Bus {
         either!(self, bus => bus.publish_core(message).await)
     }
 
-    /// Waits until the server has processed everything that was sent before: a
-    /// message to ourselves, there and back.
+    /// Waits until the server has processed everything that was sent before, to be
+    /// stored or not: messages to ourselves, there and back.
     ///
     /// # Errors
     /// [`BusError::Disconnected`], [`BusError::Timeout`].

@@ -118,6 +118,9 @@ mod bus {
 
     /// What only servers have.
     mod server {
-        each! { on_server: follow { a_dropped_reader_leaves_no_consumer } }
+        each! { on_server:
+            follow { a_dropped_reader_leaves_no_consumer }
+            live { connected_means_that_reading_and_writing_are }
+        }
     }
 }

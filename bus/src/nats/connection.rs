@@ -1,25 +1,25 @@
-//! One NATS connection: its limits, its state, core subscriptions.
+//! One bus over NATS: its limits, its two connections, core subscriptions.
 //!
 //! Owns the client and what bounds its use. async-nats's defaults do not suit a
 //! service, so every limit is set here.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream;
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, OneReply};
 use super::places::Places;
+use super::signals::Signals;
 use super::wire;
 use super::writer::Writer;
 use crate::error::BusError;
@@ -91,32 +91,6 @@ impl std::fmt::Debug for Bus {
     }
 }
 
-/// The two watches that tell the world about the connection.
-struct Signals {
-    /// How the connection calls itself, for logs.
-    name: String,
-    connected: watch::Sender<bool>,
-    connects: watch::Sender<u64>,
-    /// Whether we are closing it ourselves.
-    draining: AtomicBool,
-}
-
-impl Signals {
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, up: bool) {
-        let changed = self
-            .connected
-            .send_if_modified(|now| std::mem::replace(now, up) != up);
-        if changed && up {
-            self.connects.send_modify(|count| *count += 1);
-        }
-        metrics::gauge!("nats_connected").set(if up { 1.0 } else { 0.0 });
-    }
-}
-
 impl Bus {
     /// Connects. `name` is what the server shows. Replies come under
     /// `_INBOX_{user}`, or `_INBOX_{name}` without a user, where the user must be
@@ -126,13 +100,7 @@ impl Bus {
     /// [`BusError::Connect`] if the first attempt fails; later breaks are repaired
     /// without the caller.
     pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
-        let signals = Arc::new(Signals {
-            name: name.to_owned(),
-            connected: watch::channel(true).0,
-            connects: watch::channel(1).0,
-            draining: AtomicBool::new(false),
-        });
-        let (connected, connects) = (signals.connected.subscribe(), signals.connects.subscribe());
+        let signals = Arc::new(Signals::new(name));
         let servers: Vec<_> = settings
             .url
             .split(',')
@@ -146,11 +114,13 @@ impl Bus {
         let writer = {
             let (settings, name) = (settings.clone(), format!("{name} writes"));
             let servers = servers.iter().map(|url| (*url).to_owned()).collect();
-            Writer::connect(servers, move || credentials(&settings, &name)).await?
+            let options = move || credentials(&settings, &name);
+            Writer::connect(servers, options, signals.clone()).await?
         };
         let inbox = Inbox::new(&client).await?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(REQUEST_TIMEOUT);
+        let (connected, connects) = (signals.connected(), signals.connects());
         let state_check = tokio::spawn(check_state(client.clone(), signals)).abort_handle();
         let inner = Inner {
             client,
@@ -171,12 +141,12 @@ impl Bus {
         Ok(bus)
     }
 
-    /// Whether the connection stands, as a value to watch.
+    /// Whether the connections that read and write both stand, as a value to watch.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.inner.connected.clone()
     }
 
-    /// How often it was connected, as a value to watch: every change means that
+    /// How often what reads was connected, as a value to watch: every change means that
     /// messages of core subscriptions may have been missed.
     pub fn connects(&self) -> watch::Receiver<u64> {
         self.inner.connects.clone()
@@ -230,23 +200,26 @@ impl Bus {
         sent.map_err(|error| self.publish_error(&error))
     }
 
-    /// Waits until the server has processed everything that was sent before: a
-    /// message to ourselves, there and back.
+    /// Waits until the server has processed everything that was sent before: on each of
+    /// the two connections a message to ourselves, there and back.
     ///
     /// # Errors
     /// [`BusError::Disconnected`], [`BusError::Timeout`].
     pub async fn flush(&self) -> Result<(), BusError> {
         self.require_connected()?;
-        let (subject, reply) = self.inner.inbox.one();
-        self.inner
-            .client
-            .publish(subject, Bytes::new())
-            .await
-            .map_err(|_| BusError::Disconnected)?;
-        timeout(REQUEST_TIMEOUT, reply)
-            .await
-            .map_err(|_| BusError::Timeout)??;
-        Ok(())
+        let sent = async {
+            // Not held while waiting: a connection that breaks frees who waits for it.
+            let link = self.inner.writer.link()?;
+            let read = echo(&self.inner.client, &self.inner.inbox);
+            let written = echo(&link.client, &link.inbox);
+            tokio::try_join!(read, written)
+        };
+        let both = async {
+            let (read, written) = sent.await?;
+            tokio::try_join!(read, written)
+        };
+        let back = timeout(REQUEST_TIMEOUT, both).await;
+        back.map_err(|_| BusError::Timeout)?.map(|_| ())
     }
 
     /// The right to hand messages to the connection, in the order of asking.
@@ -275,6 +248,13 @@ impl Bus {
     }
 }
 
+/// Sends a message to its own sender; what is returned comes when it is back.
+async fn echo(client: &Client, inbox: &Inbox) -> Result<OneReply, BusError> {
+    let (subject, reply) = inbox.one();
+    let sent = client.publish(subject, Bytes::new()).await;
+    sent.map(|()| reply).map_err(|_| BusError::Disconnected)
+}
+
 fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
     credentials(settings, name)
         .request_timeout(Some(REQUEST_TIMEOUT))
@@ -282,7 +262,7 @@ fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> Connec
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
             let signals = signals.clone();
-            async move { on_event(&signals, &event) }
+            async move { signals.hear(&event) }
         })
 }
 
@@ -325,38 +305,11 @@ fn reconnect_delay(attempts: usize) -> Duration {
     }
 }
 
-fn on_event(signals: &Signals, event: &Event) {
-    match event {
-        Event::Connected => {
-            signals.set(true);
-            tracing::info!(name = signals.name, "connected to nats");
-        }
-        Event::Disconnected => {
-            signals.set(false);
-            if signals.is_draining() {
-                tracing::debug!("disconnected from nats");
-            } else {
-                tracing::warn!(name = signals.name, "disconnected from nats");
-            }
-        }
-        Event::Closed => {
-            // Only our own drain closes for good: reconnecting never gives up.
-            signals.set(false);
-            tracing::debug!("nats connection closed");
-        }
-        Event::SlowConsumer(_) => metrics::counter!("nats_slow_consumer_total").increment(1),
-        Event::ServerError(error) => tracing::warn!(%error, "nats server"),
-        Event::ClientError(error) => tracing::debug!(%error, "nats client"),
-        Event::Draining => signals.draining.store(true, Ordering::Relaxed),
-        Event::LameDuckMode => tracing::info!(%event, "nats"),
-    }
-}
-
 async fn check_state(client: Client, signals: Arc<Signals>) {
     let mut ticks = tokio::time::interval(STATE_CHECK_INTERVAL);
     loop {
         ticks.tick().await;
-        signals.set(client.connection_state() == State::Connected);
+        signals.reads(client.connection_state() == State::Connected);
     }
 }
 

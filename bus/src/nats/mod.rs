@@ -2,6 +2,7 @@
 //!
 //! - `connection`: connecting, the connection's state, core subscriptions
 //! - `writer`: the connection that writes
+//! - `signals`: whether both connections stand
 //! - `inbox`: replies to requests, by one subscription
 //! - `publish`: one event and its acknowledgement
 //! - `batch`: atomic batches
@@ -21,6 +22,7 @@ mod objects;
 mod places;
 mod publish;
 mod reader;
+mod signals;
 mod wire;
 mod writer;
 

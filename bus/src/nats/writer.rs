@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::inbox::Inbox;
+use super::signals::Signals;
 use crate::error::BusError;
 use service::backoff::Backoff;
 
@@ -96,10 +97,12 @@ impl Maker {
 }
 
 impl Writer {
-    /// Connects. `options` gives credentials and limits.
+    /// Connects. `options` gives credentials and limits; `signals` are told of every
+    /// break and of its end.
     pub(super) async fn connect(
         servers: Vec<String>,
         options: impl Fn() -> ConnectOptions + Send + Sync + 'static,
+        signals: Arc<Signals>,
     ) -> Result<Self, BusError> {
         let maker = Maker {
             servers,
@@ -108,7 +111,7 @@ impl Writer {
         };
         let first = maker.connect().await?;
         let current = Arc::new(RwLock::new(Some(Arc::new(first))));
-        let keeper = tokio::spawn(keep(maker, current.clone())).abort_handle();
+        let keeper = tokio::spawn(keep(maker, current.clone(), signals)).abort_handle();
         Ok(Self { current, keeper })
     }
 
@@ -137,13 +140,14 @@ impl Writer {
 }
 
 /// Replaces the connection whenever it breaks.
-async fn keep(maker: Maker, current: Current) {
+async fn keep(maker: Maker, current: Current, signals: Arc<Signals>) {
     loop {
         // Cancel safe, and only cancelled by the time limit: a notice is kept.
         let _ = timeout(STATE_CHECK_INTERVAL, maker.broken.notified()).await;
         if current.read().as_ref().is_some_and(|link| link.stands()) {
             continue;
         }
+        signals.writes(false);
         // Dropped with all that waits in it.
         *current.write() = None;
         let mut backoff = Backoff::new(CONNECT_WAIT_FIRST, CONNECT_WAIT_LONGEST);
@@ -156,5 +160,6 @@ async fn keep(maker: Maker, current: Current) {
         };
         metrics::counter!("nats_writer_reconnects_total").increment(1);
         *current.write() = Some(Arc::new(next));
+        signals.writes(true);
     }
 }

@@ -72,6 +72,8 @@ struct Weather {
     to_target: Way,
     to_client: Way,
     closed: bool,
+    /// Whoever says this in its first bytes is not let through.
+    barred: Option<&'static str>,
     /// Connections of before a cut are closed, even if it is healed by then.
     cuts: u64,
 }
@@ -158,6 +160,13 @@ impl Proxy {
     /// Closes every connection; new ones pass.
     pub fn reset(&self) {
         self.weather.send_modify(|weather| weather.cuts += 1);
+    }
+
+    /// Closes every new connection whose first bytes from the client hold this, until
+    /// [`Self::heal`]: one kind of connection is away, others pass.
+    pub fn bar(&self, words: &'static str) {
+        self.weather
+            .send_modify(|weather| weather.barred = Some(words));
     }
 
     /// Lets nothing through in these directions and tells nobody. What is sent
@@ -348,7 +357,7 @@ async fn read(
     mut weather: watch::Receiver<Weather>,
     chunks: mpsc::Sender<(Instant, Bytes)>,
 ) -> std::io::Result<()> {
-    let mut swallowed = false;
+    let (mut first, mut swallowed) = (true, false);
     loop {
         let way = not_held(&mut weather, direction).await?;
         if swallowed && way.passage == Passage::Open {
@@ -362,6 +371,13 @@ async fn read(
                 continue;
             }
             count = from.read_buf(&mut chunk) => if count? == 0 { break },
+        }
+        let barred = weather.borrow().barred;
+        if direction == Direction::ToTarget && std::mem::take(&mut first) {
+            let said = |words: &str| chunk.windows(words.len()).any(|at| at == words.as_bytes());
+            if barred.is_some_and(said) {
+                return Err(std::io::Error::other("barred"));
+            }
         }
         if way.passage == Passage::Swallowed {
             swallowed = true;

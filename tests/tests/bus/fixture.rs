@@ -9,6 +9,7 @@ use bus::{Bus, BusError, Subscription};
 use bytes::Bytes;
 use devstack::{Config, NatsCluster, NatsClusterPlan, NatsOptions, NatsServer, fetch};
 use futures_util::TryStreamExt;
+use harness::Proxy;
 use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
@@ -150,6 +151,14 @@ impl Fixture {
         self.place.connect().await
     }
 
+    /// Another process's connection to the one server, through a proxy.
+    pub async fn connect_through_proxy(&self) -> (Proxy, Bus) {
+        let url = self.place.url().expect("a model has no address");
+        let proxy = Proxy::to(url.trim_start_matches("nats://")).await;
+        let bus = connect(format!("nats://{}", proxy.address())).await;
+        (proxy, bus)
+    }
+
     /// Subscribes, and waits until whoever leads a stream knows: interest and a request
     /// to the leader travel the same way, one after the other.
     pub async fn listen(&self, to: &Subject, stream: &StreamName) -> Subscription {
@@ -254,6 +263,14 @@ impl Fixture {
     }
 }
 
+async fn connect(url: String) -> Bus {
+    let settings = NatsSettings {
+        url,
+        ..NatsSettings::default()
+    };
+    Bus::connect(&settings, NAME).await.unwrap()
+}
+
 impl Place {
     async fn connect(&self) -> Bus {
         let Some(url) = self.url() else {
@@ -262,11 +279,7 @@ impl Place {
             };
             return model.connect(NAME);
         };
-        let settings = NatsSettings {
-            url,
-            ..NatsSettings::default()
-        };
-        Bus::connect(&settings, NAME).await.unwrap()
+        connect(url).await
     }
 
     fn url(&self) -> Option<String> {

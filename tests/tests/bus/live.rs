@@ -1,5 +1,6 @@
 //! Core subscriptions: what is heard at once, and what is not.
 
+use bus::BusError;
 use futures_util::{FutureExt, StreamExt};
 use protocol::bus::Outgoing;
 use protocol::lane::Lane;
@@ -110,4 +111,30 @@ pub async fn a_break_is_counted_and_subscriptions_go_on(mut f: Fixture) {
         live.next().await.unwrap()
     })
     .await;
+}
+
+pub async fn connected_means_that_reading_and_writing_are(f: Fixture) {
+    let (proxy, bus) = f.connect_through_proxy().await;
+    let mut connected = bus.connected();
+    // By its name the connection that writes is known.
+    proxy.bar(" writes\"");
+    proxy.reset();
+    within("only reading is back", async {
+        loop {
+            let read = bus.stream_state(&f.events).await.is_ok();
+            let written = bus.flush().await;
+            if read && !*connected.borrow() && matches!(written, Err(BusError::Disconnected)) {
+                return;
+            }
+            look_again().await;
+        }
+    })
+    .await;
+    assert!(bus.publish(event("doc.a", 1)).await.is_err());
+    proxy.heal();
+    within("the connection", connected.wait_for(|up| *up))
+        .await
+        .unwrap();
+    bus.flush().await.unwrap();
+    bus.publish(event("doc.a", 2)).await.unwrap();
 }
