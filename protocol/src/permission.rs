@@ -41,11 +41,6 @@ impl Role {
         }
     }
 
-    /// What it may do with one store.
-    pub fn permissions(self, store: &StoreName) -> Permissions {
-        self.permissions_for(std::slice::from_ref(store))
-    }
-
     /// What it may do with these stores.
     pub fn permissions_for(self, stores: &[StoreName]) -> Permissions {
         let inbox = format!("{}.>", inbox(self.user()));
@@ -142,7 +137,7 @@ mod tests {
     use super::*;
 
     fn permissions(role: Role) -> Permissions {
-        role.permissions(&StoreName::parse("main").unwrap())
+        role.permissions_for(&[StoreName::parse("main").unwrap()])
     }
 
     fn may_publish(role: Role, subject: &str) -> bool {

@@ -53,7 +53,7 @@ impl Servers {
         let config = options.devstack.clone();
         let users = match &config.nats_url {
             Some(_) => Vec::new(),
-            None => nats_users(&store(), random_password),
+            None => nats_users(&[store()], random_password),
         };
         let servers = devstack::StackOptions {
             data: options.data.clone(),

@@ -13,15 +13,15 @@ use service::settings::NatsSettings;
 /// Who may do everything.
 const OPERATOR: &str = "operator";
 
-/// The operator, who comes first, and every service's user.
-pub fn nats_users(store: &StoreName, mut password: impl FnMut() -> String) -> Vec<NatsUser> {
+/// The operator, who comes first, and every service's user, for these stores.
+pub fn nats_users(stores: &[StoreName], mut password: impl FnMut() -> String) -> Vec<NatsUser> {
     let operator = NatsUser {
         name: OPERATOR.to_owned(),
         password: password(),
         ..NatsUser::default()
     };
     let services = Role::ALL.into_iter().map(|role| {
-        let allowed = role.permissions(store);
+        let allowed = role.permissions_for(stores);
         NatsUser {
             name: role.user().to_owned(),
             password: password(),
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn each_service_is_somebody_of_its_own() {
         let mut passwords = 0;
-        let users = nats_users(&StoreName::parse("main").unwrap(), || {
+        let users = nats_users(&[StoreName::parse("main").unwrap()], || {
             passwords += 1;
             passwords.to_string()
         });

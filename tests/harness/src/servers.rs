@@ -16,6 +16,7 @@ use devstack::{Config, DevstackError, KafkaOptions, KafkaServer, NatsOptions, Na
 use local::stack::nats_users;
 
 use bus::bootstrap::StoreSettings;
+use protocol::name::StoreName;
 use protocol::permission::Role;
 use protocol::secret::Secret;
 use service::settings::NatsSettings;
@@ -103,15 +104,20 @@ impl Servers {
     /// If a server does not start; and instead of `None` where tests must not be
     /// skipped (see [`environment::REQUIRE_VARIABLE`]).
     pub async fn start(kafka: KafkaChoice) -> Option<Self> {
-        Self::start_with(NatsChoice::One, kafka).await
+        Self::start_with(NatsChoice::One, kafka, &[]).await
     }
 
-    /// [`Self::start`] with another NATS than a single server.
+    /// [`Self::start`] with another NATS than a single server, and with users who may use
+    /// these stores beside the usual one.
     ///
     /// # Panics
     /// As [`Self::start`].
-    pub async fn start_with(nats: NatsChoice, kafka: KafkaChoice) -> Option<Self> {
-        match start(nats, kafka).await {
+    pub async fn start_with(
+        nats: NatsChoice,
+        kafka: KafkaChoice,
+        stores: &[StoreName],
+    ) -> Option<Self> {
+        match start(nats, kafka, stores).await {
             Ok(servers) => Some(servers),
             Err(reason) => {
                 let name = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -203,8 +209,14 @@ impl Servers {
 }
 
 /// Why the servers are not here.
-async fn start(nats: NatsChoice, kafka: KafkaChoice) -> Result<Servers, String> {
-    let options = blocking(nats_options).await?;
+async fn start(
+    nats: NatsChoice,
+    kafka: KafkaChoice,
+    stores: &[StoreName],
+) -> Result<Servers, String> {
+    let usual = StoreSettings::default().name;
+    let stores: Vec<_> = std::iter::once(&usual).chain(stores).cloned().collect();
+    let options = blocking(move || nats_options(&stores)).await?;
     let kafka = match kafka {
         KafkaChoice::None => None,
         KafkaChoice::Three { controllers } => {
@@ -242,10 +254,10 @@ async fn start(nats: NatsChoice, kafka: KafkaChoice) -> Result<Servers, String> 
     })
 }
 
-fn nats_options() -> Result<NatsOptions, String> {
+fn nats_options(stores: &[StoreName]) -> Result<NatsOptions, String> {
     let found = fetch::nats(&Config::from_env(), &announce);
     let mut options = NatsOptions::new(found.map_err(|error: DevstackError| error.to_string())?);
-    options.users = nats_users(&StoreSettings::default().name, || PASSWORD.to_owned());
+    options.users = nats_users(stores, || PASSWORD.to_owned());
     options.extra = format!("no_auth_user: {}\n", options.users[0].name);
     Ok(options)
 }

@@ -10,8 +10,8 @@ use harness::{Deployment, Follower, FunctionChoice, Instance, Placement, environ
 use protocol::frame::StoredIn;
 use protocol::name::{FunctionName, Namespace, StoreName};
 use protocol::outcome::{OutcomeEvent, OutcomeKind};
+use protocol::permission::Role;
 use protocol::spec::StoreSpec;
-use service::settings::NatsSettings;
 use workers::WorkerConfig;
 
 use super::common::EARLIEST;
@@ -19,10 +19,15 @@ use super::common::EARLIEST;
 /// Leases belong to no store: all that are made in one place agree on their time.
 const LEASE_TTL: Duration = Duration::from_secs(2);
 
+/// The second store.
+fn side() -> StoreName {
+    StoreName::parse("side").unwrap()
+}
+
 /// Makes a second store with a namespace `far` behind a gate of its own.
 async fn second_store(deployment: &Deployment) -> StoreSpec {
     let settings = StoreSettings {
-        name: StoreName::parse("side").unwrap(),
+        name: side(),
         lanes: 2,
         max_bytes: 64 << 20,
         lease_ttl: LEASE_TTL,
@@ -50,7 +55,7 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
 /// A worker of the second store.
 async fn worker(deployment: &Deployment, spec: &StoreSpec) -> Instance<WorkerConfig> {
     let config = WorkerConfig {
-        nats: operator(deployment.servers.nats_url()),
+        nats: deployment.servers.nats_settings(Role::Worker),
         store: spec.name.clone(),
         name: "worker-side".into(),
         claim_interval_ms: 200,
@@ -60,14 +65,6 @@ async fn worker(deployment: &Deployment, spec: &StoreSpec) -> Instance<WorkerCon
     let mut worker = Instance::new("worker-side", config, Placement::InProcess, folder);
     worker.start().await;
     worker
-}
-
-/// Whoever gives no name may do everything: the harness's users are of one store.
-fn operator(url: &str) -> NatsSettings {
-    NatsSettings {
-        url: url.to_owned(),
-        ..NatsSettings::default()
-    }
 }
 
 fn outcomes(follower: &Follower) -> Vec<OutcomeEvent> {
@@ -84,9 +81,7 @@ async fn outcomes_come_from_the_store_of_their_namespace() {
         .functions(&[FunctionChoice::Probe])
         .store(|store| store.lease_ttl = LEASE_TTL)
         .edges(1)
-        .edge_config(|_, config| {
-            (config.nats.user, config.nats.password) = (None, None);
-        });
+        .may_use(side());
     let Some(mut deployment) = builder.start().await else {
         return;
     };

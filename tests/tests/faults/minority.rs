@@ -20,7 +20,7 @@ const EVENTS: &str = "EVENTS-main";
 /// The first edge node reaches NATS by the minority alone, everything else by the
 /// others.
 async fn divided(seed: u64) -> Option<Deployment> {
-    let servers = Servers::start_with(NatsChoice::Three, KafkaChoice::None).await?;
+    let servers = Servers::start_with(NatsChoice::Three, KafkaChoice::None, &[]).await?;
     let cluster = servers.cluster();
     let alone = cluster.url_of(MINORITY).to_owned();
     let others = format!("{},{}", cluster.url_of(1), cluster.url_of(2));

@@ -54,6 +54,7 @@ type Change<C> = Box<dyn Fn(usize, &mut C) + Send>;
 pub struct Builder {
     seed: u64,
     store: StoreSettings,
+    stores: Vec<StoreName>,
     nats: NatsChoice,
     kafka: KafkaChoice,
     placement: Placement,
@@ -77,6 +78,7 @@ impl Builder {
         Self {
             seed: environment::seed(),
             store,
+            stores: Vec::new(),
             nats: NatsChoice::One,
             kafka: KafkaChoice::Shared,
             placement: Placement::InProcess,
@@ -108,6 +110,12 @@ impl Builder {
             store.duplicate_window_events = Duration::from_millis(100);
             store.lease_ttl = Duration::from_secs(1);
         })
+    }
+
+    /// A store beside its own that the services may use; whoever wants it makes it.
+    pub fn may_use(mut self, store: StoreName) -> Self {
+        self.stores.push(store);
+        self
     }
 
     /// Which NATS; on a cluster every stream and bucket has a copy on each server.
@@ -198,7 +206,7 @@ impl Builder {
     /// # Panics
     /// If anything does not start.
     pub async fn start(self) -> Option<Deployment> {
-        let servers = Servers::start_with(self.nats, self.kafka).await?;
+        let servers = Servers::start_with(self.nats, self.kafka, &self.stores).await?;
         Some(self.start_on(servers).await)
     }
 
