@@ -1,6 +1,7 @@
 //! Function workers: the lanes that commit what functions make of events exactly once.
 //!
 //! Layout
+//! - `deployed`: a function as it is to run
 //! - `config`: settings; `error`: why a worker does not start
 //! - [`lane`]: one function on one lane: a pure state machine, and what drives it;
 //!   public for simulations, which run it over a model of the bus
@@ -14,6 +15,7 @@
 //! in one atomic batch with the outputs that it stands for.
 
 mod config;
+mod deployed;
 mod error;
 mod fleet;
 pub mod lane;

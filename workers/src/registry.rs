@@ -16,6 +16,7 @@ use protocol::spec::FunctionSpec;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::deployed::Deployed;
 use crate::lane::shared::Shared;
 use host::module::Program;
 use service::backoff::Backoff;
@@ -30,15 +31,6 @@ const LOADS_MAX: usize = 2;
 const WATCH_WAIT_FIRST: Duration = Duration::from_millis(200);
 /// The longest such wait.
 const WATCH_WAIT_LONGEST: Duration = Duration::from_secs(5);
-
-/// A function as it is to run.
-#[derive(Debug, Clone)]
-pub struct Deployed {
-    /// Spec and module.
-    pub program: Arc<Program>,
-    /// The revision of the spec in `FUNCTIONS`.
-    pub revision: u64,
-}
 
 /// What happened to a function.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use protocol::name::FunctionName;
 use protocol::report::{FunctionReport, LaneReport, short_reason};
 use tokio::sync::watch;
 
-use crate::registry::Deployed;
+use crate::deployed::Deployed;
 
 /// What a worker shows of itself.
 #[derive(Debug)]

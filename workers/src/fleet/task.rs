@@ -20,10 +20,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::hearing::{self, Heard};
 use super::presence::{self, Presence};
 use super::state::{Action, Fleet, Key, Me};
+use crate::deployed::Deployed;
 use crate::lane::grant::Grant;
 use crate::lane::owner::Owner;
 use crate::lane::shared::Shared;
-use crate::registry::{Change, Deployed};
+use crate::registry::Change;
 
 /// How often the machine is asked when nothing is heard: what it does by time alone is
 /// measured in seconds.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::grant::Grant;
 use super::run::{End, Run};
 use super::shared::Shared;
-use crate::registry::Deployed;
+use crate::deployed::Deployed;
 
 /// One lane of one function, owned.
 pub struct Owner {

@@ -3,6 +3,7 @@
 //! Owns the reader and the lane's place on a guest thread. It decides nothing: what
 //! to do next is the machine's, what became of a commit is the checkpoint's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, Reader, ReaderOptions};
@@ -23,9 +24,10 @@ use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
-use crate::registry::Deployed;
+use crate::deployed::Deployed;
 use crate::status::OwnedLane;
 use host::fault::Broken;
+use host::module::Program;
 use host::pack::Item;
 use host::pool::Guest;
 
@@ -67,7 +69,7 @@ impl Run<'_> {
     /// again. Not cancel safe.
     pub async fn run(&mut self) -> Result<End, BusError> {
         loop {
-            let scope = self.scope();
+            let (scope, program) = self.scope();
             let lost = || self.grant.is_lost();
             let taken = takeover::take(
                 &self.shared.bus,
@@ -78,7 +80,7 @@ impl Run<'_> {
             )
             .await;
             let end = match taken {
-                Ok(taken) => self.drive(taken).await?,
+                Ok(taken) => self.drive(scope, program, taken).await?,
                 Err(TakeoverError::Superseded) => Some(End::Superseded),
                 Err(TakeoverError::Bus(error)) => return Err(error),
                 Err(TakeoverError::Alarm(reason)) => self.hold(&reason, None).await,
@@ -89,42 +91,36 @@ impl Run<'_> {
         }
     }
 
-    fn scope(&mut self) -> Scope {
-        let (spec, revision) = {
-            let deployed = self.deployed.borrow_and_update();
-            (deployed.program.spec.clone(), deployed.revision)
-        };
+    /// What is deployed now, and the module that belongs to it.
+    fn scope(&mut self) -> (Scope, Arc<Program>) {
+        let Deployed { program, revision } = self.deployed.borrow_and_update().clone();
         self.shown.runs(revision);
-        Scope {
-            spec,
+        let scope = Scope {
+            spec: program.spec.clone(),
             store: self.shared.store.clone(),
             lane: self.lane,
-        }
+        };
+        (scope, program)
     }
 
-    /// Runs from a checkpoint on; `None`: to be taken over anew.
-    async fn drive(&mut self, taken: Taken) -> Result<Option<End>, BusError> {
-        let Taken {
-            checkpoint,
-            guard,
-            from,
-            lost,
-        } = taken;
-        let scope = self.scope();
+    /// Opens the lane behind what was taken over.
+    async fn begin(
+        &self,
+        scope: Scope,
+        program: Arc<Program>,
+        taken: Taken,
+    ) -> Result<(Reader, Machine, Driven), BusError> {
         let options = ReaderOptions {
             batch: self.shared.batch_events * 2,
             bytes_max: READ_BYTES,
         };
-        let mut reader = self
-            .shared
-            .bus
-            .reader(&scope.stream(), Some(&scope.filter()), from, options)
-            .await?;
-        let guest = self.shared.host.attach(self.lane.0);
-        let mut machine = Machine::resume(
+        let (stream, filter, from) = (scope.stream(), scope.filter(), taken.from);
+        let bus = &self.shared.bus;
+        let reader = bus.reader(&stream, Some(&filter), from, options).await?;
+        let machine = Machine::resume(
             scope.clone(),
-            &checkpoint,
-            guard,
+            &taken.checkpoint,
+            taken.guard,
             self.grant.revision,
             self.shared.batch_events,
         );
@@ -132,28 +128,46 @@ impl Run<'_> {
             true => self.shared.ingress.clone(),
             false => self.shared.events.clone(),
         };
-        let mut lane = Driven {
+        let lane = Driven {
             scope,
-            guest,
+            program,
+            guest: self.shared.host.attach(self.lane.0),
             kept,
             unread: Unread::from(from),
         };
-        if let Some(range) = lost {
+        if let Some(range) = taken.lost {
             lane.tell_lost(range, self.shown);
         }
+        Ok((reader, machine, lane))
+    }
+
+    /// Takes up what is deployed now; false if the lane has to be taken over anew for it.
+    fn reload(&mut self, lane: &mut Driven, machine: &mut Machine) -> bool {
+        let (scope, program) = self.scope();
+        let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
+            && scope.stream() == lane.scope.stream();
+        if goes_on {
+            (lane.scope, lane.program) = (scope.clone(), program);
+            machine.reload(scope);
+        }
+        goes_on
+    }
+
+    /// Runs from a checkpoint on; `None`: to be taken over anew.
+    async fn drive(
+        &mut self,
+        scope: Scope,
+        program: Arc<Program>,
+        taken: Taken,
+    ) -> Result<Option<End>, BusError> {
+        let (mut reader, mut machine, mut lane) = self.begin(scope, program, taken).await?;
         loop {
             if self.grant.is_lost() {
                 return Ok(Some(End::Superseded));
             }
-            if self.deployed.has_changed().unwrap_or(false) {
-                let scope = self.scope();
-                let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
-                    && scope.stream() == lane.scope.stream();
-                if !goes_on {
-                    return Ok(None);
-                }
-                lane.scope = scope;
-                machine.reload(lane.scope.clone());
+            if self.deployed.has_changed().unwrap_or(false) && !self.reload(&mut lane, &mut machine)
+            {
+                return Ok(None);
             }
             if self.stop.is_triggered() {
                 machine.drain();
@@ -191,8 +205,7 @@ impl Run<'_> {
     async fn call(&self, lane: &Driven, machine: &mut Machine, items: Vec<Item>) {
         self.shared.faults.hit("lane.before_run");
         let began = Instant::now();
-        let program = self.deployed.borrow().program.clone();
-        let result = lane.guest.run(program, items).await;
+        let result = lane.guest.run(lane.program.clone(), items).await;
         metrics::histogram!("function_run_seconds", "function" => lane.name())
             .record(began.elapsed());
         match result {
@@ -299,6 +312,7 @@ impl Run<'_> {
 
 struct Driven {
     scope: Scope,
+    program: Arc<Program>,
     guest: Guest,
     kept: watch::Receiver<Kept>,
     unread: Unread,

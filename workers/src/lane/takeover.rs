@@ -217,3 +217,6 @@ async fn verify(
         checkpoint.time
     )))
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,17 +216,13 @@ impl Deployment {
     pub async fn reports(&self) -> Result<BTreeMap<String, WorkerReport>, String> {
         let bucket = self.bus.kv(Bucket::Workers).await;
         let bucket = bucket.map_err(|error| error.to_string())?;
-        let mut reports = BTreeMap::new();
-        for key in bucket.keys().await.map_err(|error| error.to_string())? {
-            let entry = bucket.get(&key).await.map_err(|error| error.to_string())?;
-            // It may have ended meanwhile.
-            if let Some((json, _)) = entry {
-                let report: WorkerReport =
-                    serde_json::from_slice(&json).map_err(|error| error.to_string())?;
-                reports.insert(report.name.clone(), report);
-            }
-        }
-        Ok(reports)
+        let entries = bucket.entries().await.map_err(|error| error.to_string())?;
+        let reports = entries.iter().map(|(_, json, _)| {
+            let report: WorkerReport =
+                serde_json::from_slice(json).map_err(|error| error.to_string())?;
+            Ok((report.name.clone(), report))
+        });
+        reports.collect()
     }
 
     /// First part of this deployment's topics in Kafka.

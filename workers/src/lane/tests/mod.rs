@@ -84,7 +84,7 @@ fn spec(limits: FunctionLimits) -> FunctionSpec {
     }
 }
 
-fn scope(limits: FunctionLimits) -> Scope {
+pub fn scope(limits: FunctionLimits) -> Scope {
     let store = StoreSpec {
         name: StoreName::parse("main").unwrap(),
         lanes: 1,
