@@ -12,6 +12,7 @@ mod bus {
     mod batches;
     mod fixture;
     mod follow;
+    mod foreign;
     mod kv;
     mod live;
     mod publish;
@@ -62,6 +63,12 @@ mod bus {
                     a_reader_yields_each_event_once_in_batches
                     a_stream_made_anew_is_not_read_as_if_it_were_the_old_one
                     large_events_pass_a_small_bound_of_bytes
+                }
+                foreign {
+                    a_reader_gets_past_them
+                    runs_and_ranges_hold_them
+                    who_knows_them_breaks_no_more
+                    who_listens_hears_what_comes_after
                 }
                 kv {
                     a_kept_lease_outlives_its_time_and_is_released

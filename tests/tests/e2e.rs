@@ -14,6 +14,7 @@ mod e2e {
     mod dev;
     mod drops;
     mod fleet;
+    mod foreign;
     mod gates;
     mod history;
     mod http;

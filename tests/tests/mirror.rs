@@ -9,6 +9,7 @@
 mod mirror {
     mod common;
     mod crowd;
+    mod lag;
     mod passed;
     mod replay;
     mod taken;

@@ -11,6 +11,7 @@
 
 pub(crate) mod allocation;
 mod end;
+mod look;
 pub(crate) mod owner;
 pub(crate) mod progress;
 pub mod relay;

@@ -8,16 +8,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus::Reader;
 use protocol::bus::Stored;
 use protocol::record::{GAPS_KEPT_MAX, MirrorGap, MirrorGapReason, Progress};
 use protocol::subject::SubjectError;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::end::{End, RunError};
+use super::look::{self, Look, Looks};
 use super::relay::{Action, CommitPoint, Relay};
 use super::routing::Router;
 use super::shard::Shard;
@@ -31,13 +30,6 @@ use crate::kafka::admin::TopicError;
 use crate::kafka::partitioner;
 use crate::metrics;
 use crate::status::ShardState;
-
-/// Between two looks at the topics and at the stream's end: how long a topic that was
-/// deleted and made anew may be written unnoticed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Looks, of which one is at the topics' settings too: each answer holds all forty of
-/// every topic.
-const LOOKS_AT_SETTINGS: u64 = 15;
 
 /// Runs the shard once under a lease.
 pub(super) async fn run(shard: &Arc<Shard>, tenure: &mut Tenure) -> End {
@@ -92,10 +84,7 @@ struct Run<'a> {
     found: Vec<MirrorGap>,
     /// The stream's last sequence, as far as it is known.
     stored: u64,
-    /// At most one look at the topics at a time.
-    looks: JoinSet<Result<Look, TopicError>>,
-    looked: u64,
-    next_look: Instant,
+    looks: Looks,
 }
 
 /// A batch whose topics are not all known.
@@ -113,14 +102,6 @@ struct Running {
     lease: u64,
 }
 
-/// What a look has found.
-struct Look {
-    topics: Vec<Finding>,
-    settings: bool,
-    /// The stream's last sequence; `None`: it did not answer.
-    stored: Option<u64>,
-}
-
 impl<'a> Run<'a> {
     fn new(shard: &'a Arc<Shard>, writer: &'a mut Writer, started: &Started) -> Self {
         Self {
@@ -130,9 +111,7 @@ impl<'a> Run<'a> {
             held: None,
             found: Vec::new(),
             stored: started.last_seq,
-            looks: JoinSet::new(),
-            looked: 0,
-            next_look: Instant::now() + LOOK_INTERVAL,
+            looks: Looks::new(),
         }
     }
 
@@ -184,19 +163,17 @@ impl<'a> Run<'a> {
     }
 
     async fn next(&mut self, running: &mut Running) -> Result<Vec<Action>, RunError> {
-        let deadline = running.relay.deadline();
+        let (deadline, look) = (running.relay.deadline(), self.looks.due());
         let reads = self.held.is_none() && running.relay.wants_events();
         // All branches are cancel safe: events stay in the reader, reports and looks in
         // their queues until they are returned; the others only wait.
         tokio::select! {
             biased;
             report = self.writer.report() => self.heard(report, running),
-            Some(look) = self.looks.join_next() => {
-                self.looked(look.expect("a look does not panic"), running)
-            }
+            found = self.looks.next() => self.looked(found, running),
             () = sleep_until(deadline) => Ok(running.relay.tick(Instant::now())),
-            () = sleep_until(Some(self.next_look)) => {
-                self.look(running);
+            () = sleep_until(Some(look)) => {
+                self.looks.begin(self.shard, running.topics.recorded());
                 Ok(Vec::new())
             }
             events = running.reader.next_batch(), if reads => self.take(events?, running).await,
@@ -220,45 +197,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Starts a look at the topics and at the stream, beside everything else.
-    fn look(&mut self, running: &Running) {
-        self.next_look = Instant::now() + LOOK_INTERVAL;
-        if !self.looks.is_empty() {
-            return;
-        }
-        self.looked += 1;
-        let settings = self.looked.is_multiple_of(LOOKS_AT_SETTINGS);
-        let (shard, recorded) = (self.shard.clone(), running.topics.recorded().clone());
-        self.looks.spawn(async move {
-            let state = shard.bus.stream_state(&shard.stream).await;
-            if settings {
-                shard.admin.check_progress(&shard.progress_topic).await?;
-            }
-            Ok(Look {
-                topics: survey::again(&shard.admin, &recorded, settings).await?,
-                settings,
-                stored: state.ok().map(|state| state.last_seq),
-            })
-        });
-    }
-
-    fn looked(
-        &mut self,
-        look: Result<Look, TopicError>,
-        running: &mut Running,
-    ) -> Result<Vec<Action>, RunError> {
+    fn looked(&mut self, look: Look, running: &mut Running) -> Result<Vec<Action>, RunError> {
         match look {
-            Ok(look) => {
-                self.stored = look.stored.unwrap_or(0).max(self.stored);
+            Look::End(stored) => {
+                self.stored = stored.unwrap_or(0).max(self.stored);
                 self.lag(running);
-                if look.settings {
+            }
+            Look::Topics(Ok(topics)) => {
+                if topics.settings {
                     running.topics.look_again();
                 }
-                self.note_again(look, running)?;
+                self.note_again(topics, running)?;
             }
-            Err(error @ TopicError::Ground(_)) => return Err(error.into()),
+            Look::Topics(Err(error @ TopicError::Ground(_))) => return Err(error.into()),
             // Kafka is away; the producer finds out whether that matters.
-            Err(error) => {
+            Look::Topics(Err(error)) => {
                 tracing::debug!(stream = %self.shard.stream, %error, "the topics cannot be looked at");
             }
         }
@@ -266,8 +219,8 @@ impl<'a> Run<'a> {
     }
 
     /// A look without settings does not know whether those that differed still do.
-    fn note_again(&mut self, look: Look, running: &mut Running) -> Result<(), RunError> {
-        let mut findings = look.topics;
+    fn note_again(&mut self, look: look::Topics, running: &mut Running) -> Result<(), RunError> {
+        let mut findings = look.findings;
         if !look.settings {
             findings.retain(|(topic, finding)| finding.is_err() || !running.topics.differs(topic));
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
+use super::block;
 use super::connection::Bus;
 use super::wire;
 use crate::details;
@@ -178,15 +179,27 @@ struct GotMessage {
     time: String,
 }
 
+/// A message that was read by itself.
+pub(super) struct Single {
+    /// What can be read of it.
+    pub event: Stored,
+    /// Whether it can be read on every other way too.
+    pub readable: bool,
+}
+
 impl GotMessage {
-    fn into_stored(self) -> Option<Stored> {
-        Some(Stored {
+    fn into_single(self) -> Option<Single> {
+        let block = block::read(&STANDARD.decode(self.hdrs).ok()?);
+        let event = Stored {
             seq: self.seq,
             time_us: wire::micros(&self.time)?,
             subject: self.subject,
-            headers: wire::raw_headers(&STANDARD.decode(self.hdrs).ok()?)?,
+            headers: block.headers,
             payload: STANDARD.decode(self.data).ok()?.into(),
-        })
+        };
+        // What JSON could not carry of a subject stands as this character.
+        let readable = block.readable && !event.subject.contains(char::REPLACEMENT_CHARACTER);
+        Some(Single { event, readable })
     }
 }
 
@@ -230,9 +243,13 @@ impl Bus {
             sent.map_err(|error| self.publish_error(&error))?;
             reply.await
         };
-        let message = timeout(REQUEST_TIMEOUT, exchange)
-            .await
-            .map_err(|_| BusError::Timeout)??;
+        let mut connects = self.connects();
+        // Either may be dropped: no answer comes over a connection that was made anew.
+        let message = tokio::select! {
+            biased;
+            message = timeout(REQUEST_TIMEOUT, exchange) => message.map_err(|_| BusError::Timeout)??,
+            _ = connects.changed() => return Err(BusError::Timeout),
+        };
         require_answer(&message)?;
         match parse::<Refusal>(&message.payload, "api reply")?.error {
             Some(error) => Err(error.into()),
@@ -246,15 +263,31 @@ impl Bus {
         stream: &str,
         query: &Get<'_>,
     ) -> Result<Option<Stored>, BusError> {
+        let single = self.leader_single(stream, query).await?;
+        Ok(single.map(|single| single.event))
+    }
+
+    /// One message from the stream's leader, and whether others ways can read it. The
+    /// only way on which any message can be read: its headers come as text.
+    pub(super) async fn leader_single(
+        &self,
+        stream: &str,
+        query: &Get<'_>,
+    ) -> Result<Option<Single>, BusError> {
         match self
             .api::<_, Got>(&format!("STREAM.MSG.GET.{stream}"), query)
             .await
         {
-            Ok(got) => Ok(Some(got.message.into_stored().ok_or(
-                BusError::Malformed {
+            Ok(got) => {
+                let single = got.message.into_single().ok_or(BusError::Malformed {
                     what: "stored message",
-                },
-            )?)),
+                })?;
+                if !single.readable {
+                    let (unreadable, event) = (&self.inner.unreadable, &single.event);
+                    unreadable.found(stream, &event.subject, event.seq);
+                }
+                Ok(Some(single))
+            }
             Err(BusError::Api { code: 404, .. }) => Ok(None),
             // The stream itself is missing only if it has no state either.
             Err(BusError::NotFound) => self.details(stream).await.map(|_| None),

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::inbox::{Inbox, OneReply};
 use super::places::Places;
 use super::signals::Signals;
+use super::unreadable::Unreadable;
 use super::wire;
 use super::writer::Writer;
 use crate::error::BusError;
@@ -72,6 +73,8 @@ pub(super) struct Inner {
     pub pending: Arc<Semaphore>,
     /// The connection that writes.
     pub writer: Writer,
+    /// Where messages are that break the connection.
+    pub unreadable: Unreadable,
     /// Batches that may be open.
     pub batches: Places,
     connected: watch::Receiver<bool>,
@@ -130,6 +133,7 @@ impl Bus {
             pending: Arc::new(Semaphore::new(PENDING_ACKS_MAX)),
             batches: Places::new(BATCHES_OPEN_MAX),
             writer,
+            unreadable: Unreadable::default(),
             connected,
             connects,
             state_check,
@@ -149,7 +153,10 @@ impl Bus {
     /// How often what reads was connected, as a value to watch: every change means that
     /// messages of core subscriptions may have been missed.
     pub fn connects(&self) -> watch::Receiver<u64> {
-        self.inner.connects.clone()
+        // A clone has seen what its original has: nothing since the first connection.
+        let mut connects = self.inner.connects.clone();
+        connects.mark_unchanged();
+        connects
     }
 
     /// Sends what waits, then closes; bounded in time.

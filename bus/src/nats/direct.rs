@@ -3,6 +3,10 @@
 //!
 //! A Direct Get may be answered by a follower that lags: what it does not have is
 //! no proof. Single reads go to the leader; a scan confirms its end there.
+//!
+//! A reply that async-nats cannot parse breaks the connection, and what comes behind it
+//! is lost. So a run ends with the connection, and what stands next is read by itself;
+//! where such messages are known, nothing else is tried.
 
 use std::collections::HashMap;
 
@@ -24,7 +28,12 @@ pub(crate) struct Run {
     pub events: Vec<Stored>,
     /// How many more match, as the server said with its last word.
     pub pending: u64,
+    /// Whether the connection broke before that word.
+    cut: bool,
 }
+
+/// Most messages that are read by themselves in one go.
+const SINGLES_MAX: usize = 256;
 
 impl Bus {
     /// The event at a sequence, from the stream's leader; `None` if there is none.
@@ -105,35 +114,38 @@ impl Bus {
             });
         }
         let mut found: HashMap<String, u64> = HashMap::with_capacity(subjects.len());
+        let unreadable = &self.inner.unreadable;
+        let known = |subject: &&str| unreadable.last(stream.as_str(), subject) > 0;
+        let (mut singles, rest): (Vec<_>, Vec<_>) =
+            subjects.iter().map(Subject::as_str).partition(known);
         loop {
             // The server stops at its bound of bytes; what is still open is asked again.
-            let open = subjects
-                .iter()
-                .map(Subject::as_str)
-                .filter(|subject| !found.contains_key(*subject));
-            let open: Vec<_> = open.collect();
+            let open = rest.iter().copied();
+            let open: Vec<_> = open
+                .filter(|subject| !found.contains_key(*subject))
+                .collect();
             if open.is_empty() {
                 break;
             }
-            let run = self
-                .direct_run(
-                    stream.as_str(),
-                    &Get {
-                        multi_last: &open,
-                        ..Get::default()
-                    },
-                    open.len(),
-                )
-                .await?;
+            let query = Get {
+                multi_last: &open,
+                ..Get::default()
+            };
+            let run = self.direct_run(stream.as_str(), &query, open.len()).await?;
             let progress = !run.events.is_empty();
-            found.extend(
-                run.events
-                    .into_iter()
-                    .map(|event| (event.subject, event.seq)),
-            );
+            let tails = run.events.into_iter();
+            found.extend(tails.map(|event| (event.subject, event.seq)));
+            if run.cut {
+                singles.extend(open.iter().filter(|subject| !found.contains_key(**subject)));
+                break;
+            }
             if run.pending == 0 || !progress {
                 break;
             }
+        }
+        for subject in singles {
+            let last = self.leader_last(stream.as_str(), subject).await?;
+            found.extend(last.map(|event| (subject.to_owned(), event.seq)));
         }
         Ok(found.into_iter().collect())
     }
@@ -159,6 +171,11 @@ impl Bus {
                 max: NEXT_EVENTS_MAX,
             });
         }
+        let known = self.inner.unreadable.last(stream, filter);
+        if from <= known {
+            let limit = limit.min(SINGLES_MAX);
+            return self.singles(stream, filter, from, limit, bytes_max).await;
+        }
         let query = Get {
             seq: Some(from.max(1)),
             next_by_subj: Some(filter),
@@ -166,7 +183,40 @@ impl Bus {
             max_bytes: Some(bytes_max.max(1)),
             ..Get::default()
         };
-        self.direct_run(stream, &query, limit).await
+        let mut run = self.direct_run(stream, &query, limit).await?;
+        if run.cut {
+            if run.events.is_empty() {
+                return self.singles(stream, filter, from, 1, bytes_max).await;
+            }
+            // That there is no more has not been said.
+            run.pending = 1;
+        }
+        Ok(run)
+    }
+
+    /// A run whose events are read one after the other, from the leader.
+    async fn singles(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Run, BusError> {
+        let (mut run, mut next, mut bytes) = (Run::default(), from, 0);
+        while run.events.len() < limit && bytes < bytes_max {
+            let event = match self.leader_next(stream, filter, next).await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(run),
+                Err(error) if run.events.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            next = event.seq + 1;
+            bytes += event.payload.len();
+            run.events.push(event);
+        }
+        run.pending = 1;
+        Ok(run)
     }
 
     /// Sends a batched Direct Get and collects its answers up to the server's own
@@ -177,6 +227,7 @@ impl Bus {
         query: &Get<'_>,
         limit: usize,
     ) -> Result<Run, BusError> {
+        let mut connects = self.connects();
         self.require_connected()?;
         let body =
             serde_json::to_vec(query).map_err(|_| BusError::Malformed { what: "request" })?;
@@ -193,14 +244,22 @@ impl Bus {
         sent.map_err(|error| self.publish_error(&error))?;
         let (mut run, mut whole) = (Run::default(), Whole::default());
         loop {
-            let reply = timeout(REQUEST_TIMEOUT, replies.next())
-                .await
-                .map_err(|_| BusError::Timeout)??;
+            // Both are cancel safe: a reply stays in its queue.
+            let reply = tokio::select! {
+                biased;
+                reply = timeout(REQUEST_TIMEOUT, replies.next()) => reply.map_err(|_| BusError::Timeout)??,
+                _ = connects.changed() => {
+                    run.cut = true;
+                    return Ok(run);
+                }
+            };
             let headers = reply.headers.as_ref();
+            let is_event = headers.is_some_and(wire::is_event);
             let pending = headers.and_then(wire::num_pending);
             let before = headers.and_then(wire::last_sent);
             let before = before.ok_or(BusError::Malformed { what: "direct get" });
-            match reply.status.map(|status| status.as_u16()) {
+            let status = reply.status.filter(|_| !is_event);
+            match status.map(|status| status.as_u16()) {
                 None => {
                     let event = wire::direct(reply);
                     let event = event.ok_or(BusError::Malformed { what: "direct get" })?;

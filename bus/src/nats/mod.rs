@@ -10,10 +10,12 @@
 //! - `reader`: following a stream
 //! - `bucket`, `objects`: what buckets and the object store need beside
 //! - `api`: JetStream's requests and replies as JSON
+//! - `block`, `unreadable`: messages that async-nats cannot parse
 //! - `wire`: headers and times, the same rule for every way of reading
 
 mod api;
 mod batch;
+mod block;
 mod bucket;
 mod connection;
 mod direct;
@@ -23,6 +25,7 @@ mod places;
 mod publish;
 mod reader;
 mod signals;
+mod unreadable;
 mod wire;
 mod writer;
 

@@ -39,7 +39,8 @@ pub async fn run(bus: Bus, feeds: Arc<Feeds>, period: Duration, stop: Shutdown) 
                 Err(_) => return,
             },
         };
-        if !*bus.connected().borrow() {
+        // One that was made anew can be read over before it can be written over.
+        if !all && !*bus.connected().borrow() {
             continue;
         }
         for (stream, feeds) in due(&feeds, all) {

@@ -10,6 +10,7 @@
 //!   process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
 //! - [`traffic`]: events that keep flowing while a test breaks things
+//! - [`foreign`]: some other program that writes into our streams
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
 //! - [`process`]: what the system tells of a process
@@ -26,6 +27,7 @@ pub mod deployment;
 pub mod disk;
 pub mod environment;
 pub mod follower;
+pub mod foreign;
 pub mod instance;
 pub mod onlooker;
 pub mod process;

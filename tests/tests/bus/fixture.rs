@@ -9,7 +9,7 @@ use bus::{Bus, BusError, Subscription};
 use bytes::Bytes;
 use devstack::{Config, NatsCluster, NatsClusterPlan, NatsOptions, NatsServer, fetch};
 use futures_util::TryStreamExt;
-use harness::Proxy;
+use harness::{Proxy, foreign};
 use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
@@ -249,6 +249,25 @@ impl Fixture {
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["error"]["err_code"], 10_210, "{answer}");
         false
+    }
+
+    /// Stores what some other program would: an event with another first line of its
+    /// header block, and one more line in it. A model, which has no lines, keeps what
+    /// can be read.
+    pub async fn store_foreign(&self, channel: &str, n: u64, version: &[u8], line: &[u8]) -> u64 {
+        let event = event(channel, n);
+        let Some(url) = self.place.url() else {
+            return self.bus.publish(event).await.unwrap().seq;
+        };
+        let own = event.headers.iter();
+        let own: Vec<_> = own
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        let mut lines: Vec<&[u8]> = own.iter().map(|line| line.as_bytes()).collect();
+        lines.push(line);
+        let block = foreign::block(version, &lines);
+        let stored = foreign::store(&url, event.subject.as_str(), &block, &event.payload);
+        stored.await.unwrap()
     }
 
     async fn plain_stream(&self) -> async_nats::jetstream::stream::Stream {

@@ -6,7 +6,11 @@
 //! its own count; when a number is missing, when heartbeats stay away, when the
 //! consumer is lost or the connection was made anew, the reader makes a new consumer
 //! from the last sequence + 1. It yields each event once, in order.
+//!
+//! What breaks the connection may be the very message that comes next, so after each
+//! break that one is read by itself (`single`) before a consumer is made.
 
+mod single;
 mod source;
 
 use std::time::Duration;
@@ -66,6 +70,10 @@ pub(crate) struct Reader {
     /// Taken, not yet returned.
     ready: Vec<Stored>,
     source: Option<Source>,
+    /// Whether what comes next must be read by itself.
+    suspects: bool,
+    /// Until when everything is read by itself.
+    careful_until: Option<Instant>,
 }
 
 impl Bus {
@@ -92,6 +100,8 @@ impl Bus {
             pending: 0,
             ready: Vec::new(),
             source: None,
+            suspects: false,
+            careful_until: None,
         };
         reader.build().await?;
         Ok(reader)
@@ -119,12 +129,18 @@ impl Reader {
     pub async fn next_batch(&mut self) -> Result<Vec<Stored>, BusError> {
         let mut delay = REBUILD_DELAY_MIN;
         loop {
-            if self.connects.has_changed().unwrap_or(false) {
+            // Whatever is taken waits in `ready` until it is returned, so that being
+            // cancelled in these awaits loses nothing. What has come is taken before a
+            // break is noticed: the next one is then what may have caused it.
+            if let Err(reason) = self.gather() {
+                self.lose(reason);
+            }
+            if self.ready.is_empty() && self.connects.has_changed().unwrap_or(false) {
                 self.connects.mark_unchanged();
                 self.lose("the connection was made anew");
             }
-            if self.source.is_none() {
-                match self.rebuild().await {
+            if self.ready.is_empty() && self.source.is_none() {
+                match self.resume().await {
                     Ok(()) => {}
                     Err(error) if error.temporary() => {
                         tokio::time::sleep(delay).await;
@@ -134,11 +150,6 @@ impl Reader {
                     Err(error) => return Err(error),
                 }
             }
-            if let Err(reason) = self.gather() {
-                self.lose(reason);
-            }
-            // Whatever is taken waits in `ready` until it is returned, so that being
-            // cancelled in these awaits loses nothing.
             self.pull().await?;
             if !self.ready.is_empty() {
                 return Ok(std::mem::take(&mut self.ready));
@@ -245,6 +256,7 @@ impl Reader {
 
     /// Gives the consumer up; the next step makes another.
     fn lose(&mut self, reason: &'static str) {
+        self.suspects = true;
         if let Some(source) = self.source.take() {
             metrics::counter!("nats_reader_rebuilt_total").increment(1);
             tracing::debug!(
@@ -275,12 +287,16 @@ impl Reader {
         });
     }
 
-    /// Makes a consumer again, after a check that the stream is still the same one.
-    async fn rebuild(&mut self) -> Result<(), BusError> {
+    /// Goes on after a loss, after a check that the stream is still the same one.
+    async fn resume(&mut self) -> Result<(), BusError> {
         let state = self.bus.details(&self.stream).await?.state()?;
         if state.created_us != self.created_us || state.last_seq < self.last {
             return Err(BusError::changed(&self.stream));
         }
+        if self.suspects && self.read_singly().await? {
+            return Ok(());
+        }
+        self.suspects = false;
         self.build().await
     }
 

@@ -72,11 +72,12 @@ pub(super) enum Heard {
 impl Source {
     /// Notes one message.
     pub(super) fn hear(&mut self, message: Message) -> Heard {
-        if let Some(status) = message.status {
-            return self.hear_status(status, &message);
-        }
+        // First this: a message may be stored with a status of its own.
         let Some(said) = message.reply.as_deref().and_then(wire::delivery) else {
-            return Heard::Broken("a delivery without its numbers");
+            return match message.status {
+                Some(status) => self.hear_status(status, &message),
+                None => Heard::Broken("a delivery without its numbers"),
+            };
         };
         if said.consumer_seq != self.delivered + 1 {
             return Heard::Broken("a delivery is missing");
