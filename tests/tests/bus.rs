@@ -128,6 +128,7 @@ mod bus {
         each! { on_server:
             follow { a_dropped_reader_leaves_no_consumer }
             live { connected_means_that_reading_and_writing_are }
+            publish { what_waited_for_a_broken_connection_is_never_sent }
         }
     }
 }

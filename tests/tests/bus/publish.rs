@@ -2,11 +2,12 @@
 
 use bus::BusError;
 use bytes::Bytes;
+use harness::Direction;
 use protocol::bus::{Expect, Outgoing};
 use protocol::header::Headers;
 use protocol::subject::Kind;
 
-use super::fixture::{Fixture, event, identified, in_store, subject, within};
+use super::fixture::{Fixture, event, identified, in_store, look_again, subject, within};
 
 pub async fn a_publish_is_stored_once_however_often_it_is_sent(f: Fixture) {
     let first = f.bus.publish(identified("doc.a", 1)).await.unwrap();
@@ -90,6 +91,47 @@ pub async fn a_lost_connection_is_said_and_found_again(mut f: Fixture) {
             .seq,
         2
     );
+}
+
+/// Events that are handed over while nothing gets through: more than all sockets on the
+/// way hold, so that most of them wait in the client.
+const HELD_EVENTS: u64 = 400;
+/// Bytes of each.
+const HELD_BYTES: usize = 60_000;
+/// Round trips in which what must not arrive could.
+const ROUND_TRIPS: usize = 500;
+
+pub async fn what_waited_for_a_broken_connection_is_never_sent(f: Fixture) {
+    let (proxy, bus) = f.connect_through_proxy().await;
+    proxy.hold(&Direction::BOTH);
+    let mut acks = Vec::new();
+    for n in 0..HELD_EVENTS {
+        let payload = Bytes::from(vec![b'x'; HELD_BYTES]);
+        let held = Outgoing {
+            payload,
+            ..event("doc.a", n)
+        };
+        acks.push(bus.publish_start(held).await.unwrap());
+    }
+    // What has left the client is lost, and so are both connections.
+    proxy.reset();
+    for ack in acks {
+        let error = within("the end of the wait", ack).await.unwrap_err();
+        assert!(error.outcome_unknown(), "{error}");
+    }
+    proxy.heal();
+    within("the connection", async {
+        while bus.flush().await.is_err() {
+            look_again().await;
+        }
+    })
+    .await;
+    for _ in 0..ROUND_TRIPS {
+        f.bus.flush().await.unwrap();
+        look_again().await;
+    }
+    let next = bus.publish(event("doc.a", HELD_EVENTS)).await.unwrap();
+    assert_eq!(next.seq, 1, "nothing was stored late");
 }
 
 pub async fn a_full_stream_refuses_and_keeps_what_it_has(f: Fixture) {

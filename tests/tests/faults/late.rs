@@ -11,14 +11,18 @@ use harness::{Deployment, Direction, KafkaChoice, Proxy, Servers, Writer, until}
 
 /// How long ids are remembered: longer than a request waits for its answer.
 const WINDOW: Duration = Duration::from_secs(8);
-/// Lanes: each sends a few events by themselves before it gathers others into a batch.
-const LANES: u16 = 16;
-/// Writers, each with a channel of its own, so that most lanes have work.
-const WRITERS: usize = 32;
-/// Events of each.
-const EVENTS: usize = 12;
-/// Data of an event: all together are more than the buffers between node and proxy.
-const DATA_BYTES: usize = 40_000;
+/// Lanes: each sends a few events by themselves, of a channel one after the other, before
+/// it gathers others into a batch.
+const LANES: u16 = 64;
+/// Writers.
+const WRITERS: usize = 64;
+/// Channels of each: a few for every lane. Their first events alone, which are handed to
+/// the connection beside each other, are more than the buffers between node and proxy.
+const CHANNELS: usize = 4;
+/// Events of each writer.
+const EVENTS: usize = 2 * CHANNELS;
+/// Data of an event.
+const DATA_BYTES: usize = 60_000;
 
 /// Two edge nodes over one server, the first of them with a proxy behind it and one
 /// before it, for its clients.
@@ -56,7 +60,8 @@ async fn busy_writers(deployment: &Deployment, door: &Proxy) -> Vec<Writer> {
         let mut writer = deployment.writer_with(options, &user).await;
         for n in 0..EVENTS {
             let data = format!(r#"{{"writer":{index},"note":{n},"fill":"{fill}"}}"#);
-            let started = writer.start(&format!("chat.{index}"), data).await;
+            let channel = format!("chat.{index}.{}", n % CHANNELS);
+            let started = writer.start(&channel, data).await;
             started.expect("the session lasts");
         }
         writers.push(writer);
@@ -79,7 +84,7 @@ async fn what_waited_for_a_broken_connection_is_never_sent() {
     let Some((mut deployment, door, proxy)) = between_proxies(seed).await else {
         return;
     };
-    let follower = deployment.follow(&[1], "bob", "chat.0", EARLIEST).await;
+    let follower = deployment.follow(&[1], "bob", "chat.0.0", EARLIEST).await;
     proxy.hold(&Direction::BOTH);
     let mut writers = busy_writers(&deployment, &door).await;
     door.cut();
@@ -91,10 +96,12 @@ async fn what_waited_for_a_broken_connection_is_never_sent() {
     // What has left the node is lost; new connections pass.
     proxy.reset();
     proxy.heal();
-    // Stored behind whatever the node sends late.
+    // As long again for what must not come.
+    deployment.edges[0].ready().await;
+    tokio::time::sleep(WINDOW).await;
     let mut last = deployment.writer(&[0], "zoe").await;
     let data = r#"{"note":"last"}"#;
-    last.publish("chat.0", data).await.expect("it is stored");
+    last.publish("chat.0.0", data).await.expect("it is stored");
     let report = deployment.check().await;
     assert!(report.counts.deliveries_owed > 0, "{report}");
     drop(follower);
