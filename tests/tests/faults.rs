@@ -8,6 +8,7 @@
 )]
 
 mod faults {
+    mod apart;
     mod disk;
     mod frozen;
     mod hunt;

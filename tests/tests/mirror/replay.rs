@@ -216,3 +216,22 @@ async fn a_tenant_has_a_share_of_the_places() {
     .await;
     deployment.stop().await;
 }
+
+/// That brokers do not know a topic is no proof that nothing was mirrored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_kafka_does_not_know_is_not_an_empty_one() {
+    let Some(mut deployment) = alone().start().await else {
+        return;
+    };
+    let last = notes(&deployment, "chat.a", EVENTS).await;
+    mirrored(&deployment, last).await;
+    delete(&deployment, &topic(&deployment, "chat")).await;
+    match snapshot(&deployment, ReplayStart::Earliest).await {
+        Err(error) => assert_eq!(status(error), Code::Unavailable),
+        Ok((events, gaps)) => assert!(
+            !events.is_empty() || !gaps.is_empty(),
+            "it ended as if there were nothing"
+        ),
+    }
+    deployment.stop().await;
+}
