@@ -59,10 +59,10 @@ impl Instance {
             .map_err(|error| mistyped(&error))?;
         let handle = match exports.world {
             World::Worker => instance
-                .get_typed_func(&mut store, &exports.handle)
+                .get_typed_func(&mut store, exports.handle)
                 .map(Handle::Worker),
             World::Simple => instance
-                .get_typed_func(&mut store, &exports.handle)
+                .get_typed_func(&mut store, exports.handle)
                 .map(Handle::Simple),
         }
         .map_err(|error| mistyped(&error))?;

@@ -146,7 +146,7 @@ struct Thread {
 
 impl Thread {
     fn run(mut self, mut calls: mpsc::Receiver<Call>) {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         loop {
             if turns.waiting() == 0 {
                 let Some(call) = calls.blocking_recv() else {

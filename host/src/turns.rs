@@ -25,16 +25,18 @@ struct Queue<T> {
     used: Duration,
 }
 
-impl<T> Turns<T> {
-    /// Nothing waits.
-    pub fn new() -> Self {
+/// Nothing waits.
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
         Self {
             functions: BTreeMap::new(),
             floor: Duration::ZERO,
             waiting: 0,
         }
     }
+}
 
+impl<T> Turns<T> {
     /// How many calls wait.
     pub fn waiting(&self) -> usize {
         self.waiting
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_slow_function_delays_the_others_by_one_call() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for function in ["slow", "slow", "slow", "fast", "fast", "fast"] {
             turns.push(&name(function), function);
         }
@@ -105,15 +107,12 @@ mod tests {
 
     #[test]
     fn a_function_that_never_stops_asking_waits_for_its_share() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         let mut taken = Vec::new();
         for _ in 0..200 {
             for function in ["slow", "fast"] {
-                if !turns
-                    .functions
-                    .get(&name(function))
-                    .is_some_and(|q| !q.calls.is_empty())
-                {
+                let queue = turns.functions.get(&name(function));
+                if queue.is_none_or(|queue| queue.calls.is_empty()) {
                     turns.push(&name(function), function);
                 }
             }
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn time_that_was_not_used_is_not_saved_up() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for _ in 0..52 {
             turns.push(&name("slow"), "slow");
         }
@@ -142,7 +141,7 @@ mod tests {
 
     #[test]
     fn who_is_owed_nothing_is_forgotten() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for n in 0..100 {
             let function = name(&format!("f{n}"));
             turns.push(&function, "call");

@@ -66,10 +66,8 @@ pub fn link(
             ComponentItem::Resource(_) => {
                 linker.resource(name, ResourceType::host::<Handle>(), |_, _| Ok(()))?;
             }
-            ComponentItem::ComponentFunc(_) => {
-                if !answer(linker, interface, name)? {
-                    refuse(linker, import, name)?;
-                }
+            ComponentItem::ComponentFunc(_) if !answer(linker, interface, name)? => {
+                refuse(linker, import, name)?;
             }
             _ => {}
         }
