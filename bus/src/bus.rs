@@ -174,6 +174,18 @@ impl Bus {
         self.leader_last(stream.as_str(), subject.as_str()).await
     }
 
+    /// The first event kept on a subject or filter, from the stream's leader.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn first_on(
+        &self,
+        stream: &StreamName,
+        subject: &Subject,
+    ) -> Result<Option<Stored>, BusError> {
+        self.leader_next(stream.as_str(), subject.as_str(), 1).await
+    }
+
     /// The first sequence on a filter that was stored at or after a time
     /// (microseconds since 1970), from the stream's leader; `None` if there is none.
     ///

@@ -94,8 +94,8 @@ impl Fate {
     pub(crate) fn of(handled: Handled, spec: &FunctionSpec) -> Self {
         let is_gate = matches!(spec.trigger, Trigger::Gate);
         match handled {
-            Handled::Ack(emits) if emits.is_empty() && is_gate => Self::Dropped(String::new()),
-            Handled::Ack(emits) => Self::Outputs(emits.iter().map(Output::of_emit).collect()),
+            Handled::Ack(done) if done.emits.is_empty() && is_gate => Self::Dropped(String::new()),
+            Handled::Ack(done) => Self::Outputs(done.emits.iter().map(Output::of_emit).collect()),
             Handled::Drop(reason) if is_gate => Self::Dropped(reason),
             // Nobody is told, so nothing is stored.
             Handled::Drop(_) => Self::Outputs(Vec::new()),

@@ -4,7 +4,7 @@
 //! Owns the candidate's instances while it runs. It must not know how differences are
 //! shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,8 +19,9 @@ use host::reply::Handled;
 use protocol::bus::Stored;
 use protocol::header;
 use protocol::lane::{LANES_DEFAULT, Lane};
-use protocol::name::ChannelPattern;
+use protocol::name::{Channel, ChannelPattern, Tenant};
 use protocol::spec::{FunctionSpec, Trigger};
+use protocol::state::{Change, ChannelState};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
@@ -208,6 +209,26 @@ struct Candidate {
 struct Place {
     guest: Guest,
     waiting: Vec<Item>,
+    /// What the candidate remembers: it begins with nothing, wherever the history does.
+    memories: HashMap<(Tenant, Channel), Arc<ChannelState>>,
+}
+
+impl Place {
+    fn remember(&mut self, item: &Item, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        let memory = self.memories.entry(key_of(item)).or_default();
+        let memory = Arc::make_mut(memory);
+        for change in changes {
+            // The host has applied the same to the same.
+            let _ = memory.apply(change.clone(), item.event.stored.time_us);
+        }
+    }
+}
+
+fn key_of(item: &Item) -> (Tenant, Channel) {
+    (item.event.tenant.clone(), item.event.channel.clone())
 }
 
 impl Candidate {
@@ -240,10 +261,12 @@ impl Candidate {
         let lane = self.places.entry(key).or_insert_with(|| Place {
             guest: self.host.attach(key),
             waiting: Vec::new(),
+            memories: HashMap::new(),
         });
         lane.waiting.push(Item {
             attempt: 1,
             event: Arc::new(event),
+            memory: None,
         });
         if lane.waiting.len() >= BATCH {
             return self.run(key).await;
@@ -260,6 +283,11 @@ impl Candidate {
         let attempts = self.program.spec.limits.attempts;
         let mut waiting = std::mem::take(&mut lane.waiting);
         while !waiting.is_empty() {
+            if self.program.remembers() {
+                for item in &mut waiting {
+                    item.memory = Some(lane.memories.entry(key_of(item)).or_default().clone());
+                }
+            }
             let handled = lane.guest.run(self.program.clone(), waiting.clone()).await;
             let handled = handled.map_err(|broken: Broken| host::CheckError::from(broken))?;
             let mut again = Vec::new();
@@ -270,6 +298,9 @@ impl Candidate {
                     item.attempt += 1;
                     again.push(item);
                     continue;
+                }
+                if let Handled::Ack(done) = &handled {
+                    lane.remember(&item, &done.changes);
                 }
                 let event = &item.event;
                 let input = Input {

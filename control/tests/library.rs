@@ -233,6 +233,7 @@ fn item(seq: u64, channel: &str, data: &str) -> Item {
     Item {
         attempt: 1,
         event: Arc::new(Event::read(tenant, channel, stored).unwrap()),
+        memory: None,
     }
 }
 
@@ -267,7 +268,8 @@ async fn every_page_says_what_happens() {
                 .await;
             let handled = handled.unwrap().remove(0);
             match (handled, expected) {
-                (Handled::Ack(emits), Ok(expected)) => {
+                (Handled::Ack(done), Ok(expected)) => {
+                    let emits = done.emits;
                     assert_eq!(emits.len(), expected.len(), "{name} {data}");
                     for (emit, (channel, begins)) in emits.iter().zip(*expected) {
                         let data = String::from_utf8_lossy(&emit.data);

@@ -3,6 +3,7 @@
 //!
 //! Owns nothing. Must not know what a lane, a stream or a spec is.
 
+use protocol::state::StateError;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// A range of the arena of the same batch or reply.
@@ -138,4 +139,26 @@ pub enum Level {
     /// What went wrong.
     #[component(name = "error")]
     Error,
+}
+
+/// Why a value is not remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub enum Problem {
+    /// The key is empty or too long.
+    #[component(name = "key")]
+    Key,
+    /// The channel's memory would have too many keys or bytes.
+    #[component(name = "full")]
+    Full,
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Key => Self::Key,
+            StateError::Full => Self::Full,
+        }
+    }
 }

@@ -14,6 +14,7 @@ use super::cpu;
 use super::event::Event;
 use super::limits::Limits;
 use super::log::{Level, Line};
+use super::memory::Memories;
 
 /// The two streams that a guest may print to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub struct Ambient {
     pub call_began: Duration,
     /// Whether the call was ended for its deadline.
     pub overran: bool,
+    /// What the events of the call remember, for the time of the call.
+    pub memories: Memories,
+    /// The sequences of those events, by their index.
+    pub sources: Vec<u64>,
     account: Arc<Account>,
     /// The first event of the call, and whether it is the only one.
     event: Option<(Arc<Event>, bool)>,
@@ -59,6 +64,8 @@ impl Ambient {
             limits,
             call_began: Duration::ZERO,
             overran: false,
+            memories: Memories::default(),
+            sources: Vec::new(),
             account,
             event: None,
             drawn: 0,

@@ -89,6 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reply::Done;
     use crate::tests::item;
 
     fn check(culprits: &[u64], events: u64) {
@@ -102,7 +103,7 @@ mod tests {
             Ok(if fails {
                 Called::failed(Fault::Trap("no".into()))
             } else {
-                Called::all(vec![Handled::Ack(Vec::new()); items.len()])
+                Called::all(vec![Handled::Ack(Done::default()); items.len()])
             })
         });
         let handled = handled.unwrap();
@@ -143,7 +144,7 @@ mod tests {
         let mut calls = 0;
         let handled = run(&items, |items| {
             calls += 1;
-            let ack = Handled::Ack(Vec::new());
+            let ack = Handled::Ack(Done::default());
             let before = items.iter().take_while(|item| item.event.seq() != 3);
             let handled = before.map(|_| ack.clone()).collect::<Vec<_>>();
             let fault = (handled.len() < items.len()).then(|| Fault::Trap("no".into()));
@@ -164,7 +165,7 @@ mod tests {
         let mut calls = 0;
         let handled = run(&items, |_| {
             calls += 1;
-            let some = vec![Handled::Ack(Vec::new()); if calls == 1 { 0 } else { 2 }];
+            let some = vec![Handled::Ack(Done::default()); if calls == 1 { 0 } else { 2 }];
             Ok(Called {
                 over: true,
                 ..Called::all(some)

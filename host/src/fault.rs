@@ -84,6 +84,12 @@ pub enum ReplyFault {
         /// The channel.
         channel: String,
     },
+    /// An event that is not acknowledged has written what is to be remembered.
+    #[error("event {index} is not acknowledged and has not taken back what it has written")]
+    Remembered {
+        /// Index of the event.
+        index: usize,
+    },
     /// More than a limit allows.
     #[error("{field} is {found}, at most {max} is allowed")]
     Limit {

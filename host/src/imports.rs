@@ -1,4 +1,4 @@
-//! What a guest may ask for: log, config, metrics, clock, and what [`wasi`] answers. Any
+//! What a guest may ask for: log, config, metrics, clock, state, and what [`wasi`] answers. Any
 //! other import refuses the module.
 //!
 //! Owns nothing but the linker it fills; the state of a call is in the instance's
@@ -8,7 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance};
 use wasmtime::{Engine, StoreContextMut};
 
-use super::abi::Level;
+use super::abi::{Level, Problem};
 use super::ambient::Ambient;
 use super::wasi;
 
@@ -44,7 +44,60 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ambient>> {
     clock.func_wrap("wall-us", |_: StoreContextMut<'_, Ambient>, (): ()| {
         Ok((None::<u64>,))
     })?;
+    link_state(&mut linker.instance(&interface("state"))?)?;
     Ok(linker)
+}
+
+/// Whether a component asks for what is remembered of channels.
+pub fn remembers(component: &Component) -> bool {
+    let state = format!("{PACKAGE}state{VERSION}");
+    let ty = component.component_type();
+    let mut imports = ty.imports(component.engine());
+    imports.any(|(name, _)| name == state)
+}
+
+/// The event that a guest names by its index in the call.
+fn source(store: &StoreContextMut<'_, Ambient>, index: u32) -> wasmtime::Result<u64> {
+    let sources = &store.data().sources;
+    let found = usize::try_from(index).ok().and_then(|at| sources.get(at));
+    let none = || wasmtime::Error::msg(format!("state: the call has no event {index}"));
+    found.copied().ok_or_else(none)
+}
+
+fn link_state(state: &mut LinkerInstance<'_, Ambient>) -> wasmtime::Result<()> {
+    state.func_wrap(
+        "get",
+        |store: StoreContextMut<'_, Ambient>, (index, key): (u32, String)| {
+            let seq = source(&store, index)?;
+            let entry = store.data().memories.get(seq, &key);
+            Ok((entry.map(|entry| entry.value.to_vec()),))
+        },
+    )?;
+    state.func_wrap(
+        "put",
+        |mut store: StoreContextMut<'_, Ambient>,
+         (index, key, value, ttl_ms): (u32, String, Vec<u8>, u64)| {
+            let seq = source(&store, index)?;
+            let put = store.data_mut().memories.put(seq, key, value, ttl_ms);
+            Ok((put.map_err(Problem::from),))
+        },
+    )?;
+    state.func_wrap(
+        "delete",
+        |mut store: StoreContextMut<'_, Ambient>, (index, key): (u32, String)| {
+            let seq = source(&store, index)?;
+            store.data_mut().memories.delete(seq, key);
+            Ok(())
+        },
+    )?;
+    state.func_wrap(
+        "undo",
+        |mut store: StoreContextMut<'_, Ambient>, (index,): (u32,)| {
+            let seq = source(&store, index)?;
+            let undone = store.data_mut().memories.undo(seq);
+            undone.map_err(|error| wasmtime::Error::msg(error.to_string()))
+        },
+    )
 }
 
 fn link_metrics(metrics: &mut LinkerInstance<'_, Ambient>) -> wasmtime::Result<()> {

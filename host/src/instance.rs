@@ -15,7 +15,8 @@ use super::account::Account;
 use super::ambient::Ambient;
 use super::cpu;
 use super::culprit::Called;
-use super::fault::{Broken, Fault};
+use super::fault::{Broken, Fault, ReplyFault};
+use super::memory::Memories;
 use super::module::{Program, World};
 use super::pack::{Item, pack};
 use super::reply::{self, Handled};
@@ -82,18 +83,34 @@ impl Instance {
     /// Hands events to the guest: a batch at once to the world `worker`, where `buffer` is
     /// taken for the time of the call, one by one to the world `simple`. The instance must
     /// be dropped when a fault comes back.
+    ///
+    /// `memories` are those of the events, or none at all.
+    pub fn handle_with(
+        &mut self,
+        memories: &mut Memories,
+        items: &[Item],
+        buffer: &mut Arc<Batch>,
+        event_bytes_max: usize,
+    ) -> Called {
+        std::mem::swap(&mut self.store.data_mut().memories, memories);
+        let called = match &self.handle {
+            Handle::Worker(handle) => {
+                batch(&mut self.store, handle, items, buffer, event_bytes_max)
+            }
+            Handle::Simple(handle) => one_by_one(&mut self.store, handle, items, event_bytes_max),
+        };
+        std::mem::swap(&mut self.store.data_mut().memories, memories);
+        called
+    }
+
+    /// The same for a guest that remembers nothing.
     pub fn handle(
         &mut self,
         items: &[Item],
         buffer: &mut Arc<Batch>,
         event_bytes_max: usize,
     ) -> Called {
-        match &self.handle {
-            Handle::Worker(handle) => {
-                batch(&mut self.store, handle, items, buffer, event_bytes_max)
-            }
-            Handle::Simple(handle) => one_by_one(&mut self.store, handle, items, event_bytes_max),
-        }
+        self.handle_with(&mut Memories::default(), items, buffer, event_bytes_max)
     }
     /// Linear memory that the guest has taken, bytes.
     pub fn memory_bytes(&self) -> usize {
@@ -155,14 +172,34 @@ fn batch(
     let ambient = store.data_mut();
     ambient.end();
     let handled = match result {
-        Ok((reply,)) => {
-            reply::check(reply, items, &ambient.spec, event_bytes_max).map_err(Fault::from)
-        }
+        Ok((reply,)) => reply::check(reply, items, &ambient.spec, event_bytes_max)
+            .and_then(|handled| remembered(&ambient.memories, items, handled))
+            .map_err(Fault::from),
         Err(error) => Err(fault(ambient, &error)),
     };
     match handled {
         Ok(handled) => Called::all(handled),
-        Err(fault) => Called::failed(fault),
+        Err(fault) => {
+            ambient.memories.fail(items);
+            Called::failed(fault)
+        }
+    }
+}
+
+/// Whether every event that is not acknowledged has taken back what it wrote: what later
+/// events of its channel have read counts on it.
+fn remembered(
+    memories: &Memories,
+    items: &[Item],
+    handled: Vec<Handled>,
+) -> Result<Vec<Handled>, ReplyFault> {
+    let mut both = items.iter().zip(&handled);
+    let left = |(item, handled): (&Item, &Handled)| {
+        !matches!(handled, Handled::Ack(_)) && memories.has_written(item.event.seq())
+    };
+    match both.position(left) {
+        Some(index) => Err(ReplyFault::Remembered { index }),
+        None => Ok(handled),
     }
 }
 
@@ -200,9 +237,13 @@ fn one_by_one(
         let result = result
             .map_err(|error| fault(ambient, &error))
             .and_then(|(outcome,)| Ok(single::check(outcome, item, &spec, event_bytes_max)?));
+        let full = |size| bytes > 0 && bytes + size > spec.limits.output_bytes;
+        if !matches!(&result, Ok((Handled::Ack(_), size)) if !full(*size)) {
+            ambient.memories.fail(std::slice::from_ref(item));
+        }
         match result {
             // Enough for one batch: the guest is asked again about this event.
-            Ok((_, size)) if bytes > 0 && bytes + size > spec.limits.output_bytes => {
+            Ok((_, size)) if full(size) => {
                 called.over = true;
                 break;
             }
@@ -235,6 +276,11 @@ fn same_channel(one: &Item, other: &Item) -> bool {
 fn begin_call(store: &mut Store<Ambient>, items: &[Item]) {
     let first = items.first().map(|item| &item.event);
     store.data_mut().begin(first, items.len() == 1);
+    store.data_mut().sources.clear();
+    if !store.data().memories.is_empty() {
+        let sources = items.iter().map(|item| item.event.seq());
+        store.data_mut().sources.extend(sources);
+    }
     store.set_epoch_deadline(LOOK_TICKS);
 }
 

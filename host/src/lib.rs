@@ -25,6 +25,7 @@ pub mod imports;
 pub mod instance;
 pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod module;
 pub mod pack;
 pub mod pool;

@@ -52,6 +52,8 @@ pub enum ModuleError {
 pub struct Module {
     pub(crate) pre: InstancePre<Ambient>,
     pub(crate) exports: Exports,
+    /// Whether it asks for what is remembered of channels.
+    pub(crate) remembers: bool,
     /// Of its compiled code.
     bytes: usize,
 }
@@ -98,6 +100,12 @@ impl Program {
     /// Size of its compiled code, bytes.
     pub fn module_bytes(&self) -> usize {
         self.module.bytes
+    }
+
+    /// Whether the function remembers anything of its channels: whoever runs it hands
+    /// over what is remembered.
+    pub fn remembers(&self) -> bool {
+        self.module.remembers
     }
 
     /// Puts a module under a spec.
@@ -156,6 +164,7 @@ impl Modules {
             .map_err(ModuleError::Refused)?;
         let image = component.image_range();
         Ok(Module {
+            remembers: imports::remembers(&component),
             pre,
             exports: exports(&component)?,
             bytes: image.end.addr() - image.start.addr(),

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use protocol::state::ChannelState;
+
 use super::abi::{Batch, EventRef, Span};
 use crate::event::Event;
 
@@ -15,6 +17,8 @@ pub struct Item {
     pub attempt: u32,
     /// The event.
     pub event: Arc<Event>,
+    /// What is remembered of its channel when its batch begins; nothing unless given.
+    pub memory: Option<Arc<ChannelState>>,
 }
 
 /// Fills a batch with these events; what was in its buffers is gone.

@@ -18,6 +18,7 @@ use super::cpu;
 use super::culprit::{self, Called};
 use super::fault::Broken;
 use super::instance::Instance;
+use super::memory::Memories;
 use super::module::Program;
 use super::pack::Item;
 use super::reply::Handled;
@@ -189,11 +190,16 @@ impl Thread {
         slot.used = self.turn;
         let began = cpu::thread_time();
         let turn = TURN_DEADLINES * Duration::from_millis(call.program.spec.limits.deadline_ms);
+        let mut memories = match call.program.module.remembers {
+            true => Memories::new(&call.items),
+            false => Memories::default(),
+        };
         let result = culprit::run(&call.items, |items| {
             if slot.instance.is_none() {
                 slot.instance = Some(self.instance(&slot, *key)?);
             }
-            let mut called = slot.handle(items, &mut self.buffer, self.event_bytes_max);
+            let max = self.event_bytes_max;
+            let mut called = slot.handle(items, &mut self.buffer, max, &mut memories);
             called.over |= cpu::thread_time().saturating_sub(began) >= turn;
             Ok(called)
         });
@@ -201,7 +207,7 @@ impl Thread {
         if self.buffer.arena.capacity() > BUFFER_BYTES_KEPT {
             self.buffer = Arc::default();
         }
-        result
+        result.map(|handled| memories.settle(&call.items, handled))
     }
 
     /// A fresh instance; the one that was used longest ago makes room for it where there
@@ -225,14 +231,20 @@ impl Thread {
 
 impl Slot {
     /// Hands events to the instance, which is there.
-    fn handle(&mut self, items: &[Item], buffer: &mut Arc<Batch>, max: usize) -> Called {
+    fn handle(
+        &mut self,
+        items: &[Item],
+        buffer: &mut Arc<Batch>,
+        max: usize,
+        memories: &mut Memories,
+    ) -> Called {
         let isolation = self.program.spec.limits.isolation;
         let items = match isolation {
             Isolation::FreshPerEvent => &items[..1],
             Isolation::Warm | Isolation::FreshPerBatch => items,
         };
         let mut instance = self.instance.take().expect("the caller has made one");
-        let called = instance.handle(items, buffer, max);
+        let called = instance.handle_with(memories, items, buffer, max);
         match &called.fault {
             None if isolation == Isolation::Warm => self.instance = Some(instance),
             None => {}

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use protocol::outcome::REASON_BYTES_MAX;
 use protocol::spec::FunctionSpec;
+use protocol::state::Change;
 
 use super::abi::{EmitRef, OutcomeRef, Reply, Span, Verdict};
 pub use super::emission::Emit;
@@ -16,8 +17,8 @@ use crate::event::Event;
 /// What a guest says about one event, or what the host says for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
-    /// Done; these are its outputs.
-    Ack(Vec<Emit>),
+    /// Done.
+    Ack(Done),
     /// Filtered out, for this reason.
     Drop(String),
     /// Poison, for this reason.
@@ -33,6 +34,24 @@ pub enum Handled {
     Halt(String),
     /// The call failed on this event alone.
     Fault(Fault),
+}
+
+/// What an event that is done leaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Its outputs, in order.
+    pub emits: Vec<Emit>,
+    /// What is remembered of its channel from now on, in the order of writing.
+    pub changes: Vec<Change>,
+}
+
+impl From<Vec<Emit>> for Done {
+    fn from(emits: Vec<Emit>) -> Self {
+        Self {
+            emits,
+            ..Self::default()
+        }
+    }
 }
 
 /// Checks the reply to a batch.
@@ -74,7 +93,7 @@ fn read_outcome(arena: &Bytes, index: usize, outcome: &OutcomeRef) -> Result<Han
     })?;
     let reason = || cut_reason(reason);
     Ok(match outcome.verdict {
-        Verdict::Ack => Handled::Ack(Vec::new()),
+        Verdict::Ack => Handled::Ack(Done::default()),
         Verdict::Drop => Handled::Drop(reason()),
         Verdict::Reject => Handled::Reject(reason()),
         Verdict::Retry => Handled::Retry {
@@ -124,7 +143,7 @@ impl Emissions<'_> {
             return Err(source("comes before the last emission's"));
         }
         self.last_source = emit.source;
-        let Handled::Ack(emits) = &mut handled[at] else {
+        let Handled::Ack(Done { emits, .. }) = &mut handled[at] else {
             return Err(source("was not acknowledged"));
         };
         self.checker.check_count(emits.len() + 1)?;

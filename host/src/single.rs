@@ -196,5 +196,5 @@ fn ack(
         };
         emits.push(checker.read(index, raw, headers, &item.event)?);
     }
-    Ok((Handled::Ack(emits), checker.bytes()))
+    Ok((Handled::Ack(emits.into()), checker.bytes()))
 }

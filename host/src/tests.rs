@@ -2,6 +2,7 @@
 
 mod guests;
 mod languages;
+mod remember;
 mod simple;
 mod stage;
 mod table;
@@ -68,6 +69,7 @@ pub fn item(seq: u64, channel: &str, data: &str) -> Item {
     Item {
         attempt: 1,
         event: Arc::new(event),
+        memory: None,
     }
 }
 
@@ -132,7 +134,7 @@ fn handle(limits: FunctionLimits, orders: &[&str]) -> Result<Vec<Handled>, Fault
 
 fn emitted(handled: &Handled) -> &[super::reply::Emit] {
     match handled {
-        Handled::Ack(emits) => emits,
+        Handled::Ack(done) => &done.emits,
         other => panic!("{other:?}"),
     }
 }

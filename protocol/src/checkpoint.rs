@@ -36,6 +36,10 @@ pub struct Checkpoint {
     /// Which life of the function it belongs to, as its spec says.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub incarnation: u64,
+    /// How often the function has changed what it remembers on the lane: what stands in
+    /// STATE under a later number was never committed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u64,
     /// Sequence in EVENTS of the checkpoint whose parked channels the next two change;
     /// 0: they are all that wait. That one has no base itself.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -59,10 +63,6 @@ pub struct Held {
     pub tenant: Tenant,
     /// The first input that is not settled, or where to look for it.
     pub seq: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// A channel that waits no longer.
@@ -119,6 +119,10 @@ impl Bases {
             .filter(|(at, _)| *at == checkpoint.base)?;
         Some(checkpoint.parked_over(base))
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A channel that waits: its inputs from `seq` on are not settled.

@@ -16,6 +16,7 @@
 //! - [`spec`]: store, namespace and function specs
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`report`]: what a worker says of itself, and whose a lane is
+//! - [`state`]: what a function remembers of a channel
 //! - [`outcome`]: what a publisher is told of its event; dead letters
 //! - [`bus`]: what goes into streams and comes out of them, as plain data
 //! - [`permission`]: what each service's NATS user may do
@@ -41,5 +42,6 @@ pub mod record;
 pub mod report;
 pub mod secret;
 pub mod spec;
+pub mod state;
 pub mod stream;
 pub mod subject;

@@ -47,12 +47,7 @@ impl Role {
         let mut publish = vec![inbox.clone()];
         publish.extend(self.writes_config());
         publish.extend(stores.iter().flat_map(|store| self.writes(store)));
-        let streams = stores.iter().flat_map(|store| {
-            [
-                StreamName::ingress(store).to_string(),
-                StreamName::events(store).to_string(),
-            ]
-        });
+        let streams = stores.iter().flat_map(|store| self.streams(store));
         let buckets = self.buckets().iter();
         let reads = streams
             .chain(buckets.map(|bucket| format!("KV_{}", bucket.as_str())))
@@ -88,9 +83,22 @@ impl Role {
                 Subject::store_filter(Kind::Ev, store).to_string(),
                 Subject::checkpoint_filter(store).to_string(),
                 Subject::dead_letter_filter(store).to_string(),
+                Subject::state_filter(store).to_string(),
+                Subject::fence_filter(store).to_string(),
             ],
             Self::Bridge => Vec::new(),
         }
+    }
+
+    fn streams(self, store: &StoreName) -> Vec<String> {
+        let mut streams = vec![
+            StreamName::ingress(store).to_string(),
+            StreamName::events(store).to_string(),
+        ];
+        if self == Self::Worker {
+            streams.push(StreamName::state(store).to_string());
+        }
+        streams
     }
 
     fn buckets(self) -> &'static [Bucket] {
@@ -200,7 +208,13 @@ mod tests {
                 may_publish(role, "in.main.0.acme.doc.a"),
                 role == Role::Edge
             );
-            assert_eq!(may_publish(role, "ck.main.0.gate"), role == Role::Worker);
+            for own in [
+                "ck.main.0.gate",
+                "st.main.0.gate.0.acme.a",
+                "fence.main.0.gate.0",
+            ] {
+                assert_eq!(may_publish(role, own), role == Role::Worker);
+            }
             assert_eq!(
                 may_publish(role, "ev.main.0.acme.chat.a"),
                 role != Role::Bridge

@@ -27,10 +27,15 @@ impl StreamName {
         Self(format!("REJECTED-{store}").into())
     }
 
-    /// Reads the name of an INGRESS, EVENTS or REJECTED stream.
+    /// What functions remember of their channels.
+    pub fn state(store: &StoreName) -> Self {
+        Self(format!("STATE-{store}").into())
+    }
+
+    /// Reads the name of one of a store's streams.
     pub fn parse(text: &str) -> Option<Self> {
         let (prefix, store) = text.split_once('-')?;
-        let known = matches!(prefix, "INGRESS" | "EVENTS" | "REJECTED");
+        let known = matches!(prefix, "INGRESS" | "EVENTS" | "REJECTED" | "STATE");
         (known && StoreName::parse(store).is_ok()).then(|| Self(text.into()))
     }
 

@@ -2,7 +2,10 @@
 //!
 //! `{kind}.{store}.{lane}.{tenant}.{channel}` for events,
 //! `ck.{store}.{lane}.{function}` for checkpoints,
-//! `rej.{store}.{lane}.{function}` for dead letters.
+//! `rej.{store}.{lane}.{function}` for dead letters,
+//! `st.{store}.{lane}.{function}.{incarnation}.{tenant}.{channel}` for what a function
+//! remembers of a channel, `fence.{store}.{lane}.{function}.{incarnation}` for who may
+//! write that.
 //! Every part is a checked name, so no text of a client can add a token or a
 //! wildcard.
 
@@ -71,6 +74,26 @@ impl Subject {
         Self(format!("rej.{store}.{lane}.{function}").into())
     }
 
+    /// What a function remembers of a channel, in one of its lives.
+    pub fn state(
+        store: &StoreName,
+        lane: Lane,
+        (function, incarnation): (&FunctionName, u64),
+        tenant: &Tenant,
+        channel: &Channel,
+    ) -> Self {
+        Self(format!("st.{store}.{lane}.{function}.{incarnation}.{tenant}.{channel}").into())
+    }
+
+    /// Guards what a function remembers on one lane, in one of its lives.
+    pub fn fence(
+        store: &StoreName,
+        lane: Lane,
+        (function, incarnation): (&FunctionName, u64),
+    ) -> Self {
+        Self(format!("fence.{store}.{lane}.{function}.{incarnation}").into())
+    }
+
     /// Everything of one kind in one lane.
     pub fn lane_filter(kind: Kind, store: &StoreName, lane: Lane) -> Self {
         Self(format!("{}.{store}.{lane}.>", kind.as_str()).into())
@@ -105,6 +128,16 @@ impl Subject {
     /// Every dead letter of a store.
     pub fn dead_letter_filter(store: &StoreName) -> Self {
         Self(format!("rej.{store}.>").into())
+    }
+
+    /// Everything that functions remember in a store.
+    pub fn state_filter(store: &StoreName) -> Self {
+        Self(format!("st.{store}.>").into())
+    }
+
+    /// Every fence of a store.
+    pub fn fence_filter(store: &StoreName) -> Self {
+        Self(format!("fence.{store}.>").into())
     }
 
     /// The subject as text.

@@ -186,5 +186,6 @@ pub fn item(seq: u64, begin: &str, end: &str, bytes: usize) -> anyhow::Result<It
     Ok(Item {
         attempt: 1,
         event: Arc::new(event),
+        memory: None,
     })
 }

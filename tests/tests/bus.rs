@@ -18,6 +18,7 @@ mod bus {
     mod publish;
     mod read;
     mod setup;
+    mod state;
 
     /// Makes a test of each case, on whatever runs it.
     macro_rules! each {
@@ -103,6 +104,9 @@ mod bus {
                     a_bootstrap_repeats_and_tells_differences
                     a_second_store_shares_the_buckets
                     modules_round_trip
+                }
+                state {
+                    two_versions_are_kept_of_what_is_replaced_behind_a_fence
                 }
             }
         };

@@ -18,6 +18,7 @@ mod faults {
     mod leaders;
     mod minority;
     mod owners;
+    mod remember;
     mod sabotage;
     mod servers;
     mod short;

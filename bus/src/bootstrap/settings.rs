@@ -17,6 +17,10 @@ use protocol::subject::{Kind, Subject};
 /// Revisions that `CONFIG` and `FUNCTIONS` keep of a key.
 const BUCKET_HISTORY: u64 = 8;
 
+/// Versions that STATE keeps of what a function remembers of a channel: the last one
+/// that is committed, and one that may not be yet.
+const STATE_HISTORY: u64 = 2;
+
 /// Settings of a store's streams.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -156,10 +160,16 @@ impl StoreSettings {
         rejected_config.extend(object(json!({
             "sources": [{ "name": events.as_str(), "filter_subject": letters.as_str() }],
         })));
+        let mut state_config = self.log(Duration::ZERO);
+        state_config.extend(object(json!({
+            "subjects": [Subject::state_filter(name).as_str(), Subject::fence_filter(name).as_str()],
+            "max_msgs_per_subject": STATE_HISTORY,
+        })));
         let mut all = vec![
             (ingress.to_string(), ingress_config),
             (events.to_string(), events_config),
             (StreamName::rejected(name).to_string(), rejected_config),
+            (StreamName::state(name).to_string(), state_config),
         ];
         all.push(self.bucket(Bucket::Config, BUCKET_HISTORY, Duration::ZERO));
         all.push(self.bucket(Bucket::Functions, BUCKET_HISTORY, Duration::ZERO));

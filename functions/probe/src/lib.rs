@@ -6,12 +6,14 @@
 //!
 //! | Field | Meaning |
 //! |---|---|
-//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `huge` or `emit` |
+//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `remember` (counts the events of its channel), `huge` or `emit` |
 //! | `until_attempt` | from this attempt on, `pass` instead; without it, never |
 //! | `delay_ms` | for `retry`: how long to wait, in milliseconds; 0 unless given |
 //! | `times` | for `emit`: how many events to emit; for `log`, `print`, `metrics`: how many lines or names; for `huge`: how many MiB to emit; 1 unless given |
 //! | `channel` | for `emit`: where to; the event's own channel unless given |
 //! | `value` | for `emit`: what to put into each; `null` unless given |
+//! | `key` | for `remember`: what to count under; `count` unless given |
+//! | `then` | for `remember`: what to do after it has counted, `reject`, `retry` or `trap`; before `until_attempt` alone where that is given |
 //!
 //! `pass` emits the event as it is, as `log`, `print` and `metrics` do afterwards; `emit`
 //! emits `{"n":0,"value":..}` and so on, counting up; `count` emits how many events this
@@ -23,7 +25,7 @@ use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Duration;
 
-use sdk::{Config, Emitter, Event, Outcome, Worker, log, metrics};
+use sdk::{Config, Emitter, Event, Outcome, State, Worker, log, metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -51,6 +53,15 @@ enum Action {
     Count,
     Huge,
     Emit,
+    Remember,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Then {
+    Reject,
+    Retry,
+    Trap,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +77,9 @@ struct Order<'a> {
     channel: Cow<'a, str>,
     #[serde(borrow)]
     value: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    key: Cow<'a, str>,
+    then: Option<Then>,
 }
 
 fn once() -> u32 {
@@ -94,13 +108,12 @@ impl Worker for Probe {
             Ok(order) => order,
             Err(error) => return Outcome::reject(format!("not an order: {error}")),
         };
-        if order
+        let last = order
             .until_attempt
-            .is_some_and(|last| event.attempt() >= last)
-        {
-            return out.pass();
-        }
+            .is_some_and(|last| event.attempt() >= last);
         match order.action {
+            Action::Remember => remember(&order, last, event, out),
+            _ if last => out.pass(),
             Action::Pass => out.pass(),
             Action::Drop => Outcome::drop("dropped as told"),
             Action::Reject => Outcome::reject("rejected as told"),
@@ -148,6 +161,31 @@ fn emit(order: &Order<'_>, out: &mut Emitter<'_>) -> Outcome {
             return Outcome::reject(format!("value cannot be written: {error}"));
         }
     }
+    Outcome::Ack
+}
+
+/// Counts before it knows whether the event passes, so that what is taken back shows.
+fn remember(order: &Order<'_>, last: bool, event: &Event<'_>, out: &mut Emitter<'_>) -> Outcome {
+    let key = if order.key.is_empty() {
+        "count"
+    } else {
+        &order.key
+    };
+    let state = State::of(event);
+    let count = state.parse::<u64>(key).unwrap_or(0) + 1;
+    if let Err(error) = state.put(key, count.to_string()) {
+        return Outcome::reject(error.to_string());
+    }
+    match order.then.filter(|_| !last) {
+        Some(Then::Reject) => return Outcome::reject("counted and rejected as told"),
+        Some(Then::Retry) => return Outcome::retry(Duration::ZERO, "counted and retried as told"),
+        Some(Then::Trap) => panic!("counted and trapped as told"),
+        None => {}
+    }
+    let data = format!(r#"{{"count":{count}}}"#);
+    out.emit()
+        .content_type("application/json")
+        .data(data.as_bytes());
     Outcome::Ack
 }
 

@@ -73,3 +73,23 @@ fn what_is_no_order_is_rejected() {
         );
     }
 }
+
+#[test]
+fn what_is_counted_is_remembered_if_the_event_passes() {
+    let probe = Runner::<Probe>::new(&[]).unwrap();
+    let count = |channel: &str, order: &str| {
+        let (outcome, outputs) = probe.run_one(Input::json(channel, order));
+        let data = outputs.first().map(|output| output.data.clone());
+        (outcome, data.map(|data| String::from_utf8(data).unwrap()))
+    };
+    let counted = |n: u32| (Outcome::Ack, Some(format!(r#"{{"count":{n}}}"#)));
+    let plain = r#"{"do":"remember"}"#;
+    assert_eq!(count("try.a", plain), counted(1));
+    assert_eq!(count("try.a", plain), counted(2));
+    assert_eq!(count("try.b", plain), counted(1));
+    let (rejected, _) = count("try.a", r#"{"do":"remember","then":"reject"}"#);
+    assert!(matches!(rejected, Outcome::Reject { .. }));
+    assert_eq!(count("try.a", plain), counted(3), "it was taken back");
+    let long = format!(r#"{{"do":"remember","key":"{}"}}"#, "k".repeat(300));
+    assert!(matches!(count("try.a", &long).0, Outcome::Reject { .. }));
+}

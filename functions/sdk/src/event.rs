@@ -14,11 +14,22 @@ use crate::bindings::{EventRef, Span};
 pub struct Event<'a> {
     entry: &'a EventRef,
     arena: &'a [u8],
+    /// Its index in the batch.
+    source: u32,
 }
 
 impl<'a> Event<'a> {
-    pub(crate) fn new(entry: &'a EventRef, arena: &'a [u8]) -> Self {
-        Self { entry, arena }
+    pub(crate) fn new(entry: &'a EventRef, arena: &'a [u8], source: u32) -> Self {
+        Self {
+            entry,
+            arena,
+            source,
+        }
+    }
+
+    /// Its index in the batch.
+    pub(crate) fn source(&self) -> u32 {
+        self.source
     }
 
     /// Sequence of the event in the stream that the function reads.

@@ -43,6 +43,7 @@ mod emitter;
 mod event;
 mod host;
 mod outcome;
+mod state;
 mod worker;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -53,6 +54,7 @@ pub use emitter::{DataWriter, Emission, Emitter};
 pub use event::{Event, Headers};
 pub use host::{clock, log, metrics};
 pub use outcome::Outcome;
+pub use state::{State, StateError};
 pub use worker::Worker;
 
 #[doc(hidden)]

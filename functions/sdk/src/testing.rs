@@ -13,8 +13,10 @@ use crate::emitter::{NOTHING, append, position};
 use crate::log::Level;
 use crate::{Config, Outcome, Slot, Worker};
 
+mod memory;
 mod reply;
 
+pub use memory::Memory;
 pub use reply::{Handled, Output, Refused, unpack};
 
 /// An event to hand to a function.
@@ -64,6 +66,8 @@ pub struct Record {
     pub gauges: BTreeMap<String, f64>,
     /// The observations of each histogram.
     pub observations: BTreeMap<String, Vec<f64>>,
+    /// What functions remember of channels.
+    pub memory: Memory,
     /// What the wall clock shows, in microseconds; `None` while not granted.
     pub wall_us: Option<u64>,
 }

@@ -10,7 +10,7 @@ use crate::bindings::{Batch, OutcomeRef, Reply, Verdict};
 use crate::emitter::{NOTHING, append, position};
 #[cfg(target_arch = "wasm32")]
 use crate::log;
-use crate::{Config, Emitter, Event, Outcome};
+use crate::{Config, Emitter, Event, Outcome, State};
 
 /// A function. See the crate's first page for an example.
 pub trait Worker: Sized + 'static {
@@ -85,18 +85,21 @@ fn dispatch<W: Worker>(worker: &mut W, batch: &Batch) -> Reply {
     // again, so handling them now would be out of order.
     let mut parked: Vec<(&str, &str)> = Vec::new();
     for (index, entry) in batch.events.iter().enumerate() {
-        let event = Event::new(entry, &batch.arena);
+        let event = Event::new(entry, &batch.arena, position(index));
         if !parked.is_empty() && parked.contains(&(event.tenant(), event.channel())) {
             let waits = Outcome::retry(Duration::ZERO, "waits for an earlier event");
             settle(&mut reply, &waits);
             continue;
         }
         let (emits, bytes) = (reply.emits.len(), reply.arena.len());
+        let state = State::of(&event);
+        state.begin();
         let mut emitter = Emitter::new(&mut reply, event, position(index));
         let outcome = worker.handle(&event, &mut emitter);
         if outcome != Outcome::Ack {
             reply.emits.truncate(emits);
             reply.arena.truncate(bytes);
+            state.undo();
         }
         settle(&mut reply, &outcome);
         match outcome {

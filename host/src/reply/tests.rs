@@ -69,7 +69,7 @@ fn exactly_one_outcome_for_each_event() {
 fn sources_are_in_the_batch_in_order_and_acknowledged() {
     let handled = two(acks(), vec![emit(0), emit(1), emit(1)]).unwrap();
     assert!(
-        matches!(&handled[..], [Handled::Ack(one), Handled::Ack(other)] if one.len() == 1 && other.len() == 2)
+        matches!(&handled[..], [Handled::Ack(one), Handled::Ack(other)] if one.emits.len() == 1 && other.emits.len() == 2)
     );
     assert!(matches!(
         two(acks(), vec![emit(2)]),

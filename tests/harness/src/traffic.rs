@@ -30,6 +30,8 @@ const BURST_EVENTS_MAX: usize = 6;
 const MOVE_EVERY: u32 = 40;
 /// One event in so many to a gate is malformed, so that outcomes are made too.
 const MALFORMED_EVERY: u32 = 16;
+/// Orders to the probe of which three are not to count at once.
+const ORDERS: u32 = 20;
 /// Events that have their ack after everything else that a test does.
 const AFTERWARDS: usize = 100;
 /// Numbers of one writer's bodies start here times its index: no two are equal.
@@ -222,12 +224,24 @@ impl Publisher {
         }
     }
 
+    /// What the probe is to do: count, and now and then take back what it has counted.
+    fn order(&mut self, body: u64) -> String {
+        let then = match self.random.random_range(0..ORDERS) {
+            0 => r#","then":"reject""#,
+            1 => r#","then":"retry","until_attempt":2"#,
+            2 => r#","then":"trap","until_attempt":2"#,
+            _ => "",
+        };
+        format!(r#"{{"do":"remember","txn":{body}{then}}}"#)
+    }
+
     fn data(&mut self, channel: &str) -> String {
         self.body += 1;
         let body = self.body;
         match channel.starts_with("doc.") {
             true if self.random.random_ratio(1, MALFORMED_EVERY) => format!(r#"{{"txn":{body}}}"#),
             true => format!(r#"{{"txn":{body},"update":"AAAA"}}"#),
+            false if channel.starts_with("lab.") => self.order(body),
             false => format!(r#"{{"text":{body}}}"#),
         }
     }

@@ -134,10 +134,10 @@ impl World {
 
     /// Does what does not depend on the scenario; false if this step does.
     pub async fn does(&self, step: &Step) -> bool {
-        let stream = if step.who.is_multiple_of(2) {
-            self.events()
-        } else {
-            self.ingress()
+        let stream = match step.who % 3 {
+            0 => self.events(),
+            1 => self.ingress(),
+            _ => StreamName::state(&self.store.name),
         };
         let lasts = Duration::from_millis(step.much.into());
         match step.act {

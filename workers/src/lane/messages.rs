@@ -33,6 +33,8 @@ pub struct Scope {
     pub store: StoreSpec,
     /// The lane.
     pub lane: Lane,
+    /// Whether the function remembers anything.
+    pub remembers: bool,
 }
 
 /// The end of an input.

@@ -6,10 +6,13 @@
 
 pub mod commit;
 pub mod grant;
+pub mod guard;
 pub mod kept;
+pub mod memory;
 pub mod messages;
 pub mod owner;
 pub mod progress;
+pub mod recall;
 pub mod retry;
 pub mod run;
 pub mod shared;

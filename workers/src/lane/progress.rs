@@ -5,10 +5,12 @@
 //! state machine works with; it must not know how checkpoints are stored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::bus::Outgoing;
 use protocol::checkpoint::{Checkpoint, Held, Parked};
 use protocol::name::{Channel, Tenant};
+use protocol::state::ChannelState;
 
 /// Which channel waits.
 pub type Key = (Tenant, Channel);
@@ -67,6 +69,19 @@ pub struct Effect {
     pub hold: Option<(Tenant, Option<u64>)>,
     /// Outputs, outcome events, dead letters.
     pub messages: Vec<Outgoing>,
+    /// What is remembered of a channel from now on.
+    pub memory: Option<Memory>,
+}
+
+/// What is remembered of a channel, and the time of the event that changed it.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Which channel.
+    pub key: Key,
+    /// Everything that is remembered.
+    pub state: Arc<ChannelState>,
+    /// Microseconds since 1970.
+    pub time_us: u64,
 }
 
 impl Effect {
@@ -115,17 +130,27 @@ impl Effect {
         }
     }
 
-    /// Whether it only moves the position: then it may be committed later.
-    pub fn is_skip(&self) -> bool {
-        self.park.is_none() && self.hold.is_none() && self.messages.is_empty()
+    /// The same, with what is remembered from then on.
+    pub fn remembering(mut self, memory: Option<Memory>) -> Self {
+        self.memory = memory;
+        self
     }
 
-    /// Bytes of its messages, without headers.
+    /// Whether it only moves the position: then it may be committed later.
+    pub fn is_skip(&self) -> bool {
+        let moves = self.park.is_none() && self.hold.is_none();
+        moves && self.messages.is_empty() && self.memory.is_none()
+    }
+
+    /// Bytes of its messages, without headers, and of what is remembered.
     pub fn bytes(&self) -> usize {
-        self.messages
-            .iter()
-            .map(|message| message.payload.len())
-            .sum()
+        let messages = self.messages.iter();
+        let messages: usize = messages.map(|message| message.payload.len()).sum();
+        messages
+            + self
+                .memory
+                .as_ref()
+                .map_or(0, |memory| memory.state.bytes())
     }
 }
 

@@ -15,10 +15,13 @@ use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::commit::{self, Landed};
+use super::commit;
 use super::grant::Grant;
+use super::guard::Landed;
 use super::kept::{Kept, Unread};
 use super::messages::Scope;
+use super::progress::Key;
+use super::recall;
 use super::shared::Shared;
 use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
@@ -99,6 +102,7 @@ impl Run<'_> {
             spec: program.spec.clone(),
             store: self.shared.store.clone(),
             lane: self.lane,
+            remembers: program.remembers(),
         };
         (scope, program)
     }
@@ -132,6 +136,7 @@ impl Run<'_> {
             scope,
             program,
             guest: self.shared.host.attach(self.lane.0),
+            fence: taken.fence,
             kept,
             unread: Unread::from(from),
         };
@@ -145,7 +150,8 @@ impl Run<'_> {
     fn reload(&mut self, lane: &mut Driven, machine: &mut Machine) -> bool {
         let (scope, program) = self.scope();
         let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
-            && scope.stream() == lane.scope.stream();
+            && scope.stream() == lane.scope.stream()
+            && (lane.fence.is_some() || !scope.remembers);
         if goes_on {
             (lane.scope, lane.program) = (scope.clone(), program);
             machine.reload(scope);
@@ -181,7 +187,10 @@ impl Run<'_> {
                             .read_parked(&lane.scope, &mut machine, subject, from, to)
                             .await
                     }
-                    Action::Commit(commit) => match self.commit(&lane.scope, commit).await? {
+                    Action::Recall(keys) => {
+                        action = self.recall(&lane.scope, &mut machine, keys).await
+                    }
+                    Action::Commit(commit) => match self.commit(&mut lane, commit).await? {
                         Landed::At(seq) => machine.committed(seq),
                         Landed::Superseded => return Ok(Some(End::Superseded)),
                         Landed::Moved => return Ok(None),
@@ -219,16 +228,36 @@ impl Run<'_> {
         }
     }
 
-    async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Landed, BusError> {
+    async fn commit(&self, lane: &mut Driven, mut commit: Commit) -> Result<Landed, BusError> {
         self.shared.faults.hit("lane.before_commit");
         let began = Instant::now();
-        let lost = || self.grant.is_lost();
+        let (lost, scope) = (|| self.grant.is_lost(), &lane.scope);
+        if let (Some(change), Some(fence)) = (commit.change.take(), &mut lane.fence) {
+            let lease = (self.grant.revision, *fence);
+            match recall::store(&self.shared.bus, scope, &change, lease, lost).await? {
+                Landed::At(seq) => *fence = seq,
+                other => return Ok(other),
+            }
+            self.shared.faults.hit("lane.after_remembering");
+        }
         let landed =
             commit::store(&self.shared.bus, scope, commit, &self.shared.faults, lost).await;
         metrics::histogram!("function_commit_seconds", "function" => scope.spec.name.to_string())
             .record(began.elapsed());
         self.shared.faults.hit("lane.after_commit");
         landed
+    }
+
+    async fn recall(&self, scope: &Scope, machine: &mut Machine, keys: Vec<Key>) -> Option<Action> {
+        match recall::load(&self.shared.bus, scope, keys).await {
+            Ok(read) => Some(machine.recalled(read)),
+            Err(error) => {
+                tracing::warn!(%error, function = %scope.spec.name, lane = self.lane.0, "what is remembered cannot be read");
+                machine.run_failed(None);
+                tokio::time::sleep(UNAVAILABLE_DELAY).await;
+                None
+            }
+        }
     }
 
     async fn read_parked(
@@ -314,6 +343,8 @@ struct Driven {
     scope: Scope,
     program: Arc<Program>,
     guest: Guest,
+    /// The sequence of our fence in STATE, if the function remembers anything.
+    fence: Option<u64>,
     kept: watch::Receiver<Kept>,
     unread: Unread,
 }

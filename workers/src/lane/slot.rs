@@ -117,6 +117,7 @@ impl Slots {
             .map(|event| Item {
                 attempt: failed(event.seq()) + 1,
                 event: event.clone(),
+                memory: None,
             })
             .collect()
     }

@@ -3,14 +3,15 @@
 //! Owns the lane's progress, committed and after everything that is staged, and the
 //! guard of the next commit. It must not know why something was decided.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::bus::BATCH_EVENTS_MAX;
 use protocol::bus::Outgoing;
 use protocol::checkpoint::{Checkpoint, Unparked};
 
 use super::messages::Scope;
-use super::progress::{Effect, Key, Progress};
+use super::progress::{Effect, Key, Memory, Progress};
+use super::recall::Change;
 
 /// Messages that are worth a commit although more inputs wait: an atomic batch
 /// costs the server the same whatever its size, and this fills half of one.
@@ -42,6 +43,8 @@ pub const COMMIT_MESSAGES_MAX: usize = BATCH_EVENTS_MAX - 1;
 pub struct Commit {
     /// Outputs, outcome events and dead letters in input order.
     pub messages: Vec<Outgoing>,
+    /// What is remembered from then on; stored before the rest.
+    pub change: Option<Change>,
     /// What they bring the lane to; goes last.
     pub checkpoint: Checkpoint,
     /// Sequence of the checkpoint before; 0: none.
@@ -58,12 +61,17 @@ struct UnderWay {
     messages: usize,
     bytes: usize,
     progress: Progress,
+    generation: u64,
+    /// Channels of which something is remembered, one for each effect.
+    remembered: Vec<Key>,
 }
 
 /// Effects in the order in which they were decided.
 #[derive(Debug)]
 pub struct Staging {
     lease: u64,
+    /// The number of the last change of what is remembered.
+    generation: u64,
     committed: Progress,
     guard: u64,
     /// `committed` after everything that is staged.
@@ -91,6 +99,7 @@ impl Staging {
         let committed = Progress::of(checkpoint);
         Self {
             lease,
+            generation: checkpoint.generation,
             view: committed.clone(),
             committed,
             guard,
@@ -179,9 +188,11 @@ impl Staging {
         let mut progress = self.committed.clone();
         let mut changed = self.changed.clone();
         let (mut messages, mut bytes, mut effects) = (Vec::new(), 0, 0);
+        let (mut memories, mut remembered) = (BTreeMap::new(), Vec::new());
         for effect in &mut self.staged {
             let fits = messages.len() + effect.messages.len() <= COMMIT_MESSAGES_MAX
-                && bytes + effect.bytes() <= COMMIT_BYTES_MAX;
+                && bytes + effect.bytes() <= COMMIT_BYTES_MAX
+                && remembered.len() < COMMIT_MESSAGES_MAX;
             if !fits && effects > 0 {
                 break;
             }
@@ -189,11 +200,29 @@ impl Staging {
             progress.apply(effect);
             changed.extend(effect.park.iter().map(|(key, _)| key.clone()));
             messages.append(&mut effect.messages);
+            if let Some(Memory {
+                key,
+                state,
+                time_us,
+            }) = effect.memory.take()
+            {
+                remembered.push(key.clone());
+                memories.insert(key, state.to_payload(time_us));
+            }
             effects += 1;
         }
+        let generation = self.generation + u64::from(!memories.is_empty());
+        let change = (!memories.is_empty()).then(|| Change {
+            memories: memories.into_iter().collect(),
+            generation,
+        });
         let young = self.base.filter(|(_, made)| now < made + BASE_US_MAX);
         let base = young.filter(|_| changed.len() <= CHANGES_MAX && !progress.parked.is_empty());
-        let checkpoint = self.checkpoint(scope, &progress, base.map(|(seq, _)| seq), &changed);
+        let base = base.map(|(seq, _)| seq);
+        let checkpoint = Checkpoint {
+            generation,
+            ..self.checkpoint(scope, &progress, base, &changed)
+        };
         self.under_way = Some(UnderWay {
             whole: base.is_none(),
             changed,
@@ -202,9 +231,12 @@ impl Staging {
             messages: messages.len(),
             bytes,
             progress,
+            generation,
+            remembered,
         });
         Commit {
             messages,
+            change,
             checkpoint,
             guard: self.guard,
         }
@@ -239,6 +271,7 @@ impl Staging {
             digest: scope.spec.digest.clone(),
             lease: self.lease,
             incarnation: scope.spec.incarnation,
+            generation: self.generation,
             base: base.unwrap_or(0),
             parked,
             unparked,
@@ -246,8 +279,9 @@ impl Staging {
         }
     }
 
-    /// The commit under way is stored, its checkpoint under this sequence.
-    pub fn committed(&mut self, seq: u64) {
+    /// The commit under way is stored, its checkpoint under this sequence. Returns the
+    /// channels of which something is remembered in it, one for each effect.
+    pub fn committed(&mut self, seq: u64) -> Vec<Key> {
         let done = self.under_way.take().expect("a commit is under way");
         self.staged.drain(..done.effects);
         if done.whole {
@@ -262,9 +296,11 @@ impl Staging {
         self.messages -= done.messages;
         self.bytes -= done.bytes;
         self.committed = done.progress;
+        self.generation = done.generation;
         self.guard = seq;
         if self.staged.is_empty() {
             (self.skipped, self.skipped_since) = (0, None);
         }
+        done.remembered
     }
 }

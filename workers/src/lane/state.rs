@@ -18,6 +18,7 @@ use protocol::checkpoint::{Checkpoint, HELD_MAX, PARKED_MAX, PARKED_TENANT_MAX};
 use protocol::name::Tenant;
 use protocol::subject::Subject;
 
+use super::memory::Memories;
 use super::messages::Scope;
 use super::progress::{Effect, Key, Waiting};
 use super::slot::{Slot, Slots};
@@ -27,6 +28,7 @@ use host::pack::{Item, packed_bytes};
 use host::reply::Handled;
 
 mod held;
+mod remember;
 mod settle;
 
 /// Most bytes handed to a guest in one batch, unless one event alone has more.
@@ -43,6 +45,9 @@ const REREAD_US: u64 = 50_000;
 pub enum Action {
     /// Hand these events to the guest, then [`Machine::ran`] or [`Machine::run_failed`].
     Run(Vec<Item>),
+    /// Read what is remembered of these channels, then [`Machine::recalled`] or
+    /// [`Machine::run_failed`].
+    Recall(Vec<Key>),
     /// Store this atomically, the checkpoint last and guarded, then [`Machine::committed`].
     Commit(Commit),
     /// Read a channel from one sequence to another, then [`Machine::parked_read`].
@@ -70,6 +75,8 @@ pub enum Action {
 
 #[derive(Debug)]
 enum Flight {
+    /// What follows waits for what is remembered.
+    Recall(Box<Flight>, Vec<Item>),
     Main(Slots),
     Reading(Key),
     /// Reads what a tenant has that is held.
@@ -92,6 +99,7 @@ pub struct Machine {
     scope: Scope,
     batch_events: usize,
     staging: Staging,
+    memories: Memories,
     queue: VecDeque<Stored>,
     flight: Option<Flight>,
     parked_turn: bool,
@@ -120,6 +128,7 @@ impl Machine {
             scope,
             batch_events: batch_events.max(1),
             staging: Staging::resume(checkpoint, guard, lease),
+            memories: Memories::default(),
             queue: VecDeque::new(),
             flight: None,
             parked_turn: false,
@@ -231,8 +240,7 @@ impl Machine {
             let slots = self.form_main();
             let items = slots.items(|_| 0);
             if !items.is_empty() {
-                self.flight = Some(Flight::Main(slots));
-                return Action::Run(items);
+                return self.begin(Flight::Main(slots), items);
             }
             self.settle_main(slots, Vec::new(), now);
         }
@@ -259,7 +267,11 @@ impl Machine {
     /// The guest could not be called; no event is to blame. With a reason the lane
     /// halts, without one the run comes again.
     pub fn run_failed(&mut self, halt: Option<String>) {
-        if let Some(Flight::Main(slots)) = self.flight.take() {
+        let flight = match self.flight.take() {
+            Some(Flight::Recall(flight, _)) => Some(*flight),
+            flight => flight,
+        };
+        if let Some(Flight::Main(slots)) = flight {
             slots.requeue(&mut self.queue);
         }
         self.halted = halt;
@@ -310,17 +322,20 @@ impl Machine {
             self.settle_parked(key, slots, complete, Vec::new(), now);
             return None;
         }
-        self.flight = Some(Flight::Parked {
+        let flight = Flight::Parked {
             key,
             slots,
             complete,
-        });
-        Some(Action::Run(items))
+        };
+        Some(self.begin(flight, items))
     }
 
     /// The commit is stored, its checkpoint under this sequence.
     pub fn committed(&mut self, seq: u64) {
-        self.staging.committed(seq);
+        for key in self.staging.committed(seq) {
+            self.memories.committed(&key);
+        }
+        self.memories.shrink();
     }
 
     fn wants_commit(&self, now: u64) -> bool {

@@ -12,8 +12,10 @@ use protocol::checkpoint::Checkpoint;
 use service::fault::Faults;
 use tokio::time::Instant;
 
-use super::commit::{self, Landed};
+use super::commit;
+use super::guard::Landed;
 use super::messages::Scope;
+use super::recall;
 use super::staging::Commit;
 
 /// Times that the owner before may commit in between before the lane is given up
@@ -38,6 +40,8 @@ pub struct Taken {
     /// What retention has taken since the owner before, if anything: how many inputs of
     /// the lane were among it nobody knows any more.
     pub lost: Option<(u64, u64)>,
+    /// The sequence of our fence in STATE, if the function remembers anything.
+    pub fence: Option<u64>,
 }
 
 /// Why a lane cannot begin.
@@ -78,6 +82,7 @@ pub async fn take(
             verify(bus, scope, checkpoint, &state, lost).await?;
         }
         let began = own.is_some();
+        let committed = own.as_ref().map(|own| own.generation);
         let checkpoint = match own {
             Some(checkpoint) => whole(bus, scope, checkpoint).await?,
             None => first(scope),
@@ -95,25 +100,47 @@ pub async fn take(
         }
         let fence = Commit {
             messages: Vec::new(),
+            change: None,
             checkpoint: checkpoint.clone(),
             guard,
         };
         match commit::store(bus, scope, fence, faults, lost).await? {
             Landed::At(guard) => {
                 let from = (checkpoint.seq + 1).max(state.first_seq);
-                let lost = (checkpoint.seq + 1, state.first_seq.saturating_sub(1));
-                return Ok(Taken {
-                    lost: (began && lost.0 <= lost.1).then_some(lost),
+                let gone = (checkpoint.seq + 1, state.first_seq.saturating_sub(1));
+                let mut taken = Taken {
+                    lost: (began && gone.0 <= gone.1).then_some(gone),
                     checkpoint,
                     guard,
                     from,
-                });
+                    fence: None,
+                };
+                if scope.remembers {
+                    fence_memory(bus, scope, committed, &mut taken, lost).await?;
+                }
+                return Ok(taken);
             }
             Landed::Superseded if lost() => return Err(TakeoverError::Superseded),
             Landed::Superseded | Landed::Moved => {}
         }
     }
     Err(TakeoverError::Superseded)
+}
+
+/// Fences whoever wrote what is remembered, once nobody else can commit outputs.
+async fn fence_memory(
+    bus: &Bus,
+    scope: &Scope,
+    committed: Option<u64>,
+    taken: &mut Taken,
+    lost: &impl Fn() -> bool,
+) -> Result<(), TakeoverError> {
+    let lease = taken.checkpoint.lease;
+    let begun = recall::begin(bus, scope, (lease, committed), lost).await?;
+    let (fence, generation) = begun.ok_or(TakeoverError::Superseded)?;
+    taken.fence = Some(fence);
+    taken.checkpoint.generation = generation;
+    Ok(())
 }
 
 /// A checkpoint, if it belongs to the life of the function that its spec speaks of; one
@@ -141,6 +168,7 @@ fn first(scope: &Scope) -> Checkpoint {
         digest: scope.spec.digest.clone(),
         lease: 0,
         incarnation: scope.spec.incarnation,
+        generation: 0,
         base: 0,
         parked: Vec::new(),
         unparked: Vec::new(),

@@ -31,9 +31,9 @@ impl Tally {
     /// Counts a verdict.
     pub fn count(&mut self, handled: &Handled) {
         match handled {
-            Handled::Ack(emits) => {
+            Handled::Ack(done) => {
                 self.acked += 1;
-                self.emitted += emits.len() as u64;
+                self.emitted += done.emits.len() as u64;
             }
             Handled::Drop(_) => self.dropped += 1,
             Handled::Reject(_) => self.rejected += 1,

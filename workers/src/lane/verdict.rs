@@ -4,6 +4,7 @@
 //! the time.
 
 use protocol::bus::Outgoing;
+use protocol::state::Change;
 
 use super::messages::{Scope, Settled};
 use super::progress::Waiting;
@@ -20,8 +21,8 @@ const REFUSED_REPLIES_MAX: u32 = 2;
 /// The end of one attempt.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The event is settled; this is to be stored.
-    Settled(Vec<Outgoing>),
+    /// The event is settled; this is to be stored, and this remembered.
+    Settled(Vec<Outgoing>, Vec<Change>),
     /// Its channel waits for another attempt.
     Wait(Waiting),
     /// Its attempts or its time are used up; this is to be stored.
@@ -44,12 +45,16 @@ pub fn judge(
     tally.count(&handled);
     let refused = matches!(handled, Handled::Fault(Fault::Reply(_)));
     let (wish_ms, reason) = match handled {
-        Handled::Ack(emits) => return Verdict::Settled(scope.settle(event, Settled::Ack(emits))),
+        Handled::Ack(done) => {
+            let messages = scope.settle(event, Settled::Ack(done.emits));
+            return Verdict::Settled(messages, done.changes);
+        }
         Handled::Drop(reason) => {
-            return Verdict::Settled(scope.settle(event, Settled::Drop(reason)));
+            return Verdict::Settled(scope.settle(event, Settled::Drop(reason)), Vec::new());
         }
         Handled::Reject(reason) => {
-            return Verdict::Settled(scope.settle(event, Settled::Reject(reason, attempt)));
+            let messages = scope.settle(event, Settled::Reject(reason, attempt));
+            return Verdict::Settled(messages, Vec::new());
         }
         Handled::Halt(reason) => return Verdict::Halt(reason),
         Handled::Retry { delay_ms, reason } => (delay_ms, reason),

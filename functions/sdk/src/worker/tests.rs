@@ -98,7 +98,7 @@ proptest! {
     fn events_and_replies_survive_packing(inputs in inputs(&["ack", "drop", "reject"])) {
         let batch = pack(&inputs);
         for (entry, input) in batch.events.iter().zip(&inputs) {
-            let event = Event::new(entry, &batch.arena);
+            let event = Event::new(entry, &batch.arena, 0);
             prop_assert_eq!(event.seq(), input.seq);
             prop_assert_eq!(event.time_us(), input.time_us);
             prop_assert_eq!(event.tenant(), &input.tenant);

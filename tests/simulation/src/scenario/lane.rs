@@ -14,17 +14,22 @@ use bus::{Bus, BusError, Reader, ReaderOptions};
 use checker::Function;
 use host::fault::Fault;
 use host::pack::Item;
-use host::reply::{Emit, Handled};
+use host::reply::{Done, Emit, Handled};
 use parking_lot::Mutex;
 use protocol::checkpoint::{Checkpoint, Digest};
+use protocol::header::{self, USER_PREFIX};
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
+use protocol::state::Entry;
 use protocol::stream::Bucket;
 use protocol::subject::Kind;
 use service::clock::now_us;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
-use workers::lane::commit::{self, Landed};
+use workers::lane::commit;
+use workers::lane::guard::Landed;
 use workers::lane::messages::Scope;
+use workers::lane::progress::Key;
+use workers::lane::recall;
 use workers::lane::run::read_range;
 use workers::lane::state::{Action, Machine};
 use workers::lane::takeover::{self, TakeoverError};
@@ -35,6 +40,8 @@ use crate::process::Process;
 use crate::world::{World, channel_of, gate};
 
 const WORKERS: u32 = 3;
+/// Under which key the function counts, and the header in which it says so.
+const COUNT: &str = "count";
 /// How often a lane that another holds is asked for.
 const CLAIM: Duration = Duration::from_millis(700);
 const OPTIONS: ReaderOptions = ReaderOptions {
@@ -49,8 +56,8 @@ pub const MIX: Mix = &[
     (4, Act::Cut, WORKERS, 1_400),
     (3, Act::Break, WORKERS, 300),
     (3, Act::Weather, 0, 2),
-    (2, Act::Stale, 1, 5_000),
-    (2, Act::Leader, 1, 2_000),
+    (3, Act::Stale, 2, 5_000),
+    (3, Act::Leader, 2, 2_000),
     (2, Act::Readers, 1, 0),
     (1, Act::Batch, 0, 0),
     (1, Act::Clock, 0, 40),
@@ -112,6 +119,7 @@ impl Scene {
         world
             .rest("the lane", || author.is_done() && is_settled(&world))
             .await;
+        check_counts(&world);
         world.record(&world.ingress());
         world.record(&world.events());
         world.history.record(Function {
@@ -179,6 +187,7 @@ fn scope(world: &World) -> Scope {
         spec: Arc::new(spec),
         store: world.store.clone(),
         lane: world.lane(&channel_of("doc.0")),
+        remembers: true,
     }
 }
 
@@ -286,6 +295,7 @@ impl Worker {
                 .bus
                 .reader(&scope.stream(), Some(&filter), taken.from, OPTIONS)
                 .await?;
+            let mut fence = taken.fence.expect("the function remembers");
             let mut machine = Machine::resume(
                 scope.clone(),
                 &taken.checkpoint,
@@ -296,7 +306,8 @@ impl Worker {
             'owned: while !held.is_lost() {
                 let mut action = Some(machine.next(now_us()));
                 while let Some(current) = action.take() {
-                    match self.act(&mut machine, &mut reader, current, held).await? {
+                    let lane = (&mut machine, &mut reader, &mut fence);
+                    match self.act(lane, current, held).await? {
                         Next::On => {}
                         Next::Action(next) => action = Some(next),
                         Next::Anew => break 'owned,
@@ -312,8 +323,7 @@ impl Worker {
 
     async fn act(
         &self,
-        machine: &mut Machine,
-        reader: &mut Reader,
+        (machine, reader, fence): (&mut Machine, &mut Reader, &mut u64),
         action: Action,
         held: &Held,
     ) -> Result<Next, BusError> {
@@ -321,10 +331,25 @@ impl Worker {
             Action::Run(items) => {
                 // A guest takes a moment, in which its worker may die.
                 sleep(Duration::from_millis(1)).await;
-                machine.ran(items.iter().map(guest).collect(), now_us());
+                machine.ran(guests(&items), now_us());
             }
-            Action::Commit(commit) => {
+            Action::Recall(keys) => match recall::load(&self.bus, &self.scope, keys).await {
+                Ok(read) => return Ok(Next::Action(machine.recalled(read))),
+                Err(_) => {
+                    machine.run_failed(None);
+                    sleep(CLAIM).await;
+                }
+            },
+            Action::Commit(mut commit) => {
                 let (scope, faults) = (&self.scope, &self.world.faults);
+                if let Some(change) = commit.change.take() {
+                    let (place, lost) = ((held.revision, *fence), || held.is_lost());
+                    match recall::store(&self.bus, scope, &change, place, lost).await? {
+                        Landed::At(seq) => *fence = seq,
+                        Landed::Superseded => return Ok(Next::End),
+                        Landed::Moved => return Ok(Next::Anew),
+                    }
+                }
                 match commit::store(&self.bus, scope, commit, faults, || held.is_lost()).await? {
                     Landed::At(seq) => machine.committed(seq),
                     Landed::Superseded => return Ok(Next::End),
@@ -366,14 +391,57 @@ enum Next {
     End,
 }
 
-/// What the guest makes of an event: a function of it and of the attempt.
-fn guest(item: &Item) -> Handled {
+/// Whether each event that passed has counted once: the outputs say what the function
+/// remembered when it made them.
+fn check_counts(world: &World) {
+    let mut counted: BTreeMap<String, (String, u64)> = BTreeMap::new();
+    for event in world.model.events(&world.events()) {
+        let Some(count) = event.headers.get(&format!("{USER_PREFIX}{COUNT}")) else {
+            continue;
+        };
+        let source = event.headers.get(header::SOURCE).unwrap_or_default();
+        let (before, last) = counted.entry(event.subject.clone()).or_default();
+        if before != source {
+            (*before, *last) = (source.to_owned(), *last + 1);
+        }
+        if count != last.to_string() {
+            let (subject, seq) = (&event.subject, event.seq);
+            world.problem(format!(
+                "{subject}: the {last}th to pass says {count} ({seq})"
+            ));
+        }
+    }
+}
+
+/// What the guest makes of a batch: it counts the events of each channel that pass.
+fn guests(items: &[Item]) -> Vec<Handled> {
+    let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
+    let handled = items.iter().map(|item| {
+        let event = &item.event;
+        let count = counts
+            .entry((event.tenant.clone(), event.channel.clone()))
+            .or_insert_with(|| remembered(item));
+        guest(item, count)
+    });
+    handled.collect()
+}
+
+fn remembered(item: &Item) -> u64 {
+    let memory = item.memory.as_ref().expect("the function remembers");
+    let count = memory.get(COUNT, item.event.stored.time_us);
+    let text = count.and_then(|entry| std::str::from_utf8(&entry.value).ok());
+    text.map_or(0, |text| text.parse().expect("a number was written"))
+}
+
+/// What the guest makes of an event: a function of it, of the attempt and of the count.
+fn guest(item: &Item, count: &mut u64) -> Handled {
     let seq = item.event.seq();
     let kind = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
+    let next = *count + 1;
     let emit = |_| Emit {
         channel: item.event.channel.clone(),
         content_type: None,
-        headers: Vec::new(),
+        headers: vec![(COUNT.into(), next.to_string())],
         data: item.event.stored.payload.clone(),
     };
     match kind {
@@ -385,6 +453,13 @@ fn guest(item: &Item) -> Handled {
             reason: "not yet".into(),
         },
         4 if item.attempt < 2 => Handled::Fault(Fault::Trap("once".into())),
-        kind => Handled::Ack((0..1 + kind % 3).map(emit).collect()),
+        kind => {
+            *count = next;
+            let value = next.to_string().into();
+            Handled::Ack(Done {
+                emits: (0..1 + kind % 3).map(emit).collect(),
+                changes: vec![(COUNT.into(), Some(Entry { value, until: 0 }))],
+            })
+        }
     }
 }

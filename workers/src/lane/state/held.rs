@@ -78,12 +78,12 @@ impl Machine {
             self.settle_held(&tenant, slots, complete, Vec::new(), now);
             return None;
         }
-        self.flight = Some(Flight::Held {
+        let flight = Flight::Held {
             tenant,
             slots,
             complete,
-        });
-        Some(Action::Run(items))
+        };
+        Some(self.begin(flight, items))
     }
 
     /// A held tenant's inputs, as if its own position moved on.
@@ -118,7 +118,10 @@ impl Machine {
             }
             let key = (event.tenant.clone(), event.channel.clone());
             match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
-                Verdict::Settled(messages) => self.stage(hold(seq + 1, messages), now),
+                Verdict::Settled(messages, changes) => {
+                    let memory = self.remember(&event, changes);
+                    self.stage(hold(seq + 1, messages).remembering(memory), now);
+                }
                 Verdict::Wait(_) if !self.has_room(tenant) || self.is_full() => return,
                 Verdict::Wait(waiting) => {
                     let effect = Effect {

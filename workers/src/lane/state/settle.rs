@@ -34,7 +34,10 @@ impl Machine {
             }
             let key = (event.tenant.clone(), event.channel.clone());
             match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
-                Verdict::Settled(messages) => self.stage(Effect::settled(at, messages), now),
+                Verdict::Settled(messages, changes) => {
+                    let memory = self.remember(&event, changes);
+                    self.stage(Effect::settled(at, messages).remembering(memory), now);
+                }
                 // The lane pauses here until a channel comes free.
                 Verdict::Wait(_) if self.is_full() => {
                     return slots.requeue_with(event, &mut self.queue);
@@ -90,9 +93,11 @@ impl Machine {
                 Some(waiting),
                 now,
             ) {
-                Verdict::Settled(messages) => {
+                Verdict::Settled(messages, changes) => {
                     waiting = onward;
-                    self.stage_parked(&key, waiting, messages, now);
+                    let memory = self.remember(&event, changes);
+                    let effect = Effect::waits(key.clone(), Some(waiting), messages);
+                    self.stage(effect.remembering(memory), now);
                 }
                 Verdict::GaveUp(messages) => return self.stage_parked(&key, onward, messages, now),
                 Verdict::Wait(again) => return self.stage_parked(&key, again, Vec::new(), now),

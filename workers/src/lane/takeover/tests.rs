@@ -27,6 +27,7 @@ async fn owned(bus: &Bus, scope: &Scope, lease: u64) -> Result<Taken, TakeoverEr
 /// Stores a commit behind what was taken over; the sequence of its checkpoint.
 async fn commit(bus: &Bus, scope: &Scope, guard: u64, checkpoint: Checkpoint) -> u64 {
     let commit = Commit {
+        change: None,
         messages: Vec::new(),
         checkpoint,
         guard,

@@ -33,7 +33,7 @@ fn a_large_reply_is_split_between_inputs() {
     machine.ran(
         items
             .iter()
-            .map(|item| Handled::Ack(vec![emission(item); 60]))
+            .map(|item| Handled::Ack(vec![emission(item); 60].into()))
             .collect(),
         1,
     );
@@ -59,7 +59,7 @@ fn outputs_gather_for_as_long_as_the_function_lets_them() {
         let Action::Run(items) = machine.next(now) else {
             panic!("events are run")
         };
-        machine.ran(vec![Handled::Ack(vec![emission(&items[0])])], now);
+        machine.ran(vec![Handled::Ack(vec![emission(&items[0])].into())], now);
         let until = Some(21_000);
         assert!(matches!(machine.next(now), Action::Wait { until: u, hungry: true } if u == until));
     }
@@ -113,7 +113,7 @@ fn a_halt_stores_what_came_before_and_stops_until_another_spec() {
     };
     let mut handled: Vec<Handled> = items
         .iter()
-        .map(|item| Handled::Ack(vec![emission(item)]))
+        .map(|item| Handled::Ack(vec![emission(item)].into()))
         .collect();
     handled[2] = Handled::Halt("schema 9".into());
     machine.ran(handled, 1);
@@ -373,7 +373,7 @@ fn a_tenant_whose_events_fail_leaves_room_for_the_others() {
         reason: String::new(),
     };
     let mut handled = vec![retry; items.len() - 1];
-    handled.push(Handled::Ack(vec![emission(&items[items.len() - 1])]));
+    handled.push(Handled::Ack(vec![emission(&items[items.len() - 1])].into()));
     machine.ran(handled, 1);
     let Action::Commit(commit) = machine.next(1) else {
         panic!("the other tenant's output is stored")

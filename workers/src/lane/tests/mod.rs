@@ -33,6 +33,7 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
         digest: Digest::from_bytes([7; 32]),
         lease,
         incarnation: 0,
+        generation: 0,
         base: 0,
         parked: Vec::new(),
         unparked: Vec::new(),
@@ -94,6 +95,7 @@ pub fn scope(limits: FunctionLimits) -> Scope {
         spec: Arc::new(spec(limits)),
         store,
         lane: Lane(0),
+        remembers: false,
     }
 }
 
@@ -173,7 +175,10 @@ impl World {
             };
         }
         match script.last {
-            Last::Emit(count) => Handled::Ack((0..count).map(|_| emission(item)).collect()),
+            Last::Emit(count) => {
+                let emits: Vec<Emit> = (0..count).map(|_| emission(item)).collect();
+                Handled::Ack(emits.into())
+            }
             Last::Drop => Handled::Drop("no".into()),
             Last::Reject => Handled::Reject("no".into()),
         }
@@ -237,6 +242,7 @@ impl World {
         let guard = self.last.as_ref().map_or(0, |(seq, _)| *seq);
         let guard = self.commit(Commit {
             messages: Vec::new(),
+            change: None,
             checkpoint: begin.clone(),
             guard,
         });
