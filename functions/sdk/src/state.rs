@@ -11,13 +11,14 @@ use crate::Event;
 std::thread_local! {
     /// Takes back what the event at hand has written, if it has. Reached through here
     /// alone, so that a function that never writes does not import it either: by that
-    /// its host knows that it remembers nothing.
-    static UNDO: std::cell::Cell<Option<fn(u32)>> = const { std::cell::Cell::new(None) };
+    /// its host knows that it remembers nothing. On the heap, because the optimiser
+    /// would see through a plain cell that nothing else is ever in it.
+    static UNDO: std::cell::RefCell<Vec<fn(u32)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 #[cfg(target_arch = "wasm32")]
 fn undo_later() {
-    UNDO.set(Some(crate::bindings::eddyline::function::state::undo));
+    UNDO.with_borrow_mut(|undo| undo.push(crate::bindings::eddyline::function::state::undo));
 }
 
 /// Why a value is not remembered. Nothing was written.
@@ -126,7 +127,7 @@ impl<'a> State<'a> {
     /// The event is about to be handled.
     pub(crate) fn begin(&self) {
         #[cfg(target_arch = "wasm32")]
-        UNDO.set(None);
+        UNDO.with_borrow_mut(Vec::clear);
         #[cfg(not(target_arch = "wasm32"))]
         crate::testing::record(|host| host.memory.begin(&self.event));
     }
@@ -134,7 +135,7 @@ impl<'a> State<'a> {
     /// Takes back what the event has written.
     pub(crate) fn undo(&self) {
         #[cfg(target_arch = "wasm32")]
-        if let Some(undo) = UNDO.take() {
+        if let Some(undo) = UNDO.with_borrow_mut(Vec::pop) {
             undo(self.event.source());
         }
         #[cfg(not(target_arch = "wasm32"))]
