@@ -91,6 +91,9 @@ pub struct Dev {
     /// What the stack needs.
     #[command(flatten)]
     pub stack: StackArgs,
+    /// No mirror: no Kafka and no bridge, so that neither Java nor Maven is needed.
+    #[arg(long, conflicts_with = "grpc_port")]
+    pub without_mirror: bool,
     /// End when the program that started this one has ended, however it did.
     #[arg(long)]
     pub with_parent: bool,
@@ -291,6 +294,8 @@ mod tests {
         check("eddyline dev", true);
         check("eddyline dev --port 0 --port 0 --port 0 --json", true);
         check("eddyline --json demo --txns 100 --seed 3 --rate 50.5", true);
+        check("eddyline dev --without-mirror", true);
+        check("eddyline dev --without-mirror --grpc-port 1", false);
         check("eddyline demo --trace a --seed 3", false);
         check("eddyline demo --rate 0", false);
         check("eddyline demo --rate nan", false);

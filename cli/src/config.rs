@@ -31,8 +31,8 @@ pub struct DevState {
     pub name: String,
     /// WebSocket addresses.
     pub edges: Vec<String>,
-    /// Address of the bridge's gRPC.
-    pub grpc: String,
+    /// Address of the bridge's gRPC, if there is a mirror.
+    pub grpc: Option<String>,
     /// A token that may do everything in the tenant `demo`.
     pub token: String,
     /// The secret that signs tokens.
@@ -231,7 +231,10 @@ pub fn find(cache: &Path, which: Which<'_>) -> Result<Option<DevState>, CliError
             rest.split('/').next().unwrap_or(rest).to_owned()
         };
         let same = |text: &str| bare(text) == bare(address);
-        let is_its = |state: &DevState| same(&state.grpc) || state.edges.iter().any(|e| same(e));
+        let is_its = |state: &DevState| {
+            let bridge = state.grpc.as_deref().is_some_and(same);
+            bridge || state.edges.iter().any(|edge| same(edge))
+        };
         if let Some(at) = running.iter().position(is_its) {
             return Ok(Some(running.swap_remove(at)));
         }
@@ -256,9 +259,19 @@ pub fn given_or_running(
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
-    find(&cache(), which)?.and_then(running).ok_or_else(|| {
-        CliError::new(EXIT_UNAVAILABLE, "no `eddyline dev` is running here")
-            .hint(format!("start one, or name another stack with {option}"))
+    let Some(state) = find(&cache(), which)? else {
+        let failure = CliError::new(EXIT_UNAVAILABLE, "no `eddyline dev` is running here");
+        return Err(failure.hint(format!("start one, or name another stack with {option}")));
+    };
+    let name = state.name.clone();
+    running(state).ok_or_else(|| {
+        let lack = match option {
+            "--grpc" => "runs without a mirror",
+            _ => "does not say where it is",
+        };
+        let text = format!("the `eddyline dev` named {name} {lack}");
+        let hint = format!("name another stack with {option}");
+        CliError::new(EXIT_UNAVAILABLE, text).hint(hint)
     })
 }
 
@@ -287,7 +300,7 @@ mod tests {
         DevState {
             name: name.into(),
             edges: vec![format!("ws://127.0.0.1:{port}/v1/ws")],
-            grpc: format!("127.0.0.1:{}", port + 1),
+            grpc: Some(format!("127.0.0.1:{}", port + 1)),
             token: format!("token of {name}"),
             token_secret: "s".into(),
             nats: None,

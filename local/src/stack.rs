@@ -1,5 +1,6 @@
 //! The whole of Eddyline on this machine: NATS and Kafka as child processes, and
-//! beside them, in this process, any number of edge nodes, a worker and a bridge.
+//! beside them, in this process, any number of edge nodes, a worker and a bridge. Kafka
+//! and the bridge can be left out: a stack without mirror.
 //!
 //! [`Stack`] owns the servers, the services' tasks and the bus that it was set up
 //! with. `eddyline dev`, `eddyline demo` and tests start it. Must not know what is
@@ -67,12 +68,12 @@ pub struct Stack {
     pub edges: Vec<SocketAddr>,
     /// Where each edge node shows health and metrics.
     pub health: Vec<SocketAddr>,
-    /// Address of the bridge's gRPC.
-    pub grpc: SocketAddr,
+    /// Address of the bridge's gRPC, if there is a mirror.
+    pub grpc: Option<SocketAddr>,
     /// Address of NATS, with what people need to use it.
     pub nats: String,
-    /// Address of Kafka.
-    pub kafka: String,
+    /// Address of Kafka, if there is a mirror.
+    pub kafka: Option<String>,
     /// The secret that signs tokens.
     pub secret: Secret,
     authenticator: Authenticator,
@@ -105,7 +106,11 @@ impl Stack {
     /// # Errors
     /// [`StackError`] names the step; missing prerequisites come first, all together.
     pub async fn start(options: StackOptions, on_step: OnStep) -> Result<Self, StackError> {
-        let modules = setup::modules(options.functions.as_deref())?;
+        let folder = options.functions.as_deref();
+        let modules = match options.examples {
+            true => Some(setup::modules(folder)?),
+            false => None,
+        };
         let secret = secret::load_or_make(options.data.as_deref())?;
         let authenticator = Authenticator::new(&secret)?;
         // Services look up their meters when they start.
@@ -113,10 +118,10 @@ impl Stack {
         let bound = services::Bound::new(&options).await?;
         let (tell, notes) = mpsc::channel(NOTES);
         let servers = Servers::start(&options, Arc::clone(&on_step), tell.clone()).await?;
-        on_step("setting up the store and its functions");
+        on_step("setting up the store");
         let bus = Bus::connect(&servers.nats.operator(), "eddyline-dev").await?;
         let (deployed, mut troubles) = setup::setup(&bus, options.lanes, modules).await?;
-        on_step("starting the edge nodes, the worker and the bridge");
+        on_step("starting the services");
         let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
             nats: servers.nats.clone(),

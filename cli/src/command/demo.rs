@@ -119,7 +119,7 @@ fn own(stack: &Stack, plan: &Plan) -> Targets {
     };
     Targets {
         edges: stack.edges.iter().map(ToString::to_string).collect(),
-        grpc: stack.grpc,
+        grpc: stack.grpc.expect("the demo's own stack has a mirror"),
         tokens: (0..plan.trace.agents).map(token).collect(),
         witness: Arc::new(Nobody),
     }

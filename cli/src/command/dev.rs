@@ -37,13 +37,13 @@ pub struct Ready {
     pub edges: Vec<String>,
     /// Metrics of each edge node; one process, so all say the same.
     pub metrics: Vec<String>,
-    /// Address of the bridge's gRPC.
-    pub grpc: String,
+    /// Address of the bridge's gRPC, if there is a mirror.
+    pub grpc: Option<String>,
     /// Address of NATS.
     pub nats: String,
-    /// Address of Kafka.
-    pub kafka: String,
-    /// Processes of NATS and of Kafka, where they are ours.
+    /// Address of Kafka, if there is a mirror.
+    pub kafka: Option<String>,
+    /// Processes of NATS and of Kafka, where there are some of ours.
     pub processes: [Option<u32>; 2],
     /// Tenant of the token.
     pub tenant: String,
@@ -74,6 +74,7 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
     let options = StackOptions {
         edge_ports: args.ports,
         grpc_port: args.grpc_port,
+        mirror: !args.without_mirror,
         ..options(args.stack)
     };
     let mut stack = match start(options, output, shutdown).await {
@@ -81,15 +82,7 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
         started => started?,
     };
     let ready = ready(&stack, claim.name());
-    let state = DevState {
-        name: claim.name().to_owned(),
-        edges: ready.edges.clone(),
-        grpc: ready.grpc.clone(),
-        token: ready.token.clone(),
-        token_secret: stack.secret.expose().to_owned(),
-        nats: Some(ready.nats.clone()),
-    };
-    let outcome = match claim.write(&state) {
+    let outcome = match claim.write(&state(&stack, &ready)) {
         Ok(()) => serve(&mut stack, &ready, parent, output, shutdown).await,
         Err(error) => Err(error),
     };
@@ -131,7 +124,20 @@ pub(super) async fn start(
     }
 }
 
-fn ready(stack: &Stack, name: &str) -> Ready {
+/// What other commands are told of a stack.
+pub(super) fn state(stack: &Stack, ready: &Ready) -> DevState {
+    DevState {
+        name: ready.name.clone(),
+        edges: ready.edges.clone(),
+        grpc: ready.grpc.clone(),
+        nats: Some(ready.nats.clone()),
+        token: ready.token.clone(),
+        token_secret: stack.secret.expose().to_owned(),
+    }
+}
+
+/// Where everything of a stack is.
+pub(super) fn ready(stack: &Stack, name: &str) -> Ready {
     let tenant = Tenant::parse(TENANT).expect("a valid name");
     let user = User::parse(USER).expect("a valid name");
     Ready {
@@ -146,7 +152,7 @@ fn ready(stack: &Stack, name: &str) -> Ready {
             .iter()
             .map(|address| format!("http://{address}/metrics"))
             .collect(),
-        grpc: stack.grpc.to_string(),
+        grpc: stack.grpc.map(|address| address.to_string()),
         nats: stack.nats.clone(),
         kafka: stack.kafka.clone(),
         processes: stack.processes(),
@@ -218,14 +224,17 @@ fn tell(status: Status, delivered_per_second: u64, output: &Output) -> Result<()
 }
 
 fn line(status: &Status, rate: u64) -> String {
+    let mirror = match status.mirror_lag {
+        Some(lag) => format!("mirror lag {}", thousands(lag)),
+        None => "no mirror".to_owned(),
+    };
     format!(
-        "{} stored, {} delivered/s, {} clients, {}/{} lanes, mirror lag {}",
+        "{} stored, {} delivered/s, {} clients, {}/{} lanes, {mirror}",
         thousands(status.stored),
         thousands(rate),
         thousands(status.connections),
         status.lanes_owned,
         status.lanes,
-        thousands(status.mirror_lag)
     )
 }
 
@@ -269,16 +278,18 @@ fn welcome(ready: &Ready, program: &str) -> String {
     for edge in &ready.edges {
         row("edge", edge);
     }
-    row("gRPC", &ready.grpc);
+    if let Some(grpc) = &ready.grpc {
+        row("gRPC", grpc);
+    }
     for metrics in ready.metrics.iter().take(1) {
         row("metrics", metrics);
     }
-    for ((name, address), process) in [("NATS", &ready.nats), ("Kafka", &ready.kafka)]
-        .into_iter()
-        .zip(ready.processes)
-    {
+    let servers = [("NATS", Some(&ready.nats)), ("Kafka", ready.kafka.as_ref())];
+    for ((name, address), process) in servers.into_iter().zip(ready.processes) {
         let process = process.map_or(String::new(), |pid| format!("  process {pid}"));
-        row(name, &format!("{address}{process}"));
+        if let Some(address) = address {
+            row(name, &format!("{address}{process}"));
+        }
     }
     let (tenant, user, token) = (&ready.tenant, &ready.user, &ready.token);
     text.push_str(&format!(
@@ -290,12 +301,15 @@ fn welcome(ready: &Ready, program: &str) -> String {
         config::NAME => String::new(),
         name => format!(" --dev {name}"),
     };
-    for command in [
-        &format!("sub chat.lobby --from earliest{which}"),
-        &format!("pub chat.lobby '{{\"text\":\"hello\"}}'{which}"),
-        &format!("replay 'chat.>'{which}"),
-        &format!("demo {} --grpc {}", edges.join(" "), ready.grpc),
-    ] {
+    let mut commands = vec![
+        format!("sub chat.lobby --from earliest{which}"),
+        format!("pub chat.lobby '{{\"text\":\"hello\"}}'{which}"),
+    ];
+    if let Some(grpc) = &ready.grpc {
+        commands.push(format!("replay 'chat.>'{which}"));
+        commands.push(format!("demo {} --grpc {grpc}", edges.join(" ")));
+    }
+    for command in commands {
         text.push_str(&format!("  {program} {command}\n"));
     }
     text.push_str("\nCtrl-C stops everything.\n");
@@ -312,9 +326,9 @@ mod tests {
             name: "dev-2".into(),
             edges: vec!["ws://a:1/v1/ws".into(), "ws://a:2/v1/ws".into()],
             metrics: vec!["http://a:1/metrics".into()],
-            grpc: "a:3".into(),
+            grpc: Some("a:3".into()),
             nats: "nats://a:4".into(),
-            kafka: "a:5".into(),
+            kafka: Some("a:5".into()),
             processes: [Some(4711), None],
             tenant: "demo".into(),
             user: "dev".into(),
@@ -335,6 +349,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+        let alone = Ready {
+            grpc: None,
+            kafka: None,
+            ..ready
+        };
+        let text = welcome(&alone, "eddyline");
+        for part in ["gRPC", "Kafka", "replay", "demo --"] {
+            assert!(!text.contains(part), "{part}\n{text}");
+        }
     }
 
     #[test]
@@ -353,9 +376,14 @@ mod tests {
             connections: 1_000,
             lanes_owned: 8,
             lanes: 8,
-            mirror_lag: 234,
+            mirror_lag: Some(234),
         };
-        let line = line(&status, 12_345);
-        assert!(line.chars().count() < 80, "{line}");
+        let told = line(&status, 12_345);
+        assert!(told.chars().count() < 80, "{told}");
+        let alone = Status {
+            mirror_lag: None,
+            ..status
+        };
+        assert!(line(&alone, 1).ends_with("no mirror"));
     }
 }

@@ -34,7 +34,7 @@ pub async fn run(args: Replay, output: &Output) -> Result<(), CliError> {
         name: args.dev.as_deref(),
         address: args.grpc.as_deref(),
     };
-    let running = |state: DevState| Some(state.grpc);
+    let running = |state: DevState| state.grpc;
     let grpc = config::given_or_running(args.grpc.as_deref(), "--grpc", which, running)?;
     let token = |state: DevState| Some(state.token);
     let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;

@@ -5,7 +5,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Variable naming the cache folder; default `.cache` in the workspace.
+/// Variable naming the cache folder; default `.cache` in the workspace that we are in or
+/// that the program was built in, else the user's own.
 pub const CACHE_VARIABLE: &str = "EDDYLINE_CACHE";
 /// Variable naming a running NATS server, which is then used instead of our own.
 pub const NATS_VARIABLE: &str = "EDDYLINE_NATS_URL";
@@ -63,14 +64,24 @@ impl Config {
     }
 }
 
-/// `.cache` in the nearest enclosing workspace, else in the current folder.
+/// `.cache` in the nearest workspace around the current folder or the program, else the
+/// user's (XDG Base Directory Specification): every folder outside of a workspace has
+/// the same, so that commands find the servers and each other from anywhere.
 fn default_cache() -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let root = here
-        .ancestors()
-        .find(|folder| folder.join(WORKSPACE_MARK).is_dir())
-        .unwrap_or(&here);
-    root.join(".cache")
+    let around = |place: &Path| {
+        let mut folders = place.ancestors();
+        let root = folders.find(|folder| folder.join(WORKSPACE_MARK).is_dir());
+        root.map(|root| root.join(".cache"))
+    };
+    let places = [std::env::current_dir(), std::env::current_exe()];
+    let workspace = places.iter().flatten().find_map(|place| around(place));
+    workspace.unwrap_or_else(|| users_cache(variable("XDG_CACHE_HOME"), variable("HOME")))
+}
+
+fn users_cache(cache: Option<String>, home: Option<String>) -> PathBuf {
+    let cache = cache.map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = cache.or(home.map(|home| Path::new(&home).join(".cache")));
+    cache.map_or_else(|| PathBuf::from(".cache"), |cache| cache.join("eddyline"))
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -85,4 +96,21 @@ fn is_executable(path: &Path) -> bool {
 )]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_cache_is_one_for_all_folders() {
+        let check = |cache: Option<&str>, home: Option<&str>, expected: &str| {
+            let found = users_cache(cache.map(Into::into), home.map(Into::into));
+            assert_eq!(found, Path::new(expected));
+        };
+        check(Some("/c"), Some("/h"), "/c/eddyline");
+        check(Some("not/absolute"), Some("/h"), "/h/.cache/eddyline");
+        check(None, Some("/h"), "/h/.cache/eddyline");
+        check(None, None, ".cache");
+    }
 }

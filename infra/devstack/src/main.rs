@@ -67,7 +67,8 @@ fn up(config: &Config, data: Option<PathBuf>) -> anyhow::Result<()> {
     let [nats, kafka] = stack.processes().map(pid);
     let mut out = std::io::stdout();
     writeln!(out, "NATS   {}  {nats}", stack.nats_url())?;
-    writeln!(out, "Kafka  {}  {kafka}", stack.kafka_bootstrap())?;
+    let address = stack.kafka_bootstrap().unwrap_or_default();
+    writeln!(out, "Kafka  {address}  {kafka}")?;
     writeln!(out, "Ctrl-C stops both.")?;
     wait_for_signal().context("cannot wait for Ctrl-C")?;
     stack.stop().map_err(Into::into)

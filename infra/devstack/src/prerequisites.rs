@@ -13,6 +13,8 @@ pub enum Scope {
     Build,
     /// Fetch and run the servers with what is built already.
     Servers,
+    /// The same for NATS alone.
+    Nats,
 }
 
 /// Checks for everything the scope needs, and only that: programs that fetch a
@@ -29,7 +31,7 @@ pub fn check(config: &Config, scope: Scope) -> Result<(), Vec<Missing>> {
     if config.nats_url.is_none() && !fetch::nats_is_present(config) {
         missing.extend(nats_build().and_then(|()| python(config).map(drop)).err());
     }
-    if config.kafka_bootstrap.is_none() {
+    if config.kafka_bootstrap.is_none() && scope != Scope::Nats {
         missing.extend(java(config).err());
         if !fetch::kafka_is_cached(config) {
             missing.extend(maven(config).err());

@@ -1,5 +1,5 @@
-//! Both servers together, each either our own or one that already runs. Owns
-//! the servers that it starts; those it was given are never stopped.
+//! Both servers together, or NATS alone, each either our own or one that already runs.
+//! Owns the servers that it starts; those it was given are never stopped.
 
 use std::path::PathBuf;
 
@@ -25,19 +25,21 @@ pub struct StackOptions {
     pub nats_users: Vec<NatsUser>,
     /// Broker port of Kafka; 0 takes a free one.
     pub kafka_port: u16,
+    /// NATS alone: nothing that Kafka needs is looked for, fetched or started.
+    pub without_kafka: bool,
 }
 
-/// Both servers, ready.
+/// The servers, ready.
 #[derive(Debug)]
 pub struct Stack {
     nats_url: String,
-    kafka_bootstrap: String,
+    kafka_bootstrap: Option<String>,
     nats: Option<NatsServer>,
     kafka: Option<KafkaServer>,
 }
 
 impl Stack {
-    /// Checks prerequisites, fetches what is missing and starts both servers,
+    /// Checks prerequisites, fetches what is missing and starts the servers,
     /// or takes the running ones that `config` names. Blocks for seconds, or
     /// for a download.
     ///
@@ -49,23 +51,29 @@ impl Stack {
         options: StackOptions,
         progress: OnProgress<'_>,
     ) -> Result<Stack> {
-        prerequisites::check(config, Scope::Servers).map_err(DevstackError::Missing)?;
+        let scope = match options.without_kafka {
+            true => Scope::Nats,
+            false => Scope::Servers,
+        };
+        prerequisites::check(config, scope).map_err(DevstackError::Missing)?;
         let nats = match &config.nats_url {
             Some(url) => reach_nats(url).map(|()| None),
             None => start_nats(config, &options, progress).map(Some),
         }?;
-        let kafka = match &config.kafka_bootstrap {
-            Some(address) => reach_kafka(address).map(|()| None),
-            None => start_kafka(config, &options, progress).map(Some),
-        }?;
-        let given = |address: &Option<String>| address.clone().unwrap_or_default();
+        let given = config.kafka_bootstrap.as_ref();
+        let kafka = match given {
+            _ if options.without_kafka => None,
+            Some(address) => reach_kafka(address).map(|()| None)?,
+            None => Some(start_kafka(config, &options, progress)?),
+        };
+        let own = kafka.as_ref().map(KafkaServer::bootstrap);
+        let given = given.filter(|_| !options.without_kafka);
         Ok(Stack {
-            nats_url: nats
-                .as_ref()
-                .map_or_else(|| given(&config.nats_url), NatsServer::url),
-            kafka_bootstrap: kafka
-                .as_ref()
-                .map_or_else(|| given(&config.kafka_bootstrap), KafkaServer::bootstrap),
+            nats_url: nats.as_ref().map_or_else(
+                || config.nats_url.clone().unwrap_or_default(),
+                NatsServer::url,
+            ),
+            kafka_bootstrap: own.or(given.cloned()),
             nats,
             kafka,
         })
@@ -76,9 +84,9 @@ impl Stack {
         &self.nats_url
     }
 
-    /// Address of Kafka.
-    pub fn kafka_bootstrap(&self) -> &str {
-        &self.kafka_bootstrap
+    /// Address of Kafka, where it was wanted.
+    pub fn kafka_bootstrap(&self) -> Option<&str> {
+        self.kafka_bootstrap.as_deref()
     }
 
     /// Our NATS server; `None` if the caller gave a running one.
@@ -86,7 +94,7 @@ impl Stack {
         self.nats.as_mut()
     }
 
-    /// Our Kafka; `None` if the caller gave a running one.
+    /// Our Kafka; `None` if the caller gave a running one, or wants none.
     pub fn kafka(&mut self) -> Option<&mut KafkaServer> {
         self.kafka.as_mut()
     }

@@ -194,7 +194,7 @@ fn servers_that_run_already_are_taken_and_left_running() {
     config.kafka_bootstrap = Some(kafka.bootstrap());
     let mut stack = Stack::start(&config, StackOptions::default(), &|_| {}).unwrap();
     assert_eq!(stack.nats_url(), nats.url());
-    assert_eq!(stack.kafka_bootstrap(), kafka.bootstrap());
+    assert_eq!(stack.kafka_bootstrap(), Some(kafka.bootstrap().as_str()));
     assert_eq!(stack.processes(), [None, None]);
     stack.stop().unwrap();
     assert_eq!(
@@ -346,6 +346,25 @@ fn what_is_cached_needs_neither_work_nor_the_programs_that_fetch() {
         seen.iter()
             .all(|step| matches!(step, Progress::Ready { .. }))
     );
+}
+
+#[test]
+fn without_kafka_nothing_of_it_is_needed() {
+    let mut config = Config::from_env();
+    let nats = fetch::nats(&config, &|_| {}).unwrap();
+    config.kafka_bootstrap = None;
+    config.java_home = None;
+    config.search_path = vec![nats.parent().unwrap().to_path_buf()];
+    let both = Stack::start(&config, StackOptions::default(), &|_| {});
+    assert!(both.unwrap_err().to_string().contains("Java"));
+    let options = StackOptions {
+        without_kafka: true,
+        ..StackOptions::default()
+    };
+    let mut alone = Stack::start(&config, options, &|_| {}).unwrap();
+    assert!(alone.kafka_bootstrap().is_none() && alone.kafka().is_none());
+    assert!(alone.nats().is_some());
+    alone.stop().unwrap();
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub struct StackOptions {
     pub edge_ports: Vec<u16>,
     /// Port of the bridge's gRPC; 0 takes a free one.
     pub grpc_port: u16,
+    /// Whether there is a mirror: Kafka and the bridge.
+    pub mirror: bool,
+    /// Whether the example functions are deployed, with their namespaces.
+    pub examples: bool,
     /// Lanes of the store; must stay the same for kept data.
     pub lanes: u16,
 }
@@ -46,6 +50,8 @@ impl Default for StackOptions {
             functions: None,
             edge_ports: vec![0; EDGE_PORTS.len()],
             grpc_port: 0,
+            mirror: true,
+            examples: true,
             lanes: LANES,
         }
     }

@@ -1,4 +1,4 @@
-//! The two servers under the services: started, looked after, stopped.
+//! The servers under the services, two or NATS alone: started, looked after, stopped.
 //!
 //! Owns them. One task for each sees to it that it is started again when it has ended
 //! by itself, however often, and never waits for the other. Calls of theirs block, and
@@ -27,8 +27,8 @@ type Kept<P> = Option<Arc<Mutex<Server<P>>>>;
 pub(super) struct Servers {
     /// The way to NATS.
     pub nats: Access,
-    /// Address of Kafka.
-    pub kafka: String,
+    /// Address of Kafka, if there is a mirror.
+    pub kafka: Option<String>,
     /// Processes of both when they were started; `None` for one that is not ours.
     pub processes: [Option<u32>; 2],
     // Before the servers, so that nobody starts again what is being stopped.
@@ -58,6 +58,7 @@ impl Servers {
         let servers = devstack::StackOptions {
             data: options.data.clone(),
             nats_users: users.clone(),
+            without_kafka: !options.mirror,
             ..devstack::StackOptions::default()
         };
         let started = tokio::task::spawn_blocking(move || {
@@ -66,7 +67,7 @@ impl Servers {
         let stack = started.await.map_err(StackError::Interrupted)??;
         let (nats, kafka) = (
             stack.nats_url().to_owned(),
-            stack.kafka_bootstrap().to_owned(),
+            stack.kafka_bootstrap().map(str::to_owned),
         );
         let processes = stack.processes();
         let (nats_server, kafka_server) = stack.into_servers();

@@ -38,7 +38,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) struct Bound {
     edges: Vec<Instance<EdgeConfig>>,
     worker: Instance<WorkerConfig>,
-    bridge: Instance<BridgeConfig>,
+    bridge: Option<Instance<BridgeConfig>>,
 }
 
 impl Bound {
@@ -49,10 +49,14 @@ impl Bound {
             let name = format!("edge-{}", index + 1);
             edges.push(bound(&name, EdgeConfig::default(), *port).await?);
         }
+        let bridge = match options.mirror {
+            true => Some(bound("bridge", BridgeConfig::default(), options.grpc_port).await?),
+            false => None,
+        };
         Ok(Self {
             edges,
             worker: bound("worker", WorkerConfig::default(), 0).await?,
-            bridge: bound("bridge", BridgeConfig::default(), options.grpc_port).await?,
+            bridge,
         })
     }
 }
@@ -74,7 +78,8 @@ async fn bound<S: Service>(name: &str, config: S, port: u16) -> Result<Instance<
 /// What the services are told.
 pub(super) struct Wanted {
     pub nats: Access,
-    pub kafka: String,
+    /// Where Kafka is; looked at by the bridge, if there is one.
+    pub kafka: Option<String>,
     pub secret: Secret,
     /// Lanes over all functions.
     pub lanes: usize,
@@ -85,9 +90,9 @@ pub(super) struct Services {
     pub edges: Vec<SocketAddr>,
     /// Where each edge node shows health and metrics.
     pub health: Vec<SocketAddr>,
-    pub grpc: SocketAddr,
+    pub grpc: Option<SocketAddr>,
     pub worker: View<WorkerConfig>,
-    pub mirror: View<BridgeConfig>,
+    pub mirror: Option<View<BridgeConfig>>,
     /// Lanes that a single worker owns.
     pub lanes: usize,
     edge_views: Vec<View<EdgeConfig>>,
@@ -135,23 +140,27 @@ impl Services {
             store: store(),
             ..worker.config.clone()
         };
-        let mut bridge = bound.bridge;
-        bridge.config = BridgeConfig {
-            nats: wanted.nats.service(Role::Bridge),
-            kafka: KafkaConfig {
-                bootstrap: wanted.kafka,
-                ..KafkaConfig::default()
-            },
-            store: store(),
-            token_secret: wanted.secret,
-            ..bridge.config.clone()
-        };
+        let worker = part::keep(&mut parts, worker, shutdown.child(), notes.clone());
+        let grpc = bound.bridge.as_ref().map(Instance::address);
+        let mirror = bound.bridge.map(|mut bridge| {
+            bridge.config = BridgeConfig {
+                nats: wanted.nats.service(Role::Bridge),
+                kafka: KafkaConfig {
+                    bootstrap: wanted.kafka.unwrap_or_default(),
+                    ..KafkaConfig::default()
+                },
+                store: store(),
+                token_secret: wanted.secret,
+                ..bridge.config.clone()
+            };
+            part::keep(&mut parts, bridge, shutdown.child(), notes.clone())
+        });
         Self {
             edges,
             health,
-            grpc: bridge.address(),
-            worker: part::keep(&mut parts, worker, shutdown.child(), notes.clone()),
-            mirror: part::keep(&mut parts, bridge, shutdown.child(), notes.clone()),
+            grpc,
+            worker,
+            mirror,
             lanes: wanted.lanes,
             edge_views,
             parts,
@@ -212,7 +221,10 @@ impl Services {
     }
 
     fn mirror_lacks(&self) -> Vec<Lack> {
-        let seen = self.mirror.borrow();
+        let Some(mirror) = &self.mirror else {
+            return Vec::new();
+        };
+        let seen = mirror.borrow();
         let status = match &*seen {
             Seen::Failed(reason) => return vec![Lack::Broken(reason.clone())],
             Seen::Starting => return vec![Lack::Waits("the bridge starts".into())],

@@ -30,8 +30,8 @@ pub struct Status {
     pub lanes_owned: usize,
     /// Lanes there are.
     pub lanes: usize,
-    /// Messages stored but not yet mirrored, over both streams.
-    pub mirror_lag: u64,
+    /// Messages stored but not yet mirrored, over both streams, if there is a mirror.
+    pub mirror_lag: Option<u64>,
 }
 
 /// Reads the status.
@@ -39,14 +39,16 @@ pub(super) async fn read(bus: &Bus, services: &Services) -> Result<Status, Stack
     let (events, ingress) = (StreamName::events(&store()), StreamName::ingress(&store()));
     let stored = bus.stream_state(&events).await?.last_seq;
     let raw = bus.stream_state(&ingress).await?.last_seq;
-    let mirrored = |stream: &StreamName| match &*services.mirror.borrow() {
-        Seen::Runs(status) => {
-            let status = status.borrow();
-            status.shards.get(stream).map_or(0, |shard| shard.mirrored)
-        }
-        _ => 0,
-    };
-    let lag = stored.saturating_sub(mirrored(&events)) + raw.saturating_sub(mirrored(&ingress));
+    let lag = services.mirror.as_ref().map(|mirror| {
+        let mirrored = |stream: &StreamName| match &*mirror.borrow() {
+            Seen::Runs(status) => {
+                let status = status.borrow();
+                status.shards.get(stream).map_or(0, |shard| shard.mirrored)
+            }
+            _ => 0,
+        };
+        stored.saturating_sub(mirrored(&events)) + raw.saturating_sub(mirrored(&ingress))
+    });
     let metrics = telemetry::metrics_handle().render();
     Ok(Status {
         stored,
