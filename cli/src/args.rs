@@ -170,6 +170,10 @@ pub struct Publish {
     /// A header of the event, NAME=VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = value::pair)]
     pub headers: Vec<(String, String)>,
+    /// In a namespace with a gate: how long to wait after the last event for what
+    /// becomes of it; 0s does not wait.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = wait)]
+    pub wait: Duration,
     /// Where, and as whom.
     #[command(flatten)]
     pub edge: EdgeArgs,
@@ -264,6 +268,10 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("must be more than 0 and at most {RATE_MAX}"))
 }
 
+fn wait(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     // A token's times are whole seconds (RFC 7519, section 2).
@@ -304,6 +312,8 @@ mod tests {
         check("eddyline pub chat.a", true);
         check("eddyline pub chat.a - --header a=b", true);
         check("eddyline pub chat.a - --header a", false);
+        check("eddyline pub chat.a - --wait 0s", true);
+        check("eddyline pub chat.a - --wait soon", false);
         check("eddyline sub", false);
         check("eddyline sub chat.a chat.b --from earliest --count 2", true);
         check("eddyline replay chat.> --live --ingress", true);

@@ -39,6 +39,11 @@ impl StreamName {
         (known && StoreName::parse(store).is_ok()).then(|| Self(text.into()))
     }
 
+    /// Whether it holds raw input.
+    pub fn is_ingress(&self) -> bool {
+        self.0.starts_with("INGRESS-")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
-//! `eddyline pub`: publishes one event, or each line of standard input, pipelined, and
-//! says what did not pass its function. A line that cannot be published is told by its
+//! `eddyline pub`: publishes one event, or each line of standard input, pipelined, and in
+//! a namespace with a gate waits until something has come of each. A line that cannot be published is told by its
 //! number and passed over; the others are stored.
 
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ struct Refused<'a> {
 pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
     let client = connect(&args.edge).await?;
     let mut publisher = Publisher {
-        outcomes: Outcomes::of(&client, &args.channel).await?,
+        outcomes: Outcomes::of(&client, &args.channel, args.wait).await?,
         args: &args,
         output,
         refusals: 0,
@@ -59,7 +59,7 @@ pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
         }
     }
     let refusals = publisher.refusals;
-    let passed = publisher.outcomes.tell(output).await;
+    let passed = publisher.outcomes.end(output).await;
     client.close().await;
     passed?;
     match refusals {
@@ -139,7 +139,7 @@ impl Publisher<'_> {
                 self.settle(&mut acks).await?;
                 continue;
             }
-            // Both branches are cancel safe: an ack stays the first until it has come.
+            // All branches are cancel safe: an ack stays the first until it has come.
             let line = tokio::select! {
                 line = lines.next() => match line {
                     Ok(line) => line,
@@ -148,6 +148,10 @@ impl Publisher<'_> {
                 (number, outcome) = first(&mut acks), if !acks.is_empty() => {
                     acks.pop_front();
                     self.settled(number, outcome)?;
+                    continue;
+                }
+                delivery = self.outcomes.next() => {
+                    self.outcomes.take(&delivery?, self.output)?;
                     continue;
                 }
             };
@@ -251,7 +255,7 @@ fn line(published: &Published) -> String {
     };
     let place = match published.stored_in {
         StoredIn::Events => "events",
-        StoredIn::Ingress => "ingress, on its way through the function",
+        StoredIn::Ingress => "ingress",
     };
     format!("{what} at {}:{} in {place}", position.epoch, position.seq)
 }
