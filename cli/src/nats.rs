@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 use bus::{Bus, BusError};
 use control::{ControlError, Deployer, Landscape};
 use protocol::name::NameError;
+use protocol::secret::Secret;
 use service::settings::NatsSettings;
 
 use crate::args::nats::NatsArgs;
@@ -28,14 +29,28 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
     };
     let running = |state: DevState| state.nats;
     let url = config::given_or_running(args.nats.as_deref(), "--nats", which, running)?;
-    let settings = NatsSettings {
-        url,
-        ..NatsSettings::default()
-    };
-    Bus::connect(&settings, NAME).await.map_err(|error| {
+    Bus::connect(&settings(&url), NAME).await.map_err(|error| {
         CliError::new(EXIT_UNAVAILABLE, sentence(&error))
             .hint("is `eddyline dev` running? --nats names another address")
     })
+}
+
+/// The settings that an address stands for; the name and password in it, if there are,
+/// are not sent as a part of it.
+fn settings(url: &str) -> NatsSettings {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
+    let Some((who, host)) = rest.rsplit_once('@') else {
+        return NatsSettings {
+            url: url.to_owned(),
+            ..NatsSettings::default()
+        };
+    };
+    let (user, password) = who.split_once(':').unwrap_or((who, ""));
+    NatsSettings {
+        url: format!("{scheme}://{host}"),
+        user: Some(user.to_owned()),
+        password: Some(Secret::new(password)),
+    }
 }
 
 /// Connects as somebody who deploys.
@@ -99,5 +114,20 @@ impl From<BusError> for CliError {
             error if error.temporary() => Self::new(EXIT_UNAVAILABLE, text),
             _ => Self::new(EXIT_FAILED, text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_read_from_the_address() {
+        let own = settings("nats://operator:s3cret@127.0.0.1:4");
+        assert_eq!(own.url, "nats://127.0.0.1:4");
+        assert_eq!(own.user.as_deref(), Some("operator"));
+        assert_eq!(own.password.unwrap().expose(), "s3cret");
+        let open = settings("nats://127.0.0.1:4");
+        assert_eq!((open.url.as_str(), open.user), ("nats://127.0.0.1:4", None));
     }
 }
