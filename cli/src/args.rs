@@ -1,6 +1,7 @@
 //! The command line's arguments. Plain values, read by clap, which also reads the
 //! few variables that stand for options.
 
+pub mod author;
 pub mod function;
 pub mod namespace;
 pub mod nats;
@@ -336,6 +337,9 @@ mod tests {
         check("eddyline rejected redrive 3 4", true);
         check("eddyline rejected drop --all --channel chat.>", true);
         check("eddyline rejected drop 3 --all", false);
+        check("eddyline function new shout --lang js --reactive", true);
+        check("eddyline function new", false);
+        check("eddyline function test --write --json", true);
     }
 
     #[test]

@@ -15,9 +15,11 @@ mod e2e {
     mod drops;
     mod fleet;
     mod foreign;
+    mod function;
     mod gates;
     mod history;
     mod http;
+    mod languages;
     mod outcomes;
     mod path;
     mod permissions;

@@ -5,12 +5,21 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::author::{Build, FunctionDev, New, Test};
 use super::nats::NatsArgs;
 use super::value;
 
 /// What to do with functions.
 #[derive(Debug, Subcommand)]
 pub enum FunctionCommand {
+    /// Make the folder of a new function, which builds at once.
+    New(New),
+    /// Build a function and check it with the real host.
+    Build(Build),
+    /// Run recorded events through a function and compare what comes out.
+    Test(Test),
+    /// Run a function on this machine: build on save, show what each event became.
+    Dev(FunctionDev),
     /// Deploy a function, or a new version of one.
     Deploy(Deploy),
     /// List what is deployed.

@@ -8,6 +8,8 @@ pub mod dev;
 mod event;
 mod function;
 mod input;
+mod interrupt;
+mod logs;
 mod namespace;
 mod outcomes;
 pub mod publish;
@@ -20,16 +22,12 @@ pub mod token;
 use std::process::ExitCode;
 
 use service::shutdown::Shutdown;
-use service::telemetry::LOG_VARIABLE;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};
 use crate::error::{CliError, EXIT_FAILED};
 use crate::output::Output;
 
-/// What is logged unless `EDDYLINE_LOG` says otherwise: what a person at a terminal
-/// has to know. News of the services would bury the status line.
-const LOG_DEFAULT: &str = "warn,async_nats=error,rdkafka=error";
+use interrupt::interruptible;
 
 /// Runs a command to its end and tells a failure.
 pub async fn run(arguments: Arguments) -> ExitCode {
@@ -45,7 +43,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
-    init_logs();
+    logs::init(function::is_authors(&command));
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(|error| {
         CliError::new(EXIT_FAILED, format!("signals cannot be handled: {error}"))
@@ -57,9 +55,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Sub(args) => interruptible(subscribe::run(args, output), &shutdown).await,
         Command::Replay(args) => interruptible(replay::run(args, output), &shutdown).await,
         Command::Token(args) => token::run(&args, output),
-        Command::Function(command) => {
-            interruptible(function::run(command, output), &shutdown).await
-        }
+        Command::Function(args) => function::run(args, output, &shutdown).await,
         Command::Namespace(command) => {
             interruptible(namespace::run(command, output), &shutdown).await
         }
@@ -67,28 +63,6 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
             interruptible(rejected::run(command, output), &shutdown).await
         }
         Command::Apply(args) => interruptible(apply::run(&args, output), &shutdown).await,
-    }
-}
-
-fn init_logs() {
-    let filter =
-        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    // An error means that logs are installed already, by a test.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
-}
-
-/// Runs a command that may be cut off anywhere.
-async fn interruptible(
-    command: impl Future<Output = Result<(), CliError>>,
-    shutdown: &Shutdown,
-) -> Result<(), CliError> {
-    tokio::select! {
-        outcome = command => outcome,
-        () = shutdown.triggered() => Err(CliError::interrupted()),
     }
 }
 
