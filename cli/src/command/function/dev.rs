@@ -171,15 +171,7 @@ async fn keep_building(
 async fn once(project: &Project, bus: &Bus, output: &Output) -> Result<(), CliError> {
     let built: Result<Built, BuildError> = build::build(project, output).await;
     let built = built.map_err(failure::of_build)?;
-    let digest = built.digest.clone();
-    put::put(bus, project, built, output).await?;
-    let text = format!(
-        "{} {} is deployed; it takes the next batch",
-        project.name,
-        &digest.as_str()[..build::DIGITS]
-    );
-    output.note(&text);
-    Ok(())
+    put::put(bus, project, built, output).await
 }
 
 fn welcome(project: &Project, stack: &str) -> String {
