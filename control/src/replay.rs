@@ -4,7 +4,7 @@
 //! Owns the candidate's instances while it runs. It must not know how differences are
 //! shown.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +15,13 @@ use host::fault::Broken;
 use host::module::Program;
 use host::pack::Item;
 use host::pool::Guest;
+use host::remembered::Remembered;
 use host::reply::Handled;
 use protocol::bus::Stored;
 use protocol::header;
 use protocol::lane::{LANES_DEFAULT, Lane};
-use protocol::name::{Channel, ChannelPattern, Tenant};
+use protocol::name::ChannelPattern;
 use protocol::spec::{FunctionSpec, Trigger};
-use protocol::state::{Change, ChannelState};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
@@ -210,25 +210,7 @@ struct Place {
     guest: Guest,
     waiting: Vec<Item>,
     /// What the candidate remembers: it begins with nothing, wherever the history does.
-    memories: HashMap<(Tenant, Channel), Arc<ChannelState>>,
-}
-
-impl Place {
-    fn remember(&mut self, item: &Item, changes: &[Change]) {
-        if changes.is_empty() {
-            return;
-        }
-        let memory = self.memories.entry(key_of(item)).or_default();
-        let memory = Arc::make_mut(memory);
-        for change in changes {
-            // The host has applied the same to the same.
-            let _ = memory.apply(change.clone(), item.event.stored.time_us);
-        }
-    }
-}
-
-fn key_of(item: &Item) -> (Tenant, Channel) {
-    (item.event.tenant.clone(), item.event.channel.clone())
+    remembered: Remembered,
 }
 
 impl Candidate {
@@ -261,7 +243,7 @@ impl Candidate {
         let lane = self.places.entry(key).or_insert_with(|| Place {
             guest: self.host.attach(key),
             waiting: Vec::new(),
-            memories: HashMap::new(),
+            remembered: Remembered::default(),
         });
         lane.waiting.push(Item {
             attempt: 1,
@@ -283,10 +265,8 @@ impl Candidate {
         let attempts = self.program.spec.limits.attempts;
         let mut waiting = std::mem::take(&mut lane.waiting);
         while !waiting.is_empty() {
-            if self.program.remembers() {
-                for item in &mut waiting {
-                    item.memory = Some(lane.memories.entry(key_of(item)).or_default().clone());
-                }
+            for item in &mut waiting {
+                lane.remembered.give(item);
             }
             let handled = lane.guest.run(self.program.clone(), waiting.clone()).await;
             let handled = handled.map_err(|broken: Broken| host::CheckError::from(broken))?;
@@ -299,9 +279,7 @@ impl Candidate {
                     again.push(item);
                     continue;
                 }
-                if let Handled::Ack(done) = &handled {
-                    lane.remember(&item, &done.changes);
-                }
+                lane.remembered.take(&item, &handled);
                 let event = &item.event;
                 let input = Input {
                     seq: event.seq(),

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod module;
 pub mod pack;
 pub mod pool;
+pub mod remembered;
 pub mod reply;
 pub mod single;
 pub mod turns;

@@ -10,6 +10,7 @@ use host::event::Event;
 use host::fault::Broken;
 use host::module::{ModuleError, Program};
 use host::pack::Item;
+use host::remembered::Remembered;
 use host::reply::{Emit, Handled};
 use host::{Host, HostError};
 use protocol::bus::Stored;
@@ -88,12 +89,17 @@ impl Runner {
     /// A record is no event, or the function does not start.
     pub async fn run(&self, records: &[Record]) -> Result<Vec<Becomes>, RunError> {
         let guest = self.host.attach(0);
+        let mut remembered = Remembered::default();
         let mut outcomes = Vec::with_capacity(records.len());
         for (number, record) in (1..).zip(records) {
             let wrong = |problem| RunError::Record { number, problem };
-            let item = item(number, record, &self.program.spec).map_err(wrong)?;
-            let handled = guest.run(Arc::clone(&self.program), vec![item]).await?;
-            outcomes.extend(handled.into_iter().map(becomes));
+            let mut item = item(number, record, &self.program.spec).map_err(wrong)?;
+            remembered.give(&mut item);
+            let run = guest.run(Arc::clone(&self.program), vec![item.clone()]);
+            for handled in run.await? {
+                remembered.take(&item, &handled);
+                outcomes.push(becomes(handled));
+            }
         }
         Ok(outcomes)
     }
@@ -132,6 +138,7 @@ fn item(number: usize, record: &Record, spec: &FunctionSpec) -> Result<Item, Str
     Ok(Item {
         attempt: record.attempt.unwrap_or(1),
         event: Arc::new(event),
+        memory: None,
     })
 }
 
@@ -147,8 +154,8 @@ fn becomes(handled: Handled) -> Becomes {
         outputs: Vec::new(),
     };
     match handled {
-        Handled::Ack(emits) => Becomes {
-            outputs: emits.iter().map(output).collect(),
+        Handled::Ack(done) => Becomes {
+            outputs: done.emits.iter().map(output).collect(),
             ..plain(Outcome::Ack, None)
         },
         Handled::Drop(reason) => plain(Outcome::Drop, Some(reason)),
