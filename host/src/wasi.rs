@@ -90,6 +90,7 @@ fn answer(linker: &mut LinkerInstance<'_, Ambient>, interface: &str, name: &str)
             Some(("[method]", method)) => output(linker, name, method),
             _ => input(linker, name),
         },
+        Some(("io", "poll")) => poll(linker, name),
         Some(("filesystem", "preopens")) if name == "get-directories" => {
             linker.func_wrap(name, |_: Cx<'_>, (): ()| {
                 Ok((Vec::<(Resource<Handle>, String)>::new(),))
@@ -150,6 +151,21 @@ fn output(linker: &mut LinkerInstance<'_, Ambient>, name: &str, method: &str) ->
         "flush" | "blocking-flush" => linker.func_wrap(name, |_: Cx<'_>, (_,): One| {
             Ok((Ok::<(), StreamError>(()),))
         })?,
+        // What was written is gone already: whoever flushes asks to wait for that.
+        "subscribe" => linker.func_wrap(name, |_: Cx<'_>, (_,): One| {
+            Ok((Resource::<Handle>::new_own(0),))
+        })?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// There is nothing to wait for but what is there: streams that have taken everything.
+fn poll(linker: &mut LinkerInstance<'_, Ambient>, name: &str) -> Result<bool> {
+    type One = (Resource<Handle>,);
+    match name {
+        "[method]pollable.block" => linker.func_wrap(name, |_: Cx<'_>, (_,): One| Ok(()))?,
+        "[method]pollable.ready" => linker.func_wrap(name, |_: Cx<'_>, (_,): One| Ok((true,)))?,
         _ => return Ok(false),
     }
     Ok(true)

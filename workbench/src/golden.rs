@@ -2,7 +2,7 @@
 //! when somebody last looked.
 //!
 //! - [`record`]: one recorded event with its golden outcome, as JSON
-//! - [`file`]: the files of `tests/golden`
+//! - [`mod@file`]: the files of `tests/golden`
 //! - [`Runner`]: records through the host, one event at a time, in order
 //! - [`diff`]: what is different, line by line
 //!

@@ -162,9 +162,10 @@ pub(super) fn last_sent(map: &HeaderMap) -> Option<u64> {
     servers(map, "Nats-Last-Sequence")?.parse().ok()
 }
 
-/// Whether a reply to a Direct Get is an event: no status of the server names a subject.
+/// Whether a reply to a Direct Get is an event: no status of the server has a sequence,
+/// though one names a subject (that nobody listens to).
 pub(super) fn is_event(map: &HeaderMap) -> bool {
-    map.get(async_nats::header::NATS_SUBJECT).is_some()
+    map.get(async_nats::header::NATS_SEQUENCE).is_some()
 }
 
 /// An event from a Direct Get.

@@ -178,8 +178,9 @@ async fn nothing_of_the_machine_is_there() {
 #[tokio::test]
 async fn what_is_printed_is_logged_and_what_was_said_last_is_the_reason() {
     let stage = stage(wide());
-    stage.one("print").await;
+    let said = stage.one("print").await;
     let lines = stage.lines();
+    assert!(!lines.is_empty(), "{said:?}");
     assert_eq!(
         (&*lines[0].text, lines[0].level),
         ("no line end", Level::Info)

@@ -179,7 +179,7 @@ async fn functions_are_judged_beside_what_there_is() {
     // A gate stays where it is named, a function what it has been, until it begins anew.
     assert_eq!(deploy(&shell, &[]).await.code, 0);
     let remove = ["function", "remove", "probe"];
-    shell.refused(&remove, "it is the gate of lab").await;
+    shell.refused(&remove, "probe is the gate of lab").await;
     let other = deploy(&shell, &["--name", "there"]).await;
     assert_refused(&other, "on: there has been a reactive function");
     let anew = ["--name", "there", "--restart", "--start", "latest"];

@@ -18,7 +18,10 @@ async fn store(deployment: &Deployment, kind: Kind, channel: &str, data: &[u8]) 
     let channel = Channel::parse(channel).unwrap();
     let lane = Lane::of(tenant, &channel, deployment.store.lanes);
     let id = format!("eddy-id: {tenant}/tool/c/{}", rand::random::<u32>());
-    let lines: [&[u8]; 3] = [id.as_bytes(), b"eddy-h-name: caf\xe9", b"eddy-h-room: blue"];
+    let mut lines: Vec<&[u8]> = vec![id.as_bytes(), b"eddy-h-name: caf\xe9", b"eddy-h-room: blue"];
+    if kind == Kind::In {
+        lines.push(b"eddy-gate: document-gate");
+    }
     let subject = Subject::event(kind, store, lane, tenant, &channel);
     let block = foreign::block(b"NATS/1.0", &lines);
     let stored = foreign::store(

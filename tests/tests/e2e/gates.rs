@@ -66,15 +66,15 @@ async fn what_no_deployed_gate_can_take_waits_with_its_publisher() {
     };
     let joe = Client::new(&deployment, &deployment.token("joe"));
     refused(&joe, &["function probe", "namespace lab", "not deployed"]).await;
-    let stored = publish(&joe, &json!({"channel": "chat.a", "data": 1})).await;
-    assert_eq!(stored.status, 200, "another namespace is not held up");
+    let mut ann = deployment.writer(&[0], "ann").await;
+    let stored = ann.publish("chat.a", "1").await;
+    stored.expect("another namespace is not held up");
     let ingress = StreamName::ingress(deployment.store_name());
     let state = deployment.bus.stream_state(&ingress).await.unwrap();
     assert_eq!(state.last_seq, 0, "nothing was taken that nobody handles");
 
     // A client waits and resends by itself, in order.
     let seen = deployment.follow(&[0], "bob", "lab.a", EARLIEST).await;
-    let mut ann = deployment.writer(&[0], "ann").await;
     for _ in 0..5 {
         ann.start("lab.a", r#"{"do":"pass"}"#).await.unwrap();
     }

@@ -94,7 +94,7 @@ pub async fn take(
         // Only tests take over so: what was read need not be the last any more.
         if faults.hit("lane.read_before_fence") {
             // As a slow network does, so that the owner before comes in between.
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
             let newer = commit::last_checkpoint(bus, scope).await?;
             guard = newer.map_or(0, |(seq, _)| seq);
         }

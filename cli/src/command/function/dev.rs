@@ -20,7 +20,8 @@ use workbench::project::Project;
 use workbench::watch::{LOOK_INTERVAL, Watched};
 
 use super::super::dev;
-use super::{build, failure};
+use super::build;
+use super::failure;
 use crate::args::author::FunctionDev;
 use crate::args::nats::NatsArgs;
 use crate::config::{self, Claim, DevState, Which};

@@ -7,7 +7,8 @@ use serde::Serialize;
 use workbench::golden::record::{Becomes, Record};
 use workbench::golden::{Runner, diff, file};
 
-use super::{build, failure};
+use super::build;
+use super::failure;
 use crate::args::author::Test;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::{Output, harmless};

@@ -22,6 +22,7 @@ use rand::Rng;
 use service::settings::NatsSettings;
 use workers::WorkerConfig;
 
+use super::setup::FunctionChoice;
 use super::{Deployment, setup};
 use crate::brokers::BROKERS;
 use crate::cluster::SERVERS;
@@ -36,17 +37,6 @@ use local::Service;
 const LANES: u16 = 4;
 /// Most bytes of each stream.
 const STREAM_BYTES_MAX: u64 = 256 << 20;
-
-/// The functions of the workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FunctionChoice {
-    /// `document-gate`, gate of the namespace `doc`.
-    Gate,
-    /// `document-stats`, reactive on `doc.>`, emits to `stats.>`.
-    Stats,
-    /// `probe`, gate of the namespace `lab`: does what each event tells it to.
-    Probe,
-}
 
 type Change<C> = Box<dyn Fn(usize, &mut C) + Send>;
 

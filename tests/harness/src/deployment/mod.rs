@@ -37,7 +37,8 @@ use crate::servers::Servers;
 use crate::wait;
 use crate::writer::Writer;
 
-pub use builder::{Builder, FunctionChoice};
+pub use builder::Builder;
+pub use setup::FunctionChoice;
 
 /// How long tokens of tests last.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);

@@ -6,7 +6,6 @@ use control::{Deployer, FunctionDraft, NamespaceDraft};
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::spec::{FunctionLimits, FunctionSpec};
 
-use super::FunctionChoice;
 use crate::environment;
 
 /// Who deploys, as it is written beside what is deployed.
@@ -23,6 +22,17 @@ const GATED: [(&str, FunctionChoice); 2] = [
 pub(super) fn namespaces_of(gate: &FunctionName) -> impl Iterator<Item = &'static str> {
     let gated = GATED.into_iter();
     gated.filter_map(|(name, choice)| (choice.name() == gate.as_str()).then_some(name))
+}
+
+/// The functions of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionChoice {
+    /// `document-gate`, gate of the namespace `doc`.
+    Gate,
+    /// `document-stats`, reactive on `doc.>`, emits to `stats.>`.
+    Stats,
+    /// `probe`, gate of the namespace `lab`: does what each event tells it to.
+    Probe,
 }
 
 impl FunctionChoice {

@@ -383,6 +383,7 @@ impl Worker {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one, for a moment")]
 enum Next {
     On,
     Action(Action),
