@@ -10,7 +10,7 @@ use protocol::bus::Stored;
 use protocol::envelope::{Envelope, is_json};
 use protocol::name::{Channel, Tenant};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -57,7 +57,11 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The data as JSON, byte for byte.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub data: Option<Box<RawValue>>,
     /// The data as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,7 +122,11 @@ pub struct Output {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The data as JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub data: Option<Value>,
     /// The data as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,6 +218,11 @@ impl Output {
             base64,
         }
     }
+}
+
+/// A value that is there, also where it is `null`.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 #[cfg(test)]
