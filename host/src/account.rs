@@ -105,7 +105,7 @@ impl Account {
     }
 
     /// How many lines are missing in the log, if there are any and it has not just been
-    /// said. They count as told from now on; hand them back by [`Account::untold`] when
+    /// said. They count as told from now on: [`Account::tell`] takes them back when
     /// that fails.
     pub fn missing(&self) -> Option<u64> {
         let mut log = self.log.lock();
@@ -119,7 +119,7 @@ impl Account {
     }
 
     /// Says in the log that lines are missing. Outside the rate: there is at most one in
-    /// a [`TOLD_INTERVAL`].
+    /// a second.
     pub fn tell(&self, missing: u64, line: Line) {
         if !self.sink.take(line) {
             self.log.lock().missing += missing;
