@@ -33,7 +33,7 @@ simulate: build ## seeds for as long as asked, or one schedule: ARGS="--for 10m 
 	target/debug/simulate $(ARGS)
 
 bench: fetch ## one table: each figure beside a bare yardstick of the same run
-	$(CARGO) build --profile optimised --bin bench
+	$(CARGO) build --profile optimised --bins
 	target/optimised/bench $(ARGS)
 
 lint: prerequisites
