@@ -146,15 +146,7 @@ mod tests {
 
     /// A worker with these lanes and the revision that each runs.
     fn worker(named: &str, lanes: &[(u16, u64)]) -> WorkerReport {
-        let lane = |&(lane, revision): &(u16, u64)| LaneReport {
-            lane: Lane(lane),
-            revision,
-            lag_events: 0,
-            lag_ms: 0,
-            parked: 0,
-            halted: None,
-            lost: None,
-        };
+        let lane = |&(lane, revision): &(u16, u64)| LaneReport::new(Lane(lane), revision);
         let function = FunctionReport {
             digest: Digest::from_bytes([1; 32]),
             revision: 9,

@@ -125,16 +125,12 @@ impl Memories {
     /// # Errors
     /// [`TooLate`]; nothing was taken back.
     pub fn undo(&mut self, seq: u64) -> Result<(), TooLate> {
-        let Some(place) = self.events.get(&seq) else {
+        let Some(first) = self.written.iter().position(|written| written.seq == seq) else {
             return Ok(());
         };
-        let last = |written: &&Written| written.channel == place.channel;
-        if !self.has_written(seq) {
-            return Ok(());
-        }
-        let first = self.written.iter().position(|written| written.seq == seq);
-        let mut since = self.written.iter().skip(first.unwrap_or(0)).filter(last);
-        if since.any(|written| written.seq != seq) {
+        let channel = self.written[first].channel;
+        let mut since = self.written[first..].iter();
+        if since.any(|written| written.channel == channel && written.seq != seq) {
             return Err(TooLate);
         }
         self.take_back(seq);

@@ -74,6 +74,21 @@ pub struct LaneReport {
     pub lost: Option<String>,
 }
 
+impl LaneReport {
+    /// A lane that runs this revision, with nothing behind it.
+    pub fn new(lane: Lane, revision: u64) -> Self {
+        Self {
+            lane,
+            revision,
+            lag_events: 0,
+            lag_ms: 0,
+            parked: 0,
+            halted: None,
+            lost: None,
+        }
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

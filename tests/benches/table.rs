@@ -10,7 +10,7 @@ const NOTE: &str = "The servers are as they are released. Load, services and ser
 const BUILD: &str = if cfg!(debug_assertions) {
     "Built for development: our own code at opt-level 1 with debug assertions. `make bench` builds it optimised."
 } else {
-    "Built optimised, without link-time optimisation."
+    "Built optimised, with link-time optimisation within each crate alone."
 };
 
 /// One figure beside its yardstick.

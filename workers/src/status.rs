@@ -73,15 +73,7 @@ impl Status {
         lane: Lane,
         revision: u64,
     ) -> OwnedLane {
-        let report = LaneReport {
-            lane,
-            revision,
-            lag_events: 0,
-            lag_ms: 0,
-            parked: 0,
-            halted: None,
-            lost: None,
-        };
+        let report = LaneReport::new(lane, revision);
         let key = (function, lane);
         self.change(|shown| {
             shown.lanes.insert(key.clone(), report);

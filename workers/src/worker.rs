@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bus::pulse::Pulse;
 use bus::{Bus, Kv, directory};
+use protocol::header::HEADERS_BYTES_MAX;
 use protocol::stream::{Bucket, StreamName};
 use rand::Rng;
 use service::fault::Faults;
@@ -29,9 +30,6 @@ use host::{Host, HostConfig};
 const CHANGES_MAX: usize = 16;
 /// Longest name of a worker, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// Room that headers take beside an event's data in a NATS message: the most that
-/// user headers may be, our own, and those of a dead letter.
-const HEADERS_BYTES_MAX: usize = 32 << 10;
 
 /// A worker that has started.
 pub struct Worker {
