@@ -168,7 +168,9 @@ impl Kv {
     }
 
     /// Everything that the bucket holds now: keys, values and revisions, in the order in
-    /// which they were written.
+    /// which they were written. Any copy of the bucket may answer, and each lets go of
+    /// what ends by its own clock: an entry that [`Self::get`] no longer finds may be
+    /// listed for a moment longer.
     ///
     /// # Errors
     /// Those of a request. Cancel safe.

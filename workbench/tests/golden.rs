@@ -15,8 +15,11 @@ use workbench::golden::record::{Outcome, Record};
 use workbench::golden::{Runner, file};
 use workbench::project::Project;
 
+/// The deadline is the longest: to fill its memory may take a guest longer than the usual
+/// one on a machine that is short of it, and would be another fault.
 const MANIFEST: &str = "[namespaces.probe]\ngate = \"probe\"\n
-[functions.probe]\nmodule = \"probe.wasm\"\nemits = [\"side.>\"]\n";
+[functions.probe]\nmodule = \"probe.wasm\"\nemits = [\"side.>\"]
+limits = { deadline_ms = 10000 }\n";
 
 /// A folder with the probe and these golden events, one in each line.
 fn folder(lines: &str) -> (TempDir, Project) {
