@@ -1,6 +1,7 @@
 //! Key-value buckets, over the same publishes and reads as events: reads come from
 //! the leader, changes are compare-and-set. Owns no state.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use protocol::stream::Bucket;
 const OPERATION: &str = "KV-Operation";
 /// Changes read at a time by a watch.
 const WATCH_BATCH: usize = 256;
+/// How often a watch that begins on a copy which lags asks the leader again how far it
+/// has to come: often enough to be unnoticed, and only until it is there.
+const CATCH_UP_LOOK: Duration = Duration::from_millis(100);
 /// Bytes read at a time by a watch.
 const WATCH_BYTES: usize = 4 << 20;
 /// Longest key, in bytes.
@@ -37,14 +41,14 @@ pub struct Kv {
 /// What changed in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvChange {
-    /// The key; empty, with no value and revision 0, in the one change that an empty
-    /// bucket starts with.
+    /// The key; empty, with no value and revision 0, in the one change that tells nothing
+    /// but that the beginning is told: of an empty bucket, say.
     pub key: String,
     /// The value; `None`: deleted.
     pub value: Option<Bytes>,
     /// The revision of this change.
     pub revision: u64,
-    /// Everything that was there when the watch began has been told, this included.
+    /// Everything that the leader had when the watch began has been told, this included.
     pub initial_done: bool,
 }
 
@@ -168,20 +172,22 @@ impl Kv {
     }
 
     /// Everything that the bucket holds now: keys, values and revisions, in the order in
-    /// which they were written. Any copy of the bucket may answer, and each lets go of
-    /// what ends by its own clock: an entry that [`Self::get`] no longer finds may be
-    /// listed for a moment longer.
+    /// which they were written: at least what the leader had when this was called. Each
+    /// copy lets go of what ends by its own clock, so an entry that [`Self::get`] no longer
+    /// finds may be listed for a moment longer.
     ///
     /// # Errors
     /// Those of a request. Cancel safe.
     pub async fn entries(&self) -> Result<Vec<(String, Bytes, u64)>, BusError> {
         let mut watch = self.watch_all().await?;
-        let mut entries = Vec::new();
+        // A copy that lags may tell of a key more than once.
+        let mut entries = BTreeMap::new();
         // The watch repairs itself without end, a caller of this does not wait so long.
         let read = timeout(PUBLISH_TIMEOUT, async {
             while let Some(change) = watch.next().await {
-                if let Some(value) = change.value {
-                    entries.push((change.key, value, change.revision));
+                match change.value {
+                    Some(value) => drop(entries.insert(change.key, (value, change.revision))),
+                    None => drop(entries.remove(&change.key)),
                 }
                 if change.initial_done {
                     return true;
@@ -190,7 +196,14 @@ impl Kv {
             false
         });
         match read.await {
-            Ok(true) => Ok(entries),
+            Ok(true) => {
+                let entries = entries.into_iter();
+                let mut entries: Vec<_> = entries
+                    .map(|(key, (value, revision))| (key, value, revision))
+                    .collect();
+                entries.sort_by_key(|(_, _, revision)| *revision);
+                Ok(entries)
+            }
             Ok(false) => Err(BusError::NotFound),
             Err(_) => Err(BusError::Timeout),
         }
@@ -209,28 +222,28 @@ impl Kv {
             batch: WATCH_BATCH,
             bytes_max: WATCH_BYTES,
         };
+        // Before the reader: whatever copy it reads, it has to come as far as this.
+        let last = self.bus.leader_last(&stream(self.bucket), &filter).await?;
         let reader = self
             .bus
             .raw_reader(
                 &stream(self.bucket),
-                Some(filter),
+                Some(filter.clone()),
                 Start::LastPerSubject,
                 options,
             )
             .await?;
-        let left = reader.pending();
-        let first = (left == 0).then(|| KvChange {
-            key: String::new(),
-            value: None,
-            revision: 0,
-            initial_done: true,
-        });
-        let state = Watching {
-            reader,
+        let mut state = Watching {
+            bus: self.bus.clone(),
+            stream: stream(self.bucket),
+            filter,
             prefix,
-            left,
-            ready: first.into_iter().collect(),
+            reader,
+            until: None,
+            seen: 0,
+            ready: VecDeque::new(),
         };
+        state.begins_with(last.map_or(0, |last| last.seq));
         Ok(KvWatch(Box::pin(futures_util::stream::unfold(
             state,
             |mut state| async move {
@@ -272,40 +285,79 @@ impl Stream for KvWatch {
 }
 
 struct Watching {
-    reader: Reader,
+    bus: Bus,
+    stream: String,
+    filter: String,
     /// Length of what stands before a key in a subject.
     prefix: usize,
-    /// How many of the entries that were there at the start are still to be told.
-    left: u64,
-    ready: std::collections::VecDeque<KvChange>,
+    reader: Reader,
+    /// The last revision of the beginning, until it is told.
+    until: Option<u64>,
+    /// The last revision that was read.
+    seen: u64,
+    ready: VecDeque<KvChange>,
 }
 
 impl Watching {
     async fn next(&mut self) -> Option<KvChange> {
         while self.ready.is_empty() {
-            let batch = match self.reader.next_batch().await {
-                Ok(batch) => batch,
+            let batch = match self.until {
+                None => self.reader.next_batch().await,
+                Some(_) => match timeout(CATCH_UP_LOOK, self.reader.next_batch()).await {
+                    Ok(batch) => batch,
+                    Err(_) => {
+                        self.look().await;
+                        continue;
+                    }
+                },
+            };
+            match batch {
+                Ok(batch) => batch.into_iter().for_each(|entry| self.take(entry)),
                 Err(error) => {
                     tracing::error!(%error, "watch of a bucket ends");
                     return None;
                 }
-            };
-            for entry in batch {
-                self.left = self.left.saturating_sub(1);
-                let key = entry
-                    .subject
-                    .get(self.prefix..)
-                    .unwrap_or_default()
-                    .to_owned();
-                let (revision, value) = (entry.seq, live(entry).map(|(value, _)| value));
-                self.ready.push_back(KvChange {
-                    key,
-                    value,
-                    revision,
-                    initial_done: self.left == 0,
-                });
             }
         }
         self.ready.pop_front()
+    }
+
+    fn take(&mut self, entry: Stored) {
+        self.seen = entry.seq;
+        let initial_done = self.until.is_none_or(|until| entry.seq >= until);
+        if initial_done {
+            self.until = None;
+        }
+        let key = entry.subject.get(self.prefix..).unwrap_or_default();
+        self.ready.push_back(KvChange {
+            key: key.to_owned(),
+            revision: entry.seq,
+            value: live(entry).map(|(value, _)| value),
+            initial_done,
+        });
+    }
+
+    /// Asks the leader anew: what was the last entry may have ended since, and then no
+    /// copy will ever show it.
+    async fn look(&mut self) {
+        match self.bus.leader_last(&self.stream, &self.filter).await {
+            Ok(last) => self.begins_with(last.map_or(0, |last| last.seq)),
+            Err(error) => tracing::debug!(%error, "how far a bucket goes is not known"),
+        }
+    }
+
+    /// The beginning ends with this revision, or with an earlier one that was the last.
+    fn begins_with(&mut self, last: u64) {
+        if last > self.seen {
+            self.until = Some(last);
+            return;
+        }
+        self.until = None;
+        self.ready.push_back(KvChange {
+            key: String::new(),
+            value: None,
+            revision: 0,
+            initial_done: true,
+        });
     }
 }

@@ -207,6 +207,22 @@ async fn a_follower_lags_by_a_bound_and_never_goes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_bucket_holds_is_listed_whole_by_a_follower_that_lags() {
+    let (model, one, _) = start().await;
+    let kv = one.kv(Bucket::Config).await.unwrap();
+    model.set_faults(with(|faults| faults.lag = 1.0));
+    for n in 0_u64..40 {
+        let revision = kv.put("often", n.to_string().into()).await.unwrap();
+        let gone = kv.put("gone", Bytes::new()).await.unwrap();
+        kv.delete("gone", gone).await.unwrap();
+        let mut entries = kv.entries().await.unwrap();
+        entries.retain(|(key, ..)| !key.starts_with("store."));
+        let often = ("often".to_owned(), Bytes::from(n.to_string()), revision);
+        assert_eq!(entries, [often]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_without_a_leader_says_so_and_has_given_up_its_batches() {
     let (model, one, _) = start().await;
     for n in 0..50 {

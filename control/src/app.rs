@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::FunctionLimits;
+use protocol::spec::{FunctionLimits, HeaderFilter};
 use serde::{Deserialize, Serialize};
 
 /// The name of an application's file.
@@ -60,6 +60,10 @@ pub struct FunctionEntry {
     /// the namespaces that name it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<ChannelPattern>,
+    /// Headers that those events must have, each with one of the values named; with any
+    /// where none is.
+    #[serde(default, skip_serializing_if = "HeaderFilter::is_empty")]
+    pub headers: HeaderFilter,
     /// Channels that it may emit to besides the input's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emits: Vec<ChannelPattern>,
@@ -183,6 +187,7 @@ limits = { deadline_ms = 100 }
 [functions.count]
 module = "count.wasm"
 on = ["chat.>"]
+headers = { room = ["blue"], urgent = [] }
 emits = ["counts.>"]
 start = "latest"
 "#;
@@ -198,6 +203,8 @@ start = "latest"
         assert_eq!(shout.lang, Some(Language::Rust));
         assert_eq!((shout.limits.deadline_ms, shout.limits.attempts), (100, 10));
         assert!(shout.on.is_empty() && shout.store.as_str() == "main");
+        let count = &app.functions[&FunctionName::parse("count").unwrap()];
+        assert_eq!(count.headers.to_string(), "room = blue, urgent");
         let chat = &app.namespaces[&Namespace::parse("chat").unwrap()];
         assert_eq!((chat.store.as_str(), &chat.gate), ("main", &None));
         assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionLimits, Trigger};
+use protocol::spec::{FunctionLimits, HeaderFilter, Trigger};
 
 use crate::app::{FunctionEntry, StartEntry};
 
@@ -17,6 +17,8 @@ pub struct FunctionDraft {
     pub store: StoreName,
     /// What it handles.
     pub trigger: Trigger,
+    /// Headers that an event must have for a reactive function.
+    pub headers: HeaderFilter,
     /// Channels that it may emit to besides the input's own.
     pub emits: Vec<ChannelPattern>,
     /// Settings handed to the guest at its start.
@@ -56,6 +58,7 @@ impl FunctionDraft {
                 true => Trigger::Gate,
                 false => Trigger::Reactive(on),
             },
+            headers: HeaderFilter::default(),
             emits: Vec::new(),
             config: BTreeMap::new(),
             limits: FunctionLimits::default(),
@@ -69,6 +72,7 @@ impl FunctionDraft {
     /// A function as an application's file describes it.
     pub fn of_entry(name: FunctionName, entry: &FunctionEntry) -> Self {
         Self {
+            headers: entry.headers.clone(),
             emits: entry.emits.clone(),
             config: entry.config.clone(),
             limits: entry.limits.clone(),

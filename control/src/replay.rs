@@ -186,10 +186,7 @@ struct Input {
 /// A stored message as an input of a function, as a lane takes it.
 fn input(spec: &FunctionSpec, stored: Stored) -> Option<Event> {
     let (tenant, channel) = event::address(&stored).ok()?;
-    let handles = match &spec.trigger {
-        Trigger::Gate => stored.headers.get(header::GATE) == Some(spec.name.as_str()),
-        Trigger::Reactive(on) => on.iter().any(|on| on.matches(&channel)),
-    };
+    let handles = spec.handles(&channel, &stored.headers);
     let event = handles.then(|| Event::read(tenant, channel, stored).ok())??;
     let is_own = matches!(spec.trigger, Trigger::Reactive(_))
         && event.envelope.function.as_ref() == Some(&spec.name);

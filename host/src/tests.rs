@@ -75,22 +75,12 @@ pub fn item(seq: u64, channel: &str, data: &str) -> Item {
 
 /// A gate for the namespace `doc` that may emit to `side.>`.
 pub fn spec(limits: FunctionLimits) -> FunctionSpec {
+    let name = FunctionName::parse("probe").unwrap();
+    let store = StoreName::parse("main").unwrap();
     FunctionSpec {
-        name: FunctionName::parse("probe").unwrap(),
-        digest: Digest::from_bytes([7; 32]),
-        store: StoreName::parse("main").unwrap(),
-        trigger: Trigger::Gate,
         emits: vec![ChannelPattern::parse("side.>").unwrap()],
-        config: BTreeMap::new(),
         limits,
-        linger_ms: 0,
-        start_seq: 1,
-        version: 1,
-        repeats: None,
-        incarnation: 0,
-        loops: false,
-        paused: None,
-        deployed: None,
+        ..FunctionSpec::new(name, Digest::from_bytes([7; 32]), store, Trigger::Gate)
     }
 }
 

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Digest;
+use crate::header::{self, Headers};
 use crate::lane::LANES_MAX;
-use crate::name::{ChannelPattern, FunctionName, Namespace, StoreName};
+use crate::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName};
 use crate::position::Epoch;
+
+mod headers;
+
+pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
 
 /// A store as its bootstrap wrote it. Key `store.{name}` in `CONFIG`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +101,9 @@ pub struct FunctionSpec {
     pub store: StoreName,
     /// What it handles.
     pub trigger: Trigger,
+    /// Headers that an event must have for a reactive function to handle it.
+    #[serde(default, skip_serializing_if = "HeaderFilter::is_empty")]
+    pub headers: HeaderFilter,
     /// Channels that it may emit to besides the input's own.
     #[serde(default)]
     pub emits: Vec<ChannelPattern>,
@@ -229,6 +237,42 @@ impl NamespaceSpec {
 }
 
 impl FunctionSpec {
+    /// The first version of a function with nothing else said of it.
+    pub fn new(name: FunctionName, digest: Digest, store: StoreName, trigger: Trigger) -> Self {
+        Self {
+            name,
+            digest,
+            store,
+            trigger,
+            headers: HeaderFilter::default(),
+            emits: Vec::new(),
+            config: BTreeMap::new(),
+            limits: FunctionLimits::default(),
+            linger_ms: 0,
+            start_seq: 1,
+            version: 1,
+            repeats: None,
+            incarnation: 0,
+            loops: false,
+            paused: None,
+            deployed: None,
+        }
+    }
+
+    /// Whether it handles a message on a channel. Whose an input is stands on the input:
+    /// a gate that went by what it knows of namespaces would pass over what was accepted
+    /// before it heard of one.
+    pub fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
+        match &self.trigger {
+            Trigger::Gate => headers.get(header::GATE) == Some(self.name.as_str()),
+            // Patterns never cover reserved channels.
+            Trigger::Reactive(patterns) => {
+                patterns.iter().any(|pattern| pattern.matches(channel))
+                    && self.headers.matches(headers)
+            }
+        }
+    }
+
     /// Checks what the types do not say.
     ///
     /// # Errors
@@ -281,6 +325,15 @@ impl FunctionSpec {
                 format!("has more than {PATTERNS_MAX} patterns")
             })?;
         }
+        self.headers.check().map_err(|problem| SpecError {
+            field: "headers",
+            problem,
+        })?;
+        let leaves_out = !self.headers.is_empty() && self.trigger == Trigger::Gate;
+        check(!leaves_out, "headers", || {
+            "a gate handles every event of its namespaces: what it left out would wait for ever"
+                .into()
+        })?;
         let empty = matches!(&self.trigger, Trigger::Reactive(patterns) if patterns.is_empty());
         check(!empty, "trigger", || "names nothing to handle".into())
     }
@@ -373,6 +426,13 @@ mod tests {
         let over = vec![pattern.clone(); PATTERNS_MAX + 1];
         let over = |spec: &mut FunctionSpec| spec.trigger = Trigger::Reactive(over.clone());
         assert_eq!(refused(&over), "trigger");
+        most.headers.demand("room", "blue");
+        assert_eq!(most.check(), Ok(()));
+        most.headers.demand("Room", "blue");
+        assert_eq!(most.check().unwrap_err().field, "headers");
+        let mut gate = fine;
+        gate.headers.demand("room", "blue");
+        assert_eq!(gate.check().unwrap_err().field, "headers");
     }
 
     #[test]

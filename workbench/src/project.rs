@@ -98,21 +98,13 @@ impl Project {
             false => Trigger::Reactive(entry.on.clone()),
         };
         let spec = FunctionSpec {
-            name: self.name.clone(),
-            digest,
-            store: entry.store.clone(),
-            trigger,
+            headers: entry.headers.clone(),
             emits: entry.emits.clone(),
             config: entry.config.clone(),
             limits: entry.limits.clone(),
             linger_ms: entry.linger_ms,
-            start_seq: 1,
-            version: 1,
-            repeats: None,
-            incarnation: 0,
             loops: entry.loops,
-            paused: None,
-            deployed: None,
+            ..FunctionSpec::new(self.name.clone(), digest, entry.store.clone(), trigger)
         };
         spec.check()?;
         Ok(spec)

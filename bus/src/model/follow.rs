@@ -40,8 +40,9 @@ impl Network {
         let wall = self.wall(now);
         let stream = self.server.stream(name, wall)?;
         let views = self.views.entry(name.into()).or_default();
-        // A bucket's watch starts at the leader: a consumer is made there.
-        let until = stream.log.last_seq();
+        // A consumer without replicas is made on any server that has the stream, and begins
+        // with what that one has.
+        let until = views.any(&stream.log, wall, &self.faults, &mut self.dice);
         let mut place = Place::new(name, filter, start, options, (stream, until));
         place.connects = self.links[link].connects;
         place.consumers = views.consumers;

@@ -165,6 +165,10 @@ pub struct ModuleArgs {
     /// given several times. Without any it is a gate.
     #[arg(long, value_name = "PATTERN")]
     pub on: Vec<String>,
+    /// Of a module with --on: a header that an event must have; several values of one name
+    /// are a choice, and several names must all be there.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = value::pair, requires = "on")]
+    pub headers: Vec<(String, String)>,
     /// Of a module: channels that it may emit to besides the input's own, as a pattern;
     /// may be given several times.
     #[arg(long, value_name = "PATTERN")]
@@ -190,6 +194,7 @@ impl ModuleArgs {
     /// Whether none of it is given.
     pub fn is_empty(&self) -> bool {
         self.on.is_empty()
+            && self.headers.is_empty()
             && self.emits.is_empty()
             && self.config.is_empty()
             && self.limits.is_empty()

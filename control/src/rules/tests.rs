@@ -21,18 +21,16 @@ fn pattern(text: &str) -> ChannelPattern {
 }
 
 fn spec(name: &str, on: &[&str], emits: &[&str]) -> FunctionSpec {
-    let json = serde_json::json!({
-        "name": name,
-        "store": "main",
-        "digest": Digest::from_bytes([1; 32]),
-        "trigger": "gate",
-    });
-    let mut spec: FunctionSpec = serde_json::from_value(json).unwrap();
-    if !on.is_empty() {
-        spec.trigger = Trigger::Reactive(on.iter().map(|on| pattern(on)).collect());
+    let trigger = match on {
+        [] => Trigger::Gate,
+        on => Trigger::Reactive(on.iter().map(|on| pattern(on)).collect()),
+    };
+    let name = FunctionName::parse(name).unwrap();
+    let store = StoreName::parse("main").unwrap();
+    FunctionSpec {
+        emits: emits.iter().map(|emits| pattern(emits)).collect(),
+        ..FunctionSpec::new(name, Digest::from_bytes([1; 32]), store, trigger)
     }
-    spec.emits = emits.iter().map(|emits| pattern(emits)).collect();
-    spec
 }
 
 fn space(name: &str, gate: Option<&str>) -> NamespaceSpec {

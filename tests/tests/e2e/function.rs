@@ -223,6 +223,23 @@ async fn a_reactive_function_joins_the_dev_that_runs() {
     says(&mut dev, "Try it in a second terminal", 1).await;
     publishes(&desk, "chat.a", "hello", true).await;
     says(&mut dev, "ack -> sizes.a  {\"bytes\":5}", 1).await;
+    replace(
+        &sizes.join("eddyline.toml"),
+        "on = [",
+        "headers = { room = [\"blue\", \"red\"], urgent = [] }\non = [",
+    );
+    says(&mut dev, "Try it in a second terminal", 2).await;
+    publishes(&desk, "chat.a", "unwanted", true).await;
+    let wanted = ["--header", "room=red", "--header", "urgent=yes"];
+    let wanted = [&["pub", "chat.a", "wanted", "--wait", "60s"], &wanted[..]].concat();
+    let stored = desk.run(&desk.work, &wanted).await;
+    assert!(stored.status.success(), "{}", told(&stored));
+    says(&mut dev, "ack -> sizes.a  {\"bytes\":6}", 1).await;
+    assert!(
+        !dev.log_text().contains("{\"bytes\":8}"),
+        "{}",
+        dev.log_text()
+    );
     let processes = family(dev.pid());
     interrupt(&dev);
     nothing_is_left(&processes).await;

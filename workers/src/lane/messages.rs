@@ -11,7 +11,7 @@ use bytes::Bytes;
 use protocol::bus::{Expect, Outgoing, Stored};
 use protocol::checkpoint::Checkpoint;
 use protocol::envelope::{Envelope, HOPS_MAX};
-use protocol::header::{self, Headers};
+use protocol::header::Headers;
 use protocol::id::{EventId, OutputId};
 use protocol::lane::Lane;
 use protocol::name::Channel;
@@ -79,17 +79,6 @@ impl Scope {
     /// Where its checkpoints go.
     pub fn checkpoint_subject(&self) -> Subject {
         Subject::checkpoint(&self.store.name, self.lane, &self.spec.name)
-    }
-
-    /// Whether it handles a message on a channel. Whose an input is stands on the input:
-    /// a gate that went by what it knows of namespaces would pass over what was accepted
-    /// before it heard of one.
-    pub fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
-        match &self.spec.trigger {
-            Trigger::Gate => headers.get(header::GATE) == Some(self.spec.name.as_str()),
-            // Patterns never cover reserved channels.
-            Trigger::Reactive(patterns) => patterns.iter().any(|pattern| pattern.matches(channel)),
-        }
     }
 
     /// Whether an event is this function's own output: it must not feed itself.

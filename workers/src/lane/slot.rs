@@ -48,7 +48,7 @@ impl Slot {
             );
             metrics::counter!("function_inputs_unbound_total").increment(1);
         }
-        if !scope.handles(&key.1, &stored.headers) || waits(&key) {
+        if !scope.spec.handles(&key.1, &stored.headers) || waits(&key) {
             return Self::Pass(stored);
         }
         match Event::read(key.0.clone(), key.1.clone(), stored) {

@@ -12,10 +12,12 @@ use control::app::FunctionEntry;
 use protocol::bus::Stored;
 use protocol::checkpoint::{Bases, Checkpoint, Held, Parked};
 use protocol::envelope::Envelope;
+use protocol::header::Headers;
 use protocol::lane::Lane;
 use protocol::name::{Channel, ChannelPattern, FunctionName, Tenant};
 use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
 use protocol::position::Source;
+use protocol::spec::HeaderFilter;
 use protocol::subject::{Kind, Parsed};
 use tokio::time::Instant;
 use workbench::golden::record::{Becomes, Outcome, Output, Record};
@@ -81,6 +83,7 @@ impl Progress {
 pub(super) struct Journal {
     function: FunctionName,
     on: Vec<ChannelPattern>,
+    demands: HeaderFilter,
     /// By their sequence.
     inputs: BTreeMap<u64, Input>,
     made: BTreeMap<u64, Made>,
@@ -94,6 +97,7 @@ impl Journal {
         Self {
             function,
             on: entry.on.clone(),
+            demands: entry.headers.clone(),
             inputs: BTreeMap::new(),
             made: BTreeMap::new(),
             lanes: BTreeMap::new(),
@@ -137,6 +141,10 @@ impl Journal {
         told
     }
 
+    fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
+        self.on.iter().any(|pattern| pattern.matches(channel)) && self.demands.matches(headers)
+    }
+
     fn event(
         &mut self,
         kind: Kind,
@@ -152,7 +160,7 @@ impl Journal {
         let own = envelope.function.as_ref() == Some(&self.function);
         let is_input = match kind {
             Kind::In => envelope.gate.as_ref() == Some(&self.function),
-            _ => !own && self.on.iter().any(|pattern| pattern.matches(&channel)),
+            _ => !own && self.handles(&channel, &stored.headers),
         };
         if channel.outcomes_of().is_some() {
             self.outcome(&stored);

@@ -65,6 +65,9 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
             row("handles", list(&on));
         }
     }
+    if !spec.headers.is_empty() {
+        row("with headers", spec.headers.to_string());
+    }
     if !spec.emits.is_empty() {
         let emits: Vec<&str> = spec.emits.iter().map(|emits| emits.as_str()).collect();
         row("may emit to", list(&emits));

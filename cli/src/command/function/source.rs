@@ -7,7 +7,7 @@ use bytes::Bytes;
 use control::app::App;
 use control::{FunctionDraft, Wanted};
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::FunctionLimits;
+use protocol::spec::{FunctionLimits, HeaderFilter};
 use serde_json::{Map, Value};
 
 use crate::args::function::{ModuleArgs, SourceArgs};
@@ -104,8 +104,13 @@ fn draft(name: FunctionName, args: &ModuleArgs) -> Result<FunctionDraft, CliErro
     let patterns = |texts: &[String]| -> Result<Vec<ChannelPattern>, CliError> {
         texts.iter().map(|text| nats::name(text)).collect()
     };
+    let mut headers = HeaderFilter::default();
+    for (name, value) in &args.headers {
+        headers.demand(name, value);
+    }
     let store: StoreName = nats::name(args.store.as_deref().unwrap_or(STORE))?;
     Ok(FunctionDraft {
+        headers,
         emits: patterns(&args.emits)?,
         config: args.config.iter().cloned().collect(),
         limits: limits(&args.limits)?,

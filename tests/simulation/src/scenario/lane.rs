@@ -18,7 +18,7 @@ use host::reply::{Done, Emit, Handled};
 use parking_lot::Mutex;
 use protocol::checkpoint::{Checkpoint, Digest};
 use protocol::header::{self, USER_PREFIX};
-use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
+use protocol::spec::{FunctionSpec, Trigger};
 use protocol::state::Entry;
 use protocol::stream::Bucket;
 use protocol::subject::Kind;
@@ -163,26 +163,9 @@ fn is_done(last: &Checkpoint, seq: u64) -> bool {
 }
 
 fn scope(world: &World) -> Scope {
-    let spec = FunctionSpec {
-        name: gate(),
-        digest: Digest::from_bytes([7; 32]),
-        store: world.store.name.clone(),
-        trigger: Trigger::Gate,
-        emits: Vec::new(),
-        config: BTreeMap::new(),
-        limits: FunctionLimits {
-            attempts: 3,
-            ..FunctionLimits::default()
-        },
-        linger_ms: 0,
-        start_seq: 1,
-        version: 1,
-        repeats: None,
-        incarnation: 0,
-        loops: false,
-        paused: None,
-        deployed: None,
-    };
+    let (digest, store) = (Digest::from_bytes([7; 32]), world.store.name.clone());
+    let mut spec = FunctionSpec::new(gate(), digest, store, Trigger::Gate);
+    spec.limits.attempts = 3;
     Scope {
         spec: Arc::new(spec),
         store: world.store.clone(),

@@ -390,3 +390,34 @@ fn a_tenant_whose_events_fail_leaves_room_for_the_others() {
     };
     assert!(hungry, "the lane does not pause");
 }
+
+#[test]
+fn events_without_the_headers_that_a_function_wants_are_passed() {
+    let mut scope = scope(FunctionLimits::default());
+    let spec = Arc::make_mut(&mut scope.spec);
+    let on = ChannelPattern::parse("doc.>").unwrap();
+    spec.trigger = Trigger::Reactive(vec![on]);
+    spec.headers.demand("room", "blue");
+    let mut machine = Machine::resume(scope, &checkpoint(0, 1), 5, 1, 100);
+    let event = |seq, room: Option<&str>| {
+        let mut event = stored(seq, "doc.a", "{}");
+        if let Some(room) = room {
+            event.headers.push_user("room", room).unwrap();
+        }
+        event
+    };
+    let rooms = [Some("blue"), None, Some("red"), Some("blue"), None];
+    machine.push(
+        (1..)
+            .zip(rooms)
+            .map(|(seq, room)| event(seq, room))
+            .collect(),
+    );
+    let Action::Run(items) = machine.next(1) else {
+        panic!("events are run")
+    };
+    let seqs: Vec<u64> = items.iter().map(|item| item.event.seq()).collect();
+    assert_eq!(seqs, [1, 4]);
+    machine.ran(vec![Handled::Drop("fine".into()); 2], 1);
+    assert_eq!(machine.position(), 5);
+}
