@@ -24,10 +24,12 @@ pub struct Checkpoint {
     pub stream: StreamName,
     /// The store's epoch when it was written.
     pub epoch: Epoch,
-    /// The last input that is settled, but for those of parked channels.
+    /// Every input up to here is settled, but for those of parked channels: the last one,
+    /// or a later message behind which the stream had none when the lane was quiet.
     pub seq: u64,
-    /// That input's store time, microseconds since 1970; 0 before the first. On
-    /// resume it must be the stored event's, or the stream was rolled back.
+    /// That input's store time, microseconds since 1970; 0 before the first, and where it
+    /// was gone when this was written. On resume it must be the stored event's, or the
+    /// stream was rolled back.
     pub time: u64,
     /// Digest of the module that made the outputs.
     pub digest: Digest,

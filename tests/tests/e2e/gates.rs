@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::instance::get;
 use harness::{Builder, Deployment, FunctionChoice, until};
+use protocol::checkpoint::Checkpoint;
 use protocol::stream::StreamName;
 use serde_json::{Value, json};
 
@@ -150,6 +151,59 @@ async fn what_retention_takes_from_a_lane_that_stands_still_is_counted_and_told(
         match counted.and_then(|count| count.trim().parse::<f64>().ok()) {
             Some(count) if count >= EVENTS as f64 / 2.0 => Ok(()),
             count => Err(format!("{count:?}")),
+        }
+    })
+    .await;
+    deployment.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_to_which_nothing_came_has_lost_nothing() {
+    let Some(mut deployment) = keeps(Duration::from_secs(4)).start().await else {
+        return;
+    };
+    deployment.lanes_owned().await;
+    let joe = Client::new(&deployment, &deployment.token("joe"));
+    for _ in 0..5 {
+        assert_eq!(publish(&joe, &order("pass")).await.status, 200);
+    }
+    let inputs = StreamName::ingress(deployment.store_name());
+    let events = StreamName::events(deployment.store_name());
+    until("retention takes the inputs of one lane", async || {
+        let state = deployment.bus.stream_state(&inputs).await;
+        let state = state.map_err(|error| error.to_string())?;
+        match state.first_seq > 5 {
+            true => Ok(()),
+            false => Err(format!("{state:?}")),
+        }
+    })
+    .await;
+    until("the other lanes have moved on", async || {
+        for subject in deployment.checkpoints() {
+            let last = deployment.bus.last_on(&events, &subject).await;
+            let last = last.map_err(|error| error.to_string())?;
+            let last = last.ok_or_else(|| format!("no checkpoint on {subject}"))?;
+            let checkpoint = serde_json::from_slice::<Checkpoint>(&last.payload);
+            let checkpoint = checkpoint.map_err(|error| error.to_string())?;
+            if checkpoint.seq < 5 {
+                return Err(format!("{subject} stands at {}", checkpoint.seq));
+            }
+        }
+        Ok(())
+    })
+    .await;
+    deployment.workers[0].stop().await;
+    deployment.workers[0].start().await;
+    until("the lanes have been taken over", async || {
+        let reports = deployment.reports().await?;
+        let functions = reports
+            .values()
+            .flat_map(|report| report.functions.values());
+        let owned: Vec<_> = functions.flat_map(|function| &function.lanes).collect();
+        match owned.len() == deployment.checkpoints().len() {
+            true if owned.iter().all(|lane| lane.lost.is_none()) => Ok(()),
+            true => panic!("{owned:?}"),
+            false => Err(format!("{owned:?}")),
         }
     })
     .await;

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod messages;
 pub mod owner;
 pub mod progress;
+pub mod quiet;
 pub mod recall;
 pub mod retry;
 pub mod run;

@@ -21,6 +21,7 @@ use super::guard::Landed;
 use super::kept::{Kept, Unread};
 use super::messages::Scope;
 use super::progress::Key;
+use super::quiet;
 use super::recall;
 use super::shared::Shared;
 use super::staging::Commit;
@@ -294,7 +295,11 @@ impl Run<'_> {
                 machine.push(events);
             }
             Ok(()) = lane.kept.changed() => {
-                lane.look(hungry && reader.pending() == 0, machine, self.shown);
+                let idle = hungry && reader.pending() == 0;
+                lane.look(idle, machine, self.shown);
+                if idle && machine.is_quiet() {
+                    lane.follow(&self.shared.bus, machine).await;
+                }
             }
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             _ = self.deployed.changed() => self.deployed.mark_changed(),
@@ -360,6 +365,25 @@ impl Driven {
         machine.keeps_from(kept.first);
         if let Some(range) = self.unread.look(kept, idle) {
             self.tell_lost(range, shown);
+        }
+    }
+
+    /// Lets a quiet lane's position follow the stream before retention passes it.
+    async fn follow(&mut self, bus: &Bus, machine: &mut Machine) {
+        let (position, kept) = (machine.position(), *self.kept.borrow());
+        if !quiet::is_due(position, kept) {
+            return;
+        }
+        match quiet::end(bus, &self.scope, position).await {
+            Ok(Some(at)) => {
+                self.unread.read(at.0);
+                machine.move_on(at, now_us());
+            }
+            // Its inputs are on their way to it.
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, function = self.name(), lane = self.scope.lane.0, "how far a quiet lane may move is not known now");
+            }
         }
     }
 

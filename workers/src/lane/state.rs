@@ -22,7 +22,7 @@ use super::memory::Memories;
 use super::messages::Scope;
 use super::progress::{Effect, Key, Waiting};
 use super::slot::{Slot, Slots};
-use super::staging::{Commit, Staging};
+use super::staging::{Commit, SKIPPED_US_MAX, Staging};
 use super::tally::Tally;
 use host::pack::{Item, packed_bytes};
 use host::reply::Handled;
@@ -147,9 +147,22 @@ impl Machine {
     }
 
     /// The position up to which everything is settled or parked, committed or not.
-    #[cfg(test)]
     pub fn position(&self) -> u64 {
         self.staging.view.seq
+    }
+
+    /// Whether nothing was read that is not settled, and nothing settled that is not
+    /// committed, but for channels and tenants that wait.
+    pub fn is_quiet(&self) -> bool {
+        self.flight.is_none() && self.queue.is_empty() && self.staging.is_empty()
+    }
+
+    /// No input of the lane follows its position up to a later message of the stream, given
+    /// by its sequence and store time: committed with whatever comes, and at once. Only
+    /// while [`Self::is_quiet`].
+    pub fn move_on(&mut self, at: (u64, u64), now: u64) {
+        debug_assert!(self.is_quiet() && at.0 > self.position());
+        self.stage(Effect::settled(at, Vec::new()), now - SKIPPED_US_MAX);
     }
 
     /// Another share of a tenant.

@@ -357,12 +357,7 @@ impl Deployment {
     /// If that does not happen.
     pub async fn lanes_owned(&mut self) {
         let (bus, stream) = (self.bus.clone(), self.events.stream().clone());
-        let subjects: Vec<Subject> = self
-            .functions
-            .iter()
-            .flat_map(|function| (0..self.store.lanes).map(|lane| (lane, &function.name)))
-            .map(|(lane, name)| Subject::checkpoint(&self.store.name, Lane(lane), name))
-            .collect();
+        let subjects = self.checkpoints();
         let waited = wait::look("every lane has an owner", wait::DEADLINE, async || {
             for subject in &subjects {
                 let last = bus
@@ -376,6 +371,16 @@ impl Deployment {
         if let Err(problem) = waited.await {
             panic!("{problem}\n{}", self.describe());
         }
+    }
+
+    /// Where the checkpoints of every lane of every function stand.
+    pub fn checkpoints(&self) -> Vec<Subject> {
+        let functions = self.functions.iter();
+        let lanes = functions
+            .flat_map(|function| (0..self.store.lanes).map(|lane| (Lane(lane), &function.name)));
+        lanes
+            .map(|(lane, name)| Subject::checkpoint(&self.store.name, lane, name))
+            .collect()
     }
 
     /// The name of the store.
