@@ -5,6 +5,7 @@
 //!   and the WIT are inside the library (`embedded`)
 //! - [`project`]: a folder with an `eddyline.toml`
 //! - [`build`], [`recipe`], [`tool`]: from sources to a component, by each language's tools
+//! - [`component`], `system`: from a core module to a component, where no tool does that
 //! - [`golden`]: recorded events through the real host, and what they became before
 //! - [`watch`]: whether sources have changed
 //!
@@ -12,11 +13,13 @@
 //! lanes or how anything is printed.
 
 pub mod build;
+pub mod component;
 mod embedded;
 pub mod golden;
 pub mod language;
 pub mod project;
 pub mod recipe;
+mod system;
 pub mod template;
 pub mod tool;
 pub mod watch;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::component::{self, ComponentError};
 use crate::embedded::TEMPLATES;
 use crate::language::{self, Language};
 use crate::tool::{Tool, ToolError};
@@ -15,6 +16,8 @@ use crate::tool::{Tool, ToolError};
 const TARGET: &str = "wasm32-wasip2";
 /// What to install where cargo is missing.
 const RUST: &str = "install Rust from https://rustup.rs";
+/// The folder with the interface, in every folder of sources.
+const WIT: &str = "wit";
 /// The file with the recipes of the other languages, among the templates.
 const RECIPES: &str = "recipes.toml";
 
@@ -33,6 +36,9 @@ pub enum RecipeError {
         /// Its name.
         language: &'static str,
     },
+    /// What the tools made cannot become a component.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// The tools made no component.
     #[error("the build made no component")]
     Nothing,
@@ -104,7 +110,8 @@ async fn written(
     let recipe = recipe(language).ok_or(RecipeError::Language {
         language: language::name(language),
     })?;
-    let installs = match sources.join(&recipe.installed).exists() {
+    let installed = recipe.installed.as_ref();
+    let installs = match installed.is_none_or(|folder| sources.join(folder).exists()) {
         true => &[][..],
         false => &recipe.install,
     };
@@ -120,14 +127,32 @@ async fn written(
             name,
             advice: recipe.needs.clone(),
             arguments: words.collect(),
+            environment: recipe.environment.clone(),
         };
         tool.run(sources, told).await?;
     }
-    let component = sources.join(&recipe.module);
-    component
+    let module = sources.join(&recipe.module);
+    if let Some(core) = &recipe.core {
+        wrap(sources.join(core), module.clone(), sources.join(WIT)).await?;
+    }
+    module
         .is_file()
-        .then_some(component)
+        .then_some(module)
         .ok_or(RecipeError::Nothing)
+}
+
+/// Makes a component of a core module. Takes up to a second, on a thread for that.
+async fn wrap(core: PathBuf, module: PathBuf, wit: PathBuf) -> Result<(), RecipeError> {
+    let file = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| ToolError::Io { tool: path, source }
+    };
+    let made = tokio::task::spawn_blocking(move || -> Result<(), RecipeError> {
+        let wasm = std::fs::read(&core).map_err(file(&core))?;
+        let made = component::make(wasm, &wit)?;
+        Ok(std::fs::write(&module, made).map_err(file(&module))?)
+    });
+    made.await.map_err(|_| RecipeError::Nothing)?
 }
 
 /// How a folder made from a template is built.
@@ -136,10 +161,17 @@ async fn written(
 struct Recipe {
     /// What to install where a tool is missing.
     needs: String,
-    /// What is there once `install` has been done.
-    installed: PathBuf,
+    /// What is there once `install` has been done; nothing has to be installed where it is
+    /// missing.
+    installed: Option<PathBuf>,
     /// Commands, one after another.
+    #[serde(default)]
     install: Vec<String>,
+    /// Variables of the commands.
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    /// A core module that the commands leave, of which the component is made.
+    core: Option<PathBuf>,
     /// Commands, one after another.
     build: Vec<String>,
     /// What comes out.

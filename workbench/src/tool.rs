@@ -2,6 +2,7 @@
 //!
 //! Owns the processes. Must not know what is built.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -56,6 +57,8 @@ pub struct Tool {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Variables of its environment, beside those of this process.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Tool {
@@ -66,6 +69,7 @@ impl Tool {
             advice: advice.to_owned(),
             program: PathBuf::from(name),
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            environment: BTreeMap::new(),
         }
     }
 
@@ -85,6 +89,7 @@ impl Tool {
         };
         let started = Command::new(&self.program)
             .args(&self.arguments)
+            .envs(&self.environment)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

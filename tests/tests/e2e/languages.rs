@@ -1,4 +1,4 @@
-//! The first five minutes of an author in JavaScript, TypeScript and Python: from `new` to
+//! The first five minutes of an author in JavaScript, TypeScript, Python and Go: from `new` to
 //! the first own event, and the golden file. Owns what `function` does.
 
 use std::path::Path;
@@ -17,11 +17,17 @@ fn tools(desk: &Desk, folder: &Path, program: &str, fetched: &str, place: &str) 
         std::os::unix::fs::symlink(fetched, folder.join(place)).unwrap();
         return true;
     }
-    let found = Command::new(program).arg("--version").output().is_ok();
+    let found = is_there(program, "--version");
     assert!(
         found || !environment::requires_e2e(),
         "{program} is missing"
     );
+    found
+}
+
+/// Whether a program is on the search path; says so if not.
+fn is_there(program: &str, asked: &str) -> bool {
+    let found = Command::new(program).arg(asked).output().is_ok();
     if !found {
         eprintln!("skipped: {program} is missing");
     }
@@ -29,7 +35,7 @@ fn tools(desk: &Desk, folder: &Path, program: &str, fetched: &str, place: &str) 
 }
 
 /// From `new` to the first own event in another language, and its golden file.
-async fn first_event(language: &str, program: &str, fetched: &str, place: &str) {
+async fn first_event(language: &str, tools: impl FnOnce(&Desk, &Path) -> bool) {
     let templates = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions/templates");
     if !Path::new(templates).join(language).is_dir() {
         eprintln!("skipped: there is no template for {language}");
@@ -42,7 +48,7 @@ async fn first_event(language: &str, program: &str, fetched: &str, place: &str) 
     let made = desk.run(&desk.work, &new).await;
     assert!(made.status.success(), "{}", told(&made));
     let shout = desk.work.join("shout");
-    if !tools(&desk, &shout, program, fetched, place) {
+    if !tools(&desk, &shout) {
         return;
     }
     let golden = desk.run(&shout, &["function", "test"]).await;
@@ -61,15 +67,26 @@ async fn first_event(language: &str, program: &str, fetched: &str, place: &str) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_in_javascript() {
-    first_event("js", "npm", "js/node_modules", "node_modules").await;
+    let tools =
+        |desk: &Desk, shout: &Path| tools(desk, shout, "npm", "js/node_modules", "node_modules");
+    first_event("js", tools).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_in_typescript() {
-    first_event("ts", "npm", "js/node_modules", "node_modules").await;
+    let tools =
+        |desk: &Desk, shout: &Path| tools(desk, shout, "npm", "js/node_modules", "node_modules");
+    first_event("ts", tools).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_in_python() {
-    first_event("python", "python3", "python", ".venv").await;
+    let tools = |desk: &Desk, shout: &Path| tools(desk, shout, "python3", "python", ".venv");
+    first_event("python", tools).await;
+}
+
+/// Go needs nothing but itself. It is not asked of every machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_in_go() {
+    first_event("go", |_, _| is_there("go", "version")).await;
 }
