@@ -6,7 +6,8 @@
 # ARGS reaches the program that run, demo and bench start: `make demo ARGS=--json`.
 CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
-LIBRARY = -p json-schema -p redaction -p moderation -p enrichment -p fan-out
+LIBRARY = -p json-schema -p redaction -p moderation -p enrichment -p fan-out \
+	-p rate-limit -p deduplication -p window -p last-writer -p text-sequencer
 FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) --target wasm32-wasip2 --release
 
 .PHONY: run demo test fault simulate bench lint functions build prerequisites fetch tools clean
@@ -20,7 +21,7 @@ demo: build fetch ## two editors, one document, three equal texts
 test: build fetch tools ## every test, the end-to-end ones on real servers included
 	$(CARGO) test --no-fail-fast
 	$(CARGO) build -p protocol --target wasm32-wasip2
-	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe $(LIBRARY) -p json-tree -p settings
+	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe $(LIBRARY) -p json-tree -p settings -p recent-keys
 	@# Built as a release is, without debug assertions: the test-only switches are gone.
 	@# Cargo would be content with no such test, so its one result is looked for.
 	$(CARGO) test -p service --lib release_tests \

@@ -69,12 +69,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("first", &[]),
     ("single", &[]),
     ("json-tree", &[]),
-    ("settings", &["json-tree", "sdk"]),
+    ("settings", &["protocol", "json-tree", "sdk"]),
+    ("recent-keys", &["sdk"]),
     ("json-schema", &["protocol", "sdk", "json-tree", "settings"]),
     ("redaction", &["sdk", "json-tree", "settings"]),
     ("moderation", &["sdk", "json-tree", "settings"]),
     ("enrichment", &["sdk", "json-tree", "settings"]),
     ("fan-out", &["protocol", "sdk", "json-tree", "settings"]),
+    ("rate-limit", &["sdk", "recent-keys", "settings"]),
+    (
+        "deduplication",
+        &["sdk", "json-tree", "recent-keys", "settings"],
+    ),
+    ("window", &["sdk", "json-tree", "settings"]),
+    ("last-writer", &["sdk", "json-tree", "settings"]),
+    ("text-sequencer", &["sdk", "json-tree", "settings"]),
 ];
 
 /// Libraries that belong to one part; `tests` and `harness` look at the same wires.

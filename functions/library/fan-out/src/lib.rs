@@ -13,11 +13,7 @@ use protocol::name::{Channel, ChannelPattern};
 use sdk::{Config, Emitter, Event, Outcome, Worker, metrics};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use settings::{OtherData, Settings, json};
-
-mod template;
-
-use template::Template;
+use settings::{OtherData, Settings, Template, json};
 
 /// The setting with the rules.
 const RULES: &str = "rules";

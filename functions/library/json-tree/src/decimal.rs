@@ -77,6 +77,37 @@ impl Decimal {
         digits.checked_mul(scale).filter(|_| !self.negative)
     }
 
+    /// The number in units of 10 to the power of minus `places`, the nearest (of two, the
+    /// one farther from zero), if 128 bits hold it.
+    #[must_use]
+    pub fn units(&self, places: u32) -> Option<i128> {
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        let shift = self.exponent.saturating_add(i64::from(places));
+        let size = if shift >= 0 {
+            let scale = 10_i128.checked_pow(u32::try_from(shift).ok()?)?;
+            self.digits.parse::<i128>().ok()?.checked_mul(scale)?
+        } else {
+            let left = length(&self.digits).saturating_add(shift);
+            // All of it is behind the last place, and behind a zero: nearer to none.
+            let Ok(left) = usize::try_from(left) else {
+                return Some(0);
+            };
+            let (whole, cut) = self.digits.split_at(left);
+            let whole = if whole.is_empty() { "0" } else { whole };
+            let up = cut.starts_with(['5', '6', '7', '8', '9']);
+            whole.parse::<i128>().ok()?.checked_add(i128::from(up))?
+        };
+        Some(if self.negative { -size } else { size })
+    }
+
+    /// The number of so many units of 10 to the power of minus `places`.
+    #[must_use]
+    pub fn of_units(units: i128, places: u32) -> Self {
+        Self::read(&format!("{units}e-{places}"))
+    }
+
     /// The digits without their power of ten, if 64 bits hold them.
     #[must_use]
     pub fn coefficient(&self) -> Option<u64> {

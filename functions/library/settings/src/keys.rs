@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use json_tree::Node;
 use sdk::Config;
@@ -65,6 +66,17 @@ impl<'a> Settings<'a> {
         )
     }
 
+    /// The time of a key, written like `10m` or `1h 30m`, if it is set.
+    ///
+    /// # Errors
+    /// The text to return from `init`; it names the key. A time is whole milliseconds,
+    /// and not none.
+    pub fn time(&self, key: &str) -> Result<Option<Duration>, String> {
+        let read =
+            |text| time(text).map_err(|error| Self::wrong(key, format!("{text:?}: {error}")));
+        self.get(key).map(read).transpose()
+    }
+
     /// The keys that begin with `prefix`, which ends with a point: what follows it, and
     /// the text.
     pub fn group(&self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -85,6 +97,18 @@ impl<'a> Settings<'a> {
     pub fn wrong(key: impl Display, problem: impl Display) -> String {
         format!("configuration key {key}: {problem}")
     }
+}
+
+/// Reads a time that is written like `10m` or `1h 30m`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() || !time.subsec_nanos().is_multiple_of(1_000_000) {
+        return Err("must be whole milliseconds, and not none".into());
+    }
+    Ok(time)
 }
 
 #[cfg(test)]

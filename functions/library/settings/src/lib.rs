@@ -4,11 +4,17 @@
 //!
 //! - [`Settings`]: refuses what a function does not know, and names the key
 //! - [`OtherData`]: what becomes of data that is no JSON
+//! - [`Refusal`]: how an event is refused that is well formed
+//! - [`Template`]: names of channels with gaps that an event fills
 //!
 //! Owns nothing. Must not know what any one function does.
 
 mod data;
 mod keys;
+mod refusal;
+mod template;
 
 pub use data::{Data, OtherData, json, store};
-pub use keys::Settings;
+pub use keys::{Settings, time};
+pub use refusal::Refusal;
+pub use template::Template;

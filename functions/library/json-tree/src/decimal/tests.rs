@@ -138,3 +138,39 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn units_are_the_nearest_within_128_bits() {
+    for (number, units) in [
+        ("0", Some(0)),
+        ("0e999999999999999999999", Some(0)),
+        ("1", Some(100)),
+        ("-12.34", Some(-1_234)),
+        ("1e3", Some(100_000)),
+        ("0.004", Some(0)),
+        ("0.005", Some(1)),
+        ("-0.005", Some(-1)),
+        ("0.0049", Some(0)),
+        ("0.994", Some(99)),
+        ("0.995", Some(100)),
+        ("0.0005", Some(0)),
+        ("1e-999999999999999999999", Some(0)),
+        ("1e36", Some(10_i128.pow(38))),
+        ("1e37", None),
+        ("2e36", None),
+        ("1e999999999999999999999", None),
+    ] {
+        assert_eq!(Decimal::read(number).units(2), units, "{number}");
+    }
+    assert_eq!(Decimal::of_units(-1_230, 2).to_string(), "-12.3");
+    assert_eq!(Decimal::of_units(5, 12).to_string(), "0.000000000005");
+    assert_eq!(Decimal::of_units(0, 12).to_string(), "0");
+}
+
+proptest! {
+    #[test]
+    fn units_come_back(units: i128, places in 0..20_u32) {
+        prop_assume!(units != i128::MIN);
+        prop_assert_eq!(Decimal::of_units(units, places).units(places), Some(units));
+    }
+}

@@ -38,3 +38,23 @@ fn json_that_is_wrong_is_named_with_its_place() {
     let error = Settings::tree("table.a", "{").unwrap_err();
     assert!(error.starts_with("configuration key table.a: "), "{error}");
 }
+
+#[test]
+fn times_are_whole_milliseconds_and_not_none() {
+    let check = |text: &str| {
+        let config: Config = [("within", text)].into_iter().collect();
+        Settings::new(&config, &["within"]).unwrap().time("within")
+    };
+    assert_eq!(check("1h 30m"), Ok(Some(Duration::from_secs(5_400))));
+    assert_eq!(check("1ms"), Ok(Some(Duration::from_millis(1))));
+    for text in ["0s", "10us", "10", "", "soon"] {
+        let error = check(text).unwrap_err();
+        let key = format!("configuration key within: {text:?}: ");
+        assert!(error.starts_with(&key), "{error}");
+    }
+    let config = Config::default();
+    assert_eq!(
+        Settings::new(&config, &[]).unwrap().time("within"),
+        Ok(None)
+    );
+}

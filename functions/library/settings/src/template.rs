@@ -1,6 +1,6 @@
 //! Names of channels with gaps that an event fills.
 //!
-//! A value, owned by a rule. Must not know which channels a function was granted.
+//! A value, owned by whoever read it. Must not know which channels a function was granted.
 
 use std::fmt;
 

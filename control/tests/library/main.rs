@@ -6,14 +6,18 @@
     reason = "a failed step of a test's fixture ends the test"
 )]
 
+mod examples;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use control::app::{App, FILE, FunctionEntry};
+use examples::EXAMPLES;
 use host::Host;
 use host::event::Event;
 use host::module::Program;
 use host::pack::Item;
+use host::remembered::Remembered;
 use host::reply::Handled;
 use protocol::bus::Stored;
 use protocol::checkpoint::Digest;
@@ -29,136 +33,6 @@ const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Events of a batch, and batches, when the time of one event is measured.
 const BATCH: usize = 64;
 const BATCHES: usize = 200;
-
-/// Where an event is emitted to and how its data begins; or why it is rejected.
-type Becomes = Result<&'static [(&'static str, &'static str)], &'static str>;
-
-/// What the pages show: the function, the channel, the data, and what becomes of it.
-const EXAMPLES: &[(&str, &str, &str, Becomes)] = &[
-    (
-        "json-schema",
-        "orders.new",
-        r#"{"id":"AB0001","total":19.90,"items":[{"sku":"k","count":1}]}"#,
-        Ok(&[("orders.new", r#"{"id":"AB0001","total":19.90,"items":"#)]),
-    ),
-    (
-        "json-schema",
-        "orders.new",
-        r#"{"id":"AB0001","items":[]}"#,
-        Err("\"/items\" must have at least 1 items (rule \"/properties/items/minItems\")"),
-    ),
-    (
-        "json-schema",
-        "orders.new",
-        r#"{"id":"AB0001","items":[{"sku":"k","count":1}],"x":1}"#,
-        Err("\"/x\" is not allowed (rule \"/unevaluatedProperties\")"),
-    ),
-    (
-        "json-schema",
-        "orders.new",
-        r#"{"id":"AB0001","items":[{"sku":"k","count":0}]}"#,
-        Err(
-            "\"/items/0/count\" must be at least 1 (rule \"/$defs/item/properties/count/minimum\")",
-        ),
-    ),
-    (
-        "json-schema",
-        "orders.cancelled",
-        r#"{"id":"AB0001"}"#,
-        Err("\"\" must have the member \"reason\" (rule \"/required\")"),
-    ),
-    (
-        "redaction",
-        "support.a",
-        r#"{"customer":"c-7","password":"x","text":"Ann, ann@example.org, +49 171 1234567"}"#,
-        Ok(&[("support.a", r#"{"customer":""#)]),
-    ),
-    (
-        "redaction",
-        "support.a",
-        r#"{"text":"paid with 4111 1111 1111 1111 to DE89 3704 0044 0532 0130 00"}"#,
-        Ok(&[("support.a", r#"{"text":"paid with [card] to [iban]"}"#)]),
-    ),
-    (
-        "redaction",
-        "support.a",
-        r#"{"address":{"street":"High Street 1"},"n":1.50}"#,
-        Ok(&[("support.a", r#"{"address":"***","n":1.50}"#)]),
-    ),
-    (
-        "moderation",
-        "chat.a",
-        r#"{"text":"you BLOCKHEAD"}"#,
-        Err("please be kind"),
-    ),
-    (
-        "moderation",
-        "chat.a",
-        r#"{"text":"oh däärn, unchecked"}"#,
-        Ok(&[("chat.a", r#"{"text":"oh *****, *********"}"#)]),
-    ),
-    (
-        "moderation",
-        "chat.a",
-        r#"{"text":"Buy now!"}"#,
-        Ok(&[("chat.a", r#"{"text":"Buy now!"}"#)]),
-    ),
-    (
-        "moderation",
-        "chat.a",
-        r#"{"text":"Heckington"}"#,
-        Ok(&[("chat.a", r#"{"text":"**********"}"#)]),
-    ),
-    (
-        "enrichment",
-        "sales.eu",
-        r#"{"product":"p-1","price":9.90}"#,
-        Ok(&[(
-            "sales.eu",
-            r#"{"product":"p-1","price":9.90,"plan":"gold","region":{"name":"Europe","vat":0.20},"product_name":"Kettle"}"#,
-        )]),
-    ),
-    (
-        "enrichment",
-        "sales.eu",
-        r#"{"product":"p-2","plan":"mine","region":"here"}"#,
-        Ok(&[(
-            "sales.eu",
-            r#"{"product":"p-2","plan":"gold","region":"here","product_name":"Teapot"}"#,
-        )]),
-    ),
-    (
-        "enrichment",
-        "sales.eu",
-        r#"{"product":"p-9"}"#,
-        Err("nothing is known about its field \"/product\""),
-    ),
-    (
-        "fan-out",
-        "payments.eu",
-        r#"{"status":"open"}"#,
-        Ok(&[("payments.eu", "{"), ("audit.acme", "{")]),
-    ),
-    (
-        "fan-out",
-        "payments.eu",
-        r#"{"status":"paid","customer":"c-7"}"#,
-        Ok(&[
-            ("payments.eu", "{"),
-            ("audit.acme", "{"),
-            (
-                "customer.c-7.receipts",
-                r#"{"status":"paid","customer":"c-7"}"#,
-            ),
-        ]),
-    ),
-    (
-        "fan-out",
-        "payments.eu",
-        r#"{"status":"paid","customer":"a.b"}"#,
-        Err("the field \"/customer\" is not one token of a channel"),
-    ),
-];
 
 /// Every function of the library: its folder, its entry in the file there, and its
 /// component.
@@ -211,7 +85,7 @@ fn spec(name: &FunctionName, entry: FunctionEntry) -> FunctionSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-/// An event of alice, of the tenant acme.
+/// An event of alice, of the tenant acme, a second after the one before it.
 fn item(seq: u64, channel: &str, data: &str) -> Item {
     let envelope = Envelope {
         id: format!("acme/alice/c1/{seq}"),
@@ -221,7 +95,7 @@ fn item(seq: u64, channel: &str, data: &str) -> Item {
     };
     let stored = Stored {
         seq,
-        time_us: 1_000_000 + seq,
+        time_us: 1_000_000 * seq,
         subject: format!("in.main.0.acme.{channel}"),
         headers: envelope.to_headers(),
         payload: data.to_owned().into(),
@@ -257,16 +131,18 @@ async fn every_page_says_what_happens() {
         let examples: Vec<_> = EXAMPLES.iter().filter(|(of, ..)| *of == name).collect();
         assert!(!examples.is_empty(), "{name} has an example");
         let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
-        for (_, channel, data, expected) in examples {
+        let mut remembered = Remembered::default();
+        for (seq, (_, channel, data, expected)) in (1..).zip(examples) {
             let reason = expected.err().unwrap_or_default();
             assert!(
                 page.contains(data) && page.contains(reason),
                 "{name}: {data}"
             );
-            let handled = lane
-                .run(program.clone(), vec![item(1, channel, data)])
-                .await;
+            let mut item = item(seq, channel, data);
+            remembered.give(&mut item);
+            let handled = lane.run(program.clone(), vec![item.clone()]).await;
             let handled = handled.unwrap().remove(0);
+            remembered.take(&item, &handled);
             match (handled, expected) {
                 (Handled::Ack(done), Ok(expected)) => {
                     let emits = done.emits;
@@ -278,6 +154,11 @@ async fn every_page_says_what_happens() {
                     }
                 }
                 (Handled::Reject(reason), Err(expected)) => assert_eq!(reason, *expected),
+                (Handled::Drop(reason), Err(expected)) => {
+                    assert_eq!(reason, *expected);
+                    let told = format!("dropped: `{reason}`");
+                    assert!(page.contains(&told), "{name}: {told}");
+                }
                 (other, _) => panic!("{name} {data}: {other:?}"),
             }
         }
@@ -295,8 +176,14 @@ async fn how_large_a_component_is_and_how_long_a_warm_event_takes() {
         let program = Program::new(Arc::new(spec), module);
         let lane = host.attach(0);
         let (_, channel, data, _) = EXAMPLES.iter().find(|(of, ..)| *of == name).unwrap();
+        // What remembers is asked on as many channels, of which it knows nothing yet.
+        let remembers = program.remembers();
+        let channel = |seq| match remembers {
+            true => format!("{channel}.{seq}"),
+            false => (*channel).to_owned(),
+        };
         let items: Vec<_> = (1..)
-            .map(|seq| item(seq, channel, data))
+            .map(|seq| item(seq, &channel(seq), data))
             .take(BATCH)
             .collect();
         let mut times = Vec::new();
