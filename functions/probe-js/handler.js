@@ -1,7 +1,7 @@
 // A function for trying out outcomes and limits: does what each event tells it to. The
 // data of an event is {"do": .., "times": ..}, as for the probe in Rust.
 
-import { config, drop, halt, metrics, reject, retry } from './eddyline/index.js';
+import { StateError, config, drop, halt, metrics, reject, retry, state } from './eddyline/index.js';
 
 let counted = 0;
 
@@ -11,7 +11,8 @@ export function setup(settings) {
 }
 
 export function handle(event) {
-  const { do: action, times = 1 } = event.json();
+  const order = event.json();
+  const { do: action, times = 1 } = order;
   counted += 1;
   switch (action) {
     case 'pass': return event.pass();
@@ -22,6 +23,8 @@ export function handle(event) {
     case 'json': return { json: { text: 'größer', n: 7 }, headers: { kind: 'large' } };
     case 'bytes': return { bytes: event.bytes() };
     case 'count': return { text: String(counted) };
+    case 'remember': return remember(order);
+    case 'forget': state.delete('count'); break;
     case 'emit': return Array.from({ length: times }, (_, n) => ({ json: n }));
     case 'huge': return { text: 'x'.repeat(times << 20) };
     case 'print': console.log('printed', { as: 'told' }); return;
@@ -36,6 +39,20 @@ export function handle(event) {
     default: return reject('no order');
   }
   return event.pass();
+}
+
+// Counts under a key; with `times`, keeps so many KiB as well, for a millisecond.
+function remember({ key = 'count', times, then }) {
+  const was = state.getBytes('large')?.length ?? 0;
+  const count = (state.get(key) ?? 0) + 1;
+  try {
+    state.put(key, count);
+    if (times) state.putBytes('large', new Uint8Array(times << 10), 1);
+  } catch (error) {
+    if (error instanceof StateError) return reject(`${error.problem}: ${error.message}`);
+    throw error;
+  }
+  return then ? reject('rejected as told') : { json: [count, was] };
 }
 
 function descend(depth) {

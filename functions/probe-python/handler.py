@@ -3,7 +3,9 @@
 The data of an event is {"do": .., "times": ..}, as for the probe in Rust.
 """
 
-from eddyline import Emit, config, drop, halt, log, metrics, reject, retry
+from eddyline import (
+    Emit, StateError, config, drop, halt, log, metrics, reject, retry, state,
+)
 
 counted = 0
 
@@ -37,6 +39,10 @@ def handle(event):
             return Emit(bytes=event.bytes())
         case "count":
             return Emit(text=str(counted))
+        case "remember":
+            return remember(**order)
+        case "forget":
+            state.delete("count")
         case "emit":
             return [Emit(n) for n in range(times)]
         case "huge":
@@ -66,6 +72,19 @@ def handle(event):
         case _:
             return reject("no order")
     return event.passed()
+
+
+def remember(do, key="count", times=None, then=None):
+    """Counts under a key; with times, keeps so many KiB as well, for a millisecond."""
+    was = len(state.get_bytes("large") or b"")
+    count = state.get(key, 0) + 1
+    try:
+        state.put(key, count)
+        if times:
+            state.put_bytes("large", bytes(times << 10), 1)
+    except StateError as error:
+        return reject(f"{error.problem}: {error}")
+    return reject("rejected as told") if then else Emit([count, was])
 
 
 def descend(depth):

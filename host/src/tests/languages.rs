@@ -8,9 +8,10 @@ use protocol::spec::FunctionSpec;
 use super::guests::{self, JAVASCRIPT, PYTHON_PROBE, TYPESCRIPT};
 use super::stage::{Stage, data};
 use super::table;
-use super::{emitted, load_wasm, spec, start, wide};
+use super::{emitted, item, load_wasm, spec, start, wide};
 use crate::fault::{Broken, Fault};
 use crate::log::Level;
+use crate::remembered::Remembered;
 use crate::reply::Handled;
 
 fn order(action: &str, times: u32) -> String {
@@ -67,6 +68,53 @@ async fn check(language: &str, wasm: &[u8], exception: &str) {
     };
     println!("{language}: {reason}");
     refuses(wasm);
+    remembers(language, wasm).await;
+}
+
+/// What a handler remembers of a channel: its count, and for a millisecond some KiB.
+async fn remembers(language: &str, wasm: &[u8]) {
+    let stage = Stage::new(wasm, wide());
+    let mut remembered = Remembered::default();
+    let long = format!(r#"{{"do":"remember","key":"{}"}}"#, "k".repeat(257));
+    let plain = r#"{"do":"remember"}"#;
+    // Events have a microsecond for each number.
+    let orders = [
+        (1, plain, Ok("[1,0]")),
+        (2, plain, Ok("[2,0]")),
+        (
+            3,
+            r#"{"do":"remember","then":"reject"}"#,
+            Err("rejected as told"),
+        ),
+        (4, &long, Err("key: the key is not 1 to 256 bytes")),
+        (
+            5,
+            r#"{"do":"remember","times":128}"#,
+            Err("full: the channel's memory is full: 256 keys, 128 KiB"),
+        ),
+        (1_000, r#"{"do":"remember","times":100}"#, Ok("[3,0]")),
+        (1_999, plain, Ok("[4,102400]")),
+        (2_000, plain, Ok("[5,0]")),
+        (2_001, r#"{"do":"forget"}"#, Ok(r#"{"do":"forget"}"#)),
+        (2_002, plain, Ok("[1,0]")),
+    ];
+    for (seq, order, becomes) in orders {
+        let mut item = item(seq, "doc.a", order);
+        remembered.give(&mut item);
+        let handled = stage.hand(vec![item.clone()]).await.remove(0);
+        remembered.take(&item, &handled);
+        match becomes {
+            Ok(text) => assert_eq!(data(&handled), [text], "{language}: {order}"),
+            Err(reason) => assert_eq!(handled, Handled::Reject(reason.into()), "{language}"),
+        }
+    }
+    let batch = [("doc.b", 1), ("doc.c", 2), ("doc.b", 3)];
+    let batch = batch
+        .map(|(channel, seq)| item(seq, channel, plain))
+        .to_vec();
+    let handled = stage.hand(batch).await;
+    let counts: Vec<_> = handled.iter().map(data).collect();
+    assert_eq!(counts, [["[1,0]"], ["[1,0]"], ["[2,0]"]], "{language}");
 }
 
 /// An exception in `setup` is a faulty deployment, with its text.

@@ -66,6 +66,31 @@ export declare const metrics: {
 /** The settings that were deployed with the function; `setup` is given all of them. */
 export declare const config: { get(key: string): string | undefined };
 
+/**
+ * The memory of the event's channel, for the time of `handle`: an event sees what the
+ * events of its channel before it have left. What it writes is stored with its emissions,
+ * and was never written if it is dropped, rejected or retried, or throws. 256 keys of 1 to
+ * 256 bytes, 128 KiB of keys and values.
+ */
+export declare const state: {
+  /** The value of a key that `put` has written; undefined where there is none. */
+  get<T = any>(key: string): T | undefined;
+  getBytes(key: string): Uint8Array | undefined;
+  /**
+   * Remembers a value, as JSON; with `ttlMs` for so many milliseconds, counted in event
+   * time from this event. Throws a StateError where it cannot.
+   */
+  put(key: string, value: unknown, ttlMs?: number): void;
+  putBytes(key: string, bytes: Uint8Array, ttlMs?: number): void;
+  delete(key: string): void;
+};
+
+/** Why a value is not remembered; nothing was written. */
+export declare class StateError extends Error {
+  readonly problem: 'key' | 'full';
+  private constructor();
+}
+
 /** The text of UTF-8 bytes; null where they are none. */
 export declare function decodeUtf8(bytes: Uint8Array): string | null;
 export declare function encodeUtf8(text: string): Uint8Array;

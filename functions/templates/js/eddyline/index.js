@@ -1,8 +1,9 @@
-// What a handler imports: outcomes, log, metrics, settings. See index.d.ts.
+// What a handler imports: outcomes, log, metrics, settings, state. See index.d.ts.
 
 import { write } from 'eddyline:function/log@1.0.0';
 import * as hostMetrics from 'eddyline:function/metrics@1.0.0';
 import { get } from 'eddyline:function/config@1.0.0';
+import * as hostState from 'eddyline:function/state@1.0.0';
 
 /** What `drop`, `reject` and the others return; a handler returns it as it is. */
 export class Outcome {
@@ -36,6 +37,45 @@ export const metrics = {
 };
 
 export const config = { get: (key) => get(key) ?? undefined };
+
+const problems = {
+  key: 'the key is not 1 to 256 bytes',
+  full: "the channel's memory is full: 256 keys, 128 KiB",
+};
+
+/** Why a value is not remembered; nothing was written. */
+export class StateError extends Error {
+  constructor(problem) {
+    super(problems[problem]);
+    this.name = 'StateError';
+    this.problem = problem;
+  }
+}
+
+export const state = {
+  get: (key) => {
+    const bytes = state.getBytes(key);
+    return bytes && JSON.parse(decodeUtf8(bytes));
+  },
+  getBytes: (key) => hostState.get(0, key) ?? undefined,
+  put: (key, value, ttlMs) => {
+    const text = JSON.stringify(value);
+    if (text === undefined) throw new TypeError(`${typeof value} is no JSON`);
+    state.putBytes(key, encodeUtf8(text), ttlMs);
+  },
+  putBytes: (key, bytes, ttlMs) => {
+    // For the host, 0 is for ever.
+    const ms = ttlMs === undefined ? 0 : Math.max(1, Math.round(ttlMs));
+    if (!Number.isSafeInteger(ms)) throw new RangeError(`ttlMs is ${ttlMs}`);
+    try {
+      hostState.put(0, key, bytes, ms);
+    } catch (error) {
+      // Whatever else was wrong, with the arguments for example, is thrown as it is.
+      throw error.payload in problems ? new StateError(error.payload) : error;
+    }
+  },
+  delete: (key) => hostState.delete(0, key),
+};
 
 /** Says what an exception is, and where it came from. */
 export function describe(error) {

@@ -1,4 +1,4 @@
-"""What a handler imports: events, outcomes, log, metrics, settings.
+"""What a handler imports: events, outcomes, log, metrics, settings, state.
 
 Files, network, threads and native packages are not there: a handler is called,
 computes, and returns. The component holds the modules that were imported when it was
@@ -9,9 +9,11 @@ import json as _json
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from componentize_py_types import Err as _Err
 from wit_world.imports import config as _config
 from wit_world.imports import log as _log
 from wit_world.imports import metrics as _metrics
+from wit_world.imports import state as _state
 
 _JSON = "application/json"
 _NOTHING = object()
@@ -160,3 +162,59 @@ class config:
     @staticmethod
     def get(key: str) -> Optional[str]:
         return _config.get(key)
+
+
+class StateError(Exception):
+    """Why a value is not remembered; nothing was written."""
+
+    problem: str
+    """"key" or "full"."""
+
+    def __init__(self, problem: str):
+        super().__init__({
+            "key": "the key is not 1 to 256 bytes",
+            "full": "the channel's memory is full: 256 keys, 128 KiB",
+        }[problem])
+        self.problem = problem
+
+
+class state:
+    """The memory of the event's channel, for the time of handle.
+
+    An event sees what the events of its channel before it have left. What it writes is
+    stored with its emissions, and was never written if it is dropped, rejected or
+    retried, or raises. 256 keys of 1 to 256 bytes, 128 KiB of keys and values.
+    """
+
+    @staticmethod
+    def get(key: str, default: Any = None) -> Any:
+        """The value of a key that put has written."""
+        value = _state.get(0, key)
+        return default if value is None else _json.loads(value)
+
+    @staticmethod
+    def get_bytes(key: str) -> Optional[bytes]:
+        return _state.get(0, key)
+
+    @staticmethod
+    def put(key: str, value: Any, ttl_ms: Optional[float] = None) -> None:
+        """Remembers a value, as JSON; raises StateError where it cannot.
+
+        With ttl_ms for so many milliseconds, counted in event time from this event.
+        """
+        text = _json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        state.put_bytes(key, text.encode(), ttl_ms)
+
+    @staticmethod
+    def put_bytes(key: str, value: bytes, ttl_ms: Optional[float] = None) -> None:
+        # For the host, 0 is for ever.
+        ms = 0 if ttl_ms is None else max(1, round(ttl_ms))
+        try:
+            _state.put(0, key, value, ms)
+        except _Err as error:
+            problem = "full" if error.value == _state.Problem.FULL else "key"
+            raise StateError(problem) from None
+
+    @staticmethod
+    def delete(key: str) -> None:
+        _state.delete(0, key)
