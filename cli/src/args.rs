@@ -329,6 +329,8 @@ mod tests {
         check("eddyline function deploy a.wasm --config a", false);
         check("eddyline function deploy --restart", false);
         check("eddyline function deploy --restart --start 2h", true);
+        check("eddyline function logs -f --level warn", true);
+        check("eddyline function logs shout --level loud", false);
         check("eddyline function rollback shout --to 3", true);
         check("eddyline namespace apply chat --gate shout", true);
         check("eddyline apply -f app.toml --dry-run", true);

@@ -8,6 +8,7 @@
 //! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
+//! - `logs`: what functions write
 //! - `replay`, `fate`: recorded history through a candidate
 //!
 //! Owns no state: what is deployed lives in the buckets. Used by whoever deploys, not by
@@ -21,6 +22,7 @@ mod fate;
 mod function;
 mod landscape;
 mod letter;
+mod logs;
 mod namespace;
 mod plan;
 mod rejected;
@@ -36,6 +38,7 @@ pub use fate::{Fate, Output};
 pub use function::Deployed;
 pub use landscape::{Entry, Landscape};
 pub use letter::{Letter, Settled};
+pub use logs::Logs;
 pub use namespace::{Applied, NamespaceDraft};
 pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};
 pub use rejected::{LETTERS_MAX, LetterFilter, Letters, Redriven};

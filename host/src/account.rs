@@ -229,6 +229,7 @@ mod tests {
         Line {
             time_us: 0,
             function: FunctionName::parse("probe").unwrap(),
+            version: 1,
             digest: protocol::checkpoint::Digest::from_bytes([7; 32]),
             lane: 0,
             level: crate::log::Level::Info,

@@ -152,6 +152,7 @@ impl Ambient {
         Line {
             time_us: service::clock::now_us(),
             function: self.spec.name.clone(),
+            version: self.spec.version,
             digest: self.spec.digest.clone(),
             lane: self.lane,
             level,

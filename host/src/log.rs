@@ -16,7 +16,9 @@ pub struct Line {
     pub time_us: u64,
     /// Which function wrote it.
     pub function: FunctionName,
-    /// The version that wrote it.
+    /// The version that wrote it, as its spec counts them.
+    pub version: u64,
+    /// The module of that version.
     pub digest: Digest,
     /// The lane that its instance serves.
     pub lane: u16,

@@ -17,6 +17,7 @@
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`state`]: what a function remembers of a channel
+//! - [`log`]: what functions write into their logs
 //! - [`outcome`]: what a publisher is told of its event; dead letters
 //! - [`bus`]: what goes into streams and comes out of them, as plain data
 //! - [`permission`]: what each service's NATS user may do
@@ -34,6 +35,7 @@ pub mod frame;
 pub mod header;
 pub mod id;
 pub mod lane;
+pub mod log;
 pub mod name;
 pub mod outcome;
 pub mod permission;

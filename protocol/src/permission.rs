@@ -85,6 +85,7 @@ impl Role {
                 Subject::dead_letter_filter(store).to_string(),
                 Subject::state_filter(store).to_string(),
                 Subject::fence_filter(store).to_string(),
+                Subject::log_filter(store).to_string(),
             ],
             Self::Bridge => Vec::new(),
         }
@@ -203,6 +204,11 @@ mod tests {
             assert!(!may_publish(role, "fan.main.0.acme.chat.a"));
             assert!(!may_publish(role, "in.other.0.acme.chat.a"));
             assert!(!may_publish(role, "$KV.FUNCTIONS.gate"));
+            assert!(!may_publish(role, "log.other.gate"));
+            assert!(
+                !may_publish(role, "$JS.API.DIRECT.GET.LOGS-main"),
+                "what functions write is for people"
+            );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
             assert_eq!(
                 may_publish(role, "in.main.0.acme.doc.a"),
@@ -212,6 +218,7 @@ mod tests {
                 "ck.main.0.gate",
                 "st.main.0.gate.0.acme.a",
                 "fence.main.0.gate.0",
+                "log.main.gate",
             ] {
                 assert_eq!(may_publish(role, own), role == Role::Worker);
             }

@@ -32,10 +32,15 @@ impl StreamName {
         Self(format!("STATE-{store}").into())
     }
 
+    /// What the store's functions write into their logs.
+    pub fn logs(store: &StoreName) -> Self {
+        Self(format!("LOGS-{store}").into())
+    }
+
     /// Reads the name of one of a store's streams.
     pub fn parse(text: &str) -> Option<Self> {
         let (prefix, store) = text.split_once('-')?;
-        let known = matches!(prefix, "INGRESS" | "EVENTS" | "REJECTED" | "STATE");
+        let known = matches!(prefix, "INGRESS" | "EVENTS" | "REJECTED" | "STATE" | "LOGS");
         (known && StoreName::parse(store).is_ok()).then(|| Self(text.into()))
     }
 

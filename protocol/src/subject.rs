@@ -5,7 +5,8 @@
 //! `rej.{store}.{lane}.{function}` for dead letters,
 //! `st.{store}.{lane}.{function}.{incarnation}.{tenant}.{channel}` for what a function
 //! remembers of a channel, `fence.{store}.{lane}.{function}.{incarnation}` for who may
-//! write that.
+//! write that,
+//! `log.{store}.{function}` for the logs of functions.
 //! Every part is a checked name, so no text of a client can add a token or a
 //! wildcard.
 
@@ -123,6 +124,16 @@ impl Subject {
     /// Every checkpoint of a store.
     pub fn checkpoint_filter(store: &StoreName) -> Self {
         Self(format!("ck.{store}.>").into())
+    }
+
+    /// Where a function's log goes.
+    pub fn log(store: &StoreName, function: &FunctionName) -> Self {
+        Self(format!("log.{store}.{function}").into())
+    }
+
+    /// The logs of all functions of a store.
+    pub fn log_filter(store: &StoreName) -> Self {
+        Self(format!("log.{store}.>").into())
     }
 
     /// Every dead letter of a store.

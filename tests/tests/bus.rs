@@ -36,6 +36,7 @@ mod bus {
         ($on:ident) => {
             each! { $on:
                 age {
+                    a_full_log_makes_room_for_what_is_new
                     age_takes_events_and_keeps_the_count
                     an_id_is_forgotten_after_its_window
                     what_age_took_is_no_predecessor

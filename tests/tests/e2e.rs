@@ -20,6 +20,7 @@ mod e2e {
     mod history;
     mod http;
     mod languages;
+    mod logs;
     mod outcomes;
     mod path;
     mod permissions;

@@ -6,6 +6,7 @@
 //! - [`lane`]: one function on one lane: a pure state machine, and what drives it;
 //!   public for simulations, which run it over a model of the bus
 //! - `fleet`: which lanes this worker runs, among the workers of its store
+//! - `logs`: what functions write, kept where people look for it
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
 //! - `status`: what a worker shows of itself
 //! - `worker`: one process's worker: connections, host, start and end
@@ -19,6 +20,7 @@ mod deployed;
 mod error;
 mod fleet;
 pub mod lane;
+mod logs;
 mod registry;
 mod status;
 mod worker;

@@ -21,9 +21,9 @@ use crate::error::WorkerError;
 use crate::fleet::{self, Crew};
 use crate::lane::kept;
 use crate::lane::shared::Shared;
+use crate::logs::{self, Keeper};
 use crate::registry::Registry;
 use crate::status::{Status, WorkerStatus};
-use host::log::ToTracing;
 use host::{Host, HostConfig};
 
 /// Changes of functions that wait to be taken up. Policy: the registry waits.
@@ -38,6 +38,7 @@ pub struct Worker {
     health: SocketAddr,
     leasing: Bus,
     functions: Kv,
+    logs: Keeper,
     shutdown: Shutdown,
 }
 
@@ -69,7 +70,8 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         event_bytes_max: bus.max_payload().saturating_sub(HEADERS_BYTES_MAX),
         compiled: config.compiled.clone(),
     };
-    let host = Host::configured(&host, Arc::new(ToTracing))?;
+    let (sink, logs) = logs::keep(bus.clone(), store.name.clone(), name.clone());
+    let host = Host::configured(&host, sink)?;
     let status = Arc::new(Status::default());
     let view = WorkerStatus::new(status.clone(), bus.connected(), pulse);
     let health = serve_health(config.health, view.clone(), shutdown.clone()).await?;
@@ -102,6 +104,7 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         health,
         leasing,
         functions,
+        logs,
         shutdown,
     })
 }
@@ -175,6 +178,7 @@ impl Worker {
             tokio::spawn(async move { while sender.send(registry.next().await).await.is_ok() {} });
         fleet::run(self.crew, changes, self.shutdown).await;
         following.abort();
+        self.logs.finish().await;
         tokio::join!(self.leasing.drain(), shared.bus.drain());
         tracing::info!(worker, "worker has ended");
         Ok(())

@@ -40,7 +40,12 @@ pub struct StoreSettings {
     /// How long dead letters are kept in REJECTED. In settings: milliseconds.
     #[serde(rename = "rejected_max_age_ms", with = "millis")]
     pub rejected_max_age: Duration,
-    /// Most bytes of each stream; new events are refused beyond.
+    /// How long the logs of functions are kept. In settings: milliseconds.
+    #[serde(rename = "logs_max_age_ms", with = "millis")]
+    pub logs_max_age: Duration,
+    /// Most bytes of the logs of functions; the oldest lines make room for new ones.
+    pub logs_max_bytes: u64,
+    /// Most bytes of each other stream; new events are refused beyond.
     pub max_bytes: u64,
     /// How long INGRESS remembers ids. In settings: milliseconds.
     #[serde(rename = "duplicate_window_ingress_ms", with = "millis")]
@@ -65,6 +70,8 @@ const AGE_MIN: Duration = Duration::from_millis(100);
 /// dead, some 100 s for which its system goes on sending what the socket holds (RFC 1122,
 /// 4.2.3.5), 5 s of a publish's own time limit; and half as much again.
 const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(180);
+/// The least room for a stream, bytes: a message as large as NATS takes by default.
+const BYTES_MIN: u64 = 1 << 20;
 
 impl Default for StoreSettings {
     fn default() -> Self {
@@ -75,6 +82,10 @@ impl Default for StoreSettings {
             ingress_max_age: 7 * DAY,
             events_max_age: 7 * DAY,
             rejected_max_age: 30 * DAY,
+            // Over a weekend.
+            logs_max_age: 3 * DAY,
+            // Some hundred thousand lines.
+            logs_max_bytes: 64 << 20,
             // The server sets this aside for each stream when it is made.
             max_bytes: 1 << 30,
             duplicate_window_ingress: Duration::from_secs(600),
@@ -104,7 +115,11 @@ impl StoreSettings {
             "replicas",
             "is not within 1 to 5",
         )?;
-        check(self.max_bytes >= 1 << 20, "max_bytes", "is under 1 MiB")?;
+        check(self.max_bytes >= BYTES_MIN, "max_bytes", "is under 1 MiB")?;
+        let room = self.logs_max_bytes >= BYTES_MIN;
+        check(room, "logs_max_bytes", "is under 1 MiB")?;
+        let age = self.logs_max_age >= AGE_MIN;
+        check(age, "logs_max_age", "is under 100 ms")?;
         let within = self.ingress_max_age <= self.events_max_age;
         check(within, "ingress_max_age", "is longer than events_max_age")?;
         check(
@@ -165,11 +180,19 @@ impl StoreSettings {
             "subjects": [Subject::state_filter(name).as_str(), Subject::fence_filter(name).as_str()],
             "max_msgs_per_subject": STATE_HISTORY,
         })));
+        let mut logs_config = self.log(self.logs_max_age);
+        logs_config.extend(object(json!({
+            "subjects": [Subject::log_filter(name).as_str()],
+            // Lines are no events: the newest are worth more than the oldest.
+            "discard": "old",
+            "max_bytes": self.logs_max_bytes,
+        })));
         let mut all = vec![
             (ingress.to_string(), ingress_config),
             (events.to_string(), events_config),
             (StreamName::rejected(name).to_string(), rejected_config),
             (StreamName::state(name).to_string(), state_config),
+            (StreamName::logs(name).to_string(), logs_config),
         ];
         all.push(self.bucket(Bucket::Config, BUCKET_HISTORY, Duration::ZERO));
         all.push(self.bucket(Bucket::Functions, BUCKET_HISTORY, Duration::ZERO));
@@ -284,6 +307,15 @@ mod tests {
         };
         assert_eq!(refused(|s| s.lanes = 0), "lanes");
         assert_eq!(refused(|s| s.replicas = 6), "replicas");
+        assert_eq!(refused(|s| s.max_bytes = BYTES_MIN - 1), "max_bytes");
+        assert_eq!(
+            refused(|s| s.logs_max_bytes = BYTES_MIN - 1),
+            "logs_max_bytes"
+        );
+        assert_eq!(
+            refused(|s| s.logs_max_age = Duration::from_millis(99)),
+            "logs_max_age"
+        );
         assert_eq!(
             refused(|s| s.ingress_max_age = s.events_max_age + AGE_MIN),
             "ingress_max_age"
@@ -302,6 +334,9 @@ mod tests {
         let least = StoreSettings {
             duplicate_window_events: DUPLICATE_WINDOW_MIN,
             duplicate_window_ingress: DUPLICATE_WINDOW_MIN,
+            max_bytes: BYTES_MIN,
+            logs_max_bytes: BYTES_MIN,
+            logs_max_age: AGE_MIN,
             ..StoreSettings::default()
         };
         assert!(least.check().is_ok());

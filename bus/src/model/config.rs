@@ -18,6 +18,8 @@ pub(super) struct StreamConfig {
     /// Zero: for ever.
     pub max_age: Duration,
     pub max_bytes: Option<u64>,
+    /// What is full takes the oldest away, instead of refusing what is new.
+    pub drops_oldest: bool,
     /// Messages kept of each subject.
     pub history: Option<usize>,
     pub duplicate_window: Duration,
@@ -38,11 +40,10 @@ impl StreamConfig {
     /// # Errors
     /// [`BusError::Api`] for a kind of stream that the model does not know.
     pub(super) fn read(json: &Map<String, Value>) -> Result<Self, BusError> {
-        for (field, known) in [("retention", "limits"), ("discard", "new")] {
-            if json.get(field).and_then(Value::as_str) != Some(known) {
-                let description = format!("{field} is not {known}, the model knows no other");
-                return Err(BusError::from_api(INVALID_CONFIG, description));
-            }
+        let text = |field| json.get(field).and_then(Value::as_str);
+        if text("retention") != Some("limits") {
+            let description = "retention is not limits, the model knows no other".into();
+            return Err(BusError::from_api(INVALID_CONFIG, description));
         }
         let nanos = |field| number(json, field).map(Duration::from_nanos);
         let max_age = nanos("max_age").unwrap_or_default();
@@ -54,6 +55,7 @@ impl StreamConfig {
             subjects: texts(json.get("subjects")),
             max_age,
             max_bytes: number(json, "max_bytes").filter(|bytes| *bytes > 0),
+            drops_oldest: text("discard") != Some("new"),
             history: number(json, "max_msgs_per_subject")
                 .filter(|count| *count > 0)
                 .and_then(|count| usize::try_from(count).ok()),

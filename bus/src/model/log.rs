@@ -115,6 +115,16 @@ impl Log {
         }
     }
 
+    /// Removes the oldest until no more than so many bytes are there.
+    pub(super) fn make_room(&mut self, bytes: u64) {
+        while self.bytes > bytes
+            && let Some((seq, _)) = self.entries.first_key_value()
+        {
+            let seq = *seq;
+            self.remove_first(seq);
+        }
+    }
+
     /// As [`Self::remove`], for the oldest of its subject.
     fn remove_first(&mut self, seq: u64) {
         let subject = self.entries.get(&seq).map(|entry| &entry.event.subject);

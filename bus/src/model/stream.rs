@@ -172,8 +172,12 @@ impl Machine {
         Err(BusError::from_api(WRONG_LAST_SEQUENCE, description))
     }
 
-    fn check_room(&self, bytes: u64) -> Result<(), BusError> {
+    fn check_room(&mut self, bytes: u64) -> Result<(), BusError> {
         match self.config.max_bytes {
+            Some(max) if self.config.drops_oldest => {
+                self.log.make_room(max.saturating_sub(bytes));
+                Ok(())
+            }
             Some(max) if self.log.bytes() + bytes >= max => {
                 let description = "maximum bytes exceeded".into();
                 Err(BusError::from_api(STORE_FAILED, description))

@@ -1,9 +1,11 @@
 //! The arguments of `eddyline function`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use protocol::log::LogLevel;
 
 use super::author::{Build, FunctionDev, New, Test};
 use super::nats::NatsArgs;
@@ -26,6 +28,8 @@ pub enum FunctionCommand {
     List(List),
     /// Show a function, its limits and the versions that are kept of it.
     Show(Named),
+    /// Print what functions have written into their logs.
+    Logs(ShowLogs),
     /// Let a function's inputs wait until it is resumed.
     Pause(Named),
     /// Let a paused function go on.
@@ -45,6 +49,45 @@ pub struct List {
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,
+}
+
+/// `eddyline function logs`.
+#[derive(Debug, Args)]
+pub struct ShowLogs {
+    /// The function; all unless given.
+    pub name: Option<String>,
+    /// Go on with what they write from now on.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// From when on: a time such as 2026-07-01T12:00:00Z, or so long ago, such as 2h.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub since: String,
+    /// The least level that is shown: trace, debug, info, warn or error.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub level: Level,
+    /// The store.
+    #[arg(long, value_name = "STORE", default_value = "main")]
+    pub store: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// A level of a log.
+#[derive(Debug, Clone, Copy)]
+pub struct Level(pub LogLevel);
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = LogLevel::ALL
+            .into_iter()
+            .find(|level| level.as_str() == text);
+        level
+            .map(Self)
+            .ok_or_else(|| "must be trace, debug, info, warn or error".to_owned())
+    }
 }
 
 /// Whether to wait for the workers.

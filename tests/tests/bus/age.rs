@@ -1,11 +1,14 @@
-//! What time takes: events by their age, ids by the duplicate window.
+//! What time and room take: events by their age, ids by the duplicate window, lines of
+//! logs when there are more than fit.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use protocol::bus::StreamState;
+use protocol::bus::{Outgoing, StreamState};
+use protocol::header::Headers;
+use protocol::name::{FunctionName, StoreName};
 use protocol::stream::StreamName;
-use protocol::subject::Kind;
+use protocol::subject::{Kind, Subject};
 
 use super::fixture::{Fixture, event, identified, in_store, look_again, subject_in, within};
 
@@ -98,4 +101,30 @@ pub async fn what_age_took_is_no_predecessor(f: Fixture) {
         let said = said.republished.unwrap();
         assert_eq!((said.stream_seq, said.prev), (seq, 0));
     }
+}
+
+pub async fn a_full_log_makes_room_for_what_is_new(f: Fixture) {
+    const ROOM: u64 = 1 << 20;
+    const LINES: u64 = 40;
+    f.other_store("loud", |settings| settings.logs_max_bytes = ROOM)
+        .await;
+    let name = StoreName::parse("loud").unwrap();
+    let stream = StreamName::logs(&name);
+    let function = FunctionName::parse("gate").unwrap();
+    for _ in 0..LINES {
+        let line = Outgoing {
+            subject: Subject::log(&name, &function),
+            headers: Headers::new(),
+            payload: vec![b'x'; 64 << 10].into(),
+            msg_id: None,
+            expect: None,
+        };
+        f.bus.publish(line).await.unwrap();
+    }
+    let state = f.bus.stream_state(&stream).await.unwrap();
+    assert_eq!(state.last_seq, LINES);
+    assert!(
+        state.bytes <= ROOM && state.first_seq > LINES / 2,
+        "{state:?}"
+    );
 }

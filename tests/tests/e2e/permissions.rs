@@ -18,9 +18,11 @@ fn forbidden(role: Role, events: &StreamName) -> Vec<String> {
     subjects.push("fan.main.0.acme.chat.a".into());
     subjects.push("$KV.FUNCTIONS.gate".into());
     match role {
-        Role::Edge => subjects.push("ck.main.0.gate".into()),
+        Role::Edge => subjects.extend(["ck.main.0.gate", "log.main.gate"].map(str::to_owned)),
         Role::Worker => subjects.push("in.main.0.acme.doc.a".into()),
-        Role::Bridge => subjects.push("ev.main.0.acme.chat.a".into()),
+        Role::Bridge => {
+            subjects.extend(["ev.main.0.acme.chat.a", "log.main.gate"].map(str::to_owned));
+        }
     }
     subjects
 }

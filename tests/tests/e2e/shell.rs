@@ -1,12 +1,15 @@
 //! The command line as a deployer uses it, against the NATS of a test.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use bus::Bus;
 use harness::{environment, wait};
 use protocol::name::FunctionName;
 use protocol::stream::Bucket;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -17,6 +20,20 @@ pub struct Ended {
     pub told: String,
     /// What it told beside that.
     pub errors: String,
+}
+
+/// A command that goes on.
+pub struct Running {
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Running {
+    /// Its next line.
+    pub async fn line(&mut self) -> String {
+        let line = wait::within("the next line", self.lines.next_line()).await;
+        line.unwrap().expect("the command goes on")
+    }
 }
 
 /// A deployer's shell.
@@ -46,6 +63,23 @@ impl Shell {
             code: output.status.code().unwrap(),
             told: text(&output.stdout),
             errors: text(&output.stderr),
+        }
+    }
+
+    /// Starts a command that goes on, and ends with what is returned; its lines.
+    pub fn start(&self, line: &[&str]) -> Running {
+        let mut command = tokio::process::Command::new(environment::program("eddyline"));
+        command
+            .args(line)
+            .env("EDDYLINE_NATS_URL", &self.nats)
+            .env("USER", "ann")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Running {
+            lines,
+            _child: child,
         }
     }
 

@@ -15,6 +15,8 @@ const FULL: usize = 0;
 const DISK_BYTES: u64 = 128 << 20;
 /// Most bytes of each stream.
 const STREAM_BYTES: u64 = 16 << 20;
+/// Most bytes of the logs of functions: this test has none.
+const LOGS_BYTES: u64 = 1 << 20;
 /// Most events that get their ack before the disk is full.
 const ACKS_MAX: usize = 100;
 /// Events that get their ack while it is.
@@ -28,7 +30,9 @@ pub async fn is_full(times: usize) {
     eprintln!("seed {seed}");
     let builder = Deployment::builder().seed(seed).without_mirror();
     let builder = builder.nats(NatsChoice::OnSmallDisk { bytes: DISK_BYTES });
-    let builder = builder.store(|store| store.max_bytes = STREAM_BYTES);
+    let builder = builder.store(|store| {
+        (store.max_bytes, store.logs_max_bytes) = (STREAM_BYTES, LOGS_BYTES);
+    });
     let Some(mut deployment) = builder.start().await else {
         return;
     };

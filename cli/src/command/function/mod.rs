@@ -7,6 +7,7 @@ mod dev;
 mod failure;
 mod journal;
 mod list;
+mod logs;
 mod new;
 mod replay;
 mod show;
@@ -50,6 +51,7 @@ async fn brief(command: FunctionCommand, output: &Output) -> Result<(), CliError
         FunctionCommand::Test(args) => test::run(args, output).await,
         FunctionCommand::Deploy(args) => deploy::run(&args, output).await,
         FunctionCommand::List(args) => list::run(&args, output).await,
+        FunctionCommand::Logs(args) => logs::run(&args, output).await,
         FunctionCommand::Show(args) => show::run(&args, output).await,
         FunctionCommand::Pause(args) => change::pause(&args, output).await,
         FunctionCommand::Resume(args) => change::resume(&args, output).await,
