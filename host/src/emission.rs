@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use protocol::envelope::stored_content_type;
-use protocol::header::Headers;
+use protocol::header::{Headers, TRACEPARENT, TRACESTATE};
 use protocol::name::Channel;
 use protocol::spec::FunctionSpec;
 
@@ -96,7 +96,7 @@ impl<'a> Checker<'a> {
         Ok(Emit {
             channel: self.channel(index, raw.channel, event)?,
             content_type: content_type.ok_or(field("content type"))?,
-            headers: checked(headers).ok_or(field("headers"))?,
+            headers: checked(headers, event).ok_or(field("headers"))?,
             data: raw.data,
         })
     }
@@ -137,15 +137,93 @@ fn content_type(bytes: &[u8], event: &Event) -> Option<Option<String>> {
     Some(stored_content_type(Some(text)).ok()?.map(Into::into))
 }
 
-fn checked<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Option<Vec<(String, String)>> {
+fn checked<'h>(
+    headers: impl Iterator<Item = (&'h str, &'h str)>,
+    event: &Event,
+) -> Option<Vec<(String, String)>> {
     let mut checked = Headers::new();
     for (name, value) in headers {
         checked.push_user(name, value).ok()?;
     }
+    carry_trace(&mut checked, &event.envelope.user);
     let owned = checked.user();
     Some(
         owned
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
     )
+}
+
+/// An emission belongs to the trace of its input, as the publisher has attached it, unless
+/// the guest has attached one itself. A state belongs to its parent: it is not carried
+/// beside another one. A guest that has used up all headers of an event leaves no room.
+fn carry_trace(headers: &mut Headers, input: &[(String, String)]) {
+    for name in [TRACEPARENT, TRACESTATE] {
+        if headers.user().any(|(own, _)| own == name) {
+            return;
+        }
+        let Some((_, value)) = input.iter().find(|(of, _)| of == name) else {
+            return;
+        };
+        if headers.push_user(name, value).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::header::USER_HEADERS_MAX;
+
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn carried(own: &[(&str, &str)], input: &[(&str, &str)]) -> Vec<String> {
+        let mut headers = Headers::new();
+        for (name, value) in own {
+            headers.push_user(name, value).unwrap();
+        }
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let input: Vec<_> = input.iter().map(owned).collect();
+        carry_trace(&mut headers, &input);
+        let all = headers.user();
+        all.map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn an_emission_belongs_to_the_trace_of_its_input() {
+        let input = [
+            ("tracestate", "a=1"),
+            ("room", "blue"),
+            ("traceparent", PARENT),
+        ];
+        let parent = format!("traceparent={PARENT}");
+        assert_eq!(carried(&[], &input), [parent.as_str(), "tracestate=a=1"]);
+        let own = [("room", "red")];
+        let all = ["room=red", parent.as_str(), "tracestate=a=1"];
+        assert_eq!(carried(&own, &input), all);
+        assert_eq!(carried(&[], &input[1..]), [parent.as_str()]);
+        assert_eq!(carried(&[], &input[..2]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_guest_may_begin_a_trace_of_its_own() {
+        let input = [("traceparent", PARENT), ("tracestate", "a=1")];
+        let own = [("traceparent", "00-1-2-01")];
+        assert_eq!(carried(&own, &input), ["traceparent=00-1-2-01"]);
+        let state = [("tracestate", "b=2")];
+        let both = ["tracestate=b=2".to_owned(), format!("traceparent={PARENT}")];
+        assert_eq!(carried(&state, &input), both);
+    }
+
+    #[test]
+    fn a_trace_needs_room_among_the_headers() {
+        let names: Vec<String> = (0..USER_HEADERS_MAX).map(|n| format!("n{n}")).collect();
+        let own: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        let input = [("traceparent", PARENT)];
+        assert_eq!(carried(&own, &input).len(), USER_HEADERS_MAX);
+        assert_eq!(carried(&own[1..], &input).len(), USER_HEADERS_MAX);
+        assert!(carried(&own[1..], &input)[USER_HEADERS_MAX - 1].starts_with("traceparent="));
+    }
 }

@@ -24,8 +24,11 @@ pub const GATE: &str = "eddy-gate";
 pub const HOPS: &str = "eddy-hops";
 /// A clock that the publisher attaches; carried opaquely.
 pub const CLOCK: &str = "eddy-clock";
-/// W3C trace context.
+/// W3C trace context. A publisher's own stands among the user's headers, and so does
+/// [`TRACESTATE`].
 pub const TRACEPARENT: &str = "traceparent";
+/// What vendors add to it; means nothing without it.
+pub const TRACESTATE: &str = "tracestate";
 /// Prefix of a user's own headers.
 pub const USER_PREFIX: &str = "eddy-h-";
 /// Kafka only: the mirrored event's position, `{stream}@{epoch}:{seq}`.
