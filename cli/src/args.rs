@@ -331,6 +331,8 @@ mod tests {
         check("eddyline function deploy --restart --start 2h", true);
         check("eddyline function logs -f --level warn", true);
         check("eddyline function logs shout --level loud", false);
+        check("eddyline function top shout --once --interval 5s", true);
+        check("eddyline function top --interval often", false);
         check("eddyline function rollback shout --to 3", true);
         check("eddyline namespace apply chat --gate shout", true);
         check("eddyline apply -f app.toml --dry-run", true);

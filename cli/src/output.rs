@@ -16,6 +16,8 @@ use crate::error::{CliError, EXIT_FAILED};
 
 /// Longest status line, in characters: one that wraps cannot be overwritten.
 const STATUS_CHARS_MAX: usize = 79;
+/// Clears a terminal, and goes to its first line.
+const CLEAR: &str = "\x1b[2J\x1b[H";
 /// How often the status is told where it cannot be overwritten.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -73,6 +75,18 @@ impl Output {
             return Ok(());
         }
         self.write(text)
+    }
+
+    /// Tells people the newest state of something: in place of the one before on a
+    /// terminal, below it elsewhere.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn screen(&self, text: &str) -> Result<(), CliError> {
+        match std::io::stdout().is_terminal() {
+            true => self.text(&format!("{CLEAR}{text}")),
+            false => self.text(text),
+        }
     }
 
     fn write(&self, text: &str) -> Result<(), CliError> {

@@ -8,7 +8,7 @@
 //! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
-//! - `logs`: what functions write
+//! - `logs`: what functions write; `load`: how busy they are
 //! - `replay`, `fate`: recorded history through a candidate
 //!
 //! Owns no state: what is deployed lives in the buckets. Used by whoever deploys, not by
@@ -22,6 +22,7 @@ mod fate;
 mod function;
 mod landscape;
 mod letter;
+mod load;
 mod logs;
 mod namespace;
 mod plan;
@@ -38,6 +39,7 @@ pub use fate::{Fate, Output};
 pub use function::Deployed;
 pub use landscape::{Entry, Landscape};
 pub use letter::{Letter, Settled};
+pub use load::{LaneLoad, Load, Loads, Rates, Watcher};
 pub use logs::Logs;
 pub use namespace::{Applied, NamespaceDraft};
 pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::BusError;
 use protocol::lane::Lane;
-use protocol::name::FunctionName;
+use protocol::name::{FunctionName, StoreName};
 use protocol::report::{FunctionReport, LaneReport, WorkerReport, worker_key};
 use protocol::spec::FunctionSpec;
 use protocol::stream::Bucket;
@@ -58,7 +58,7 @@ impl Deployer {
         }
         let until = Instant::now() + timeout;
         loop {
-            let reports = self.reports(spec).await?;
+            let reports = self.reports(&spec.store).await?;
             let rollout = judge(&spec.name, revision, lanes, &reports);
             if rollout.is_done() || Instant::now() >= until {
                 return Ok(rollout);
@@ -67,10 +67,10 @@ impl Deployer {
         }
     }
 
-    /// What the workers of a function's store say.
-    async fn reports(&self, spec: &FunctionSpec) -> Result<Vec<WorkerReport>, BusError> {
+    /// What the workers of a store say.
+    pub(crate) async fn reports(&self, store: &StoreName) -> Result<Vec<WorkerReport>, BusError> {
         let entries = self.bus.kv(Bucket::Workers).await?.entries().await?;
-        let prefix = worker_key(&spec.store, "");
+        let prefix = worker_key(store, "");
         let ours = entries.iter().filter(|(key, ..)| key.starts_with(&prefix));
         let read = ours.filter_map(|(key, json, _)| {
             let report = serde_json::from_slice(json);
@@ -136,7 +136,6 @@ fn obstacle(
 #[cfg(test)]
 mod tests {
     use protocol::checkpoint::Digest;
-    use protocol::name::StoreName;
 
     use super::*;
 
@@ -150,15 +149,20 @@ mod tests {
         let function = FunctionReport {
             digest: Digest::from_bytes([1; 32]),
             revision: 9,
+            version: 1,
             lanes: lanes.iter().map(lane).collect(),
+            memory_bytes: 0,
+            work: None,
         };
         WorkerReport {
             name: named.into(),
             incarnation: 1,
             version: "1".into(),
             store: StoreName::parse("main").unwrap(),
+            at_us: 0,
             functions: [(name(), function)].into(),
             broken: BTreeMap::new(),
+            uncounted: 0,
         }
     }
 

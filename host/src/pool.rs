@@ -5,7 +5,7 @@
 //! lane has one call open at a time, and waits when its thread's queue is full.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
 struct Call {
     key: Weak<u16>,
+    cost: Arc<Cost>,
     program: Arc<Program>,
     items: Vec<Item>,
     reply: oneshot::Sender<Result<Vec<Handled>, Broken>>,
@@ -48,10 +49,40 @@ pub struct GuestPool {
     next: AtomicUsize,
 }
 
+/// What one lane's calls cost, and what its instance holds.
+#[derive(Debug, Default)]
+pub struct Cost {
+    cpu_ns: AtomicU64,
+    memory_bytes: AtomicU64,
+}
+
+impl Cost {
+    /// Processor time of the calls since this was last asked.
+    pub fn take_cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.swap(0, Ordering::Relaxed))
+    }
+
+    /// Linear memory that the instance has taken, bytes; 0 while there is none.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    fn charge(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    fn holds(&self, instance: Option<&Instance>) {
+        let bytes = instance.map_or(0, Instance::memory_bytes);
+        self.memory_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 /// One lane's place on one thread. Dropping it frees the instance.
 #[derive(Debug)]
 pub struct Guest {
     key: Arc<u16>,
+    cost: Arc<Cost>,
     thread: mpsc::Sender<Call>,
 }
 
@@ -98,12 +129,18 @@ impl GuestPool {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
         Guest {
             key: Arc::new(lane),
+            cost: Arc::default(),
             thread: self.threads[at].clone(),
         }
     }
 }
 
 impl Guest {
+    /// What its calls cost; stays when the guest is gone.
+    pub fn cost(&self) -> &Arc<Cost> {
+        &self.cost
+    }
+
     /// Runs a batch on the lane's instance; see [`culprit::run`] for what comes back.
     /// Dropping the future leaves the call running and its answer unread.
     ///
@@ -118,6 +155,7 @@ impl Guest {
         let gone = || Broken::Unavailable("the guest thread has ended".into());
         let call = Call {
             key: Arc::downgrade(&self.key),
+            cost: self.cost.clone(),
             program,
             items,
             reply,
@@ -130,6 +168,7 @@ impl Guest {
 /// One lane's instance.
 struct Slot {
     key: Weak<u16>,
+    cost: Arc<Cost>,
     program: Arc<Program>,
     account: Arc<Account>,
     instance: Option<Instance>,
@@ -167,6 +206,7 @@ impl Thread {
             let result = self.call(&call);
             let time = cpu::thread_time().saturating_sub(began);
             turns.charge(&call.program.spec.name, time);
+            call.cost.charge(time);
             // The lane may have gone; then nobody wants the answer.
             let _ = call.reply.send(result);
         }
@@ -182,6 +222,7 @@ impl Thread {
         let kept = kept.filter(|slot| Arc::ptr_eq(&slot.program, &call.program));
         let mut slot = kept.unwrap_or_else(|| Slot {
             key: call.key.clone(),
+            cost: call.cost.clone(),
             program: call.program.clone(),
             account: self.accounts.of(&call.program.spec.name),
             instance: None,
@@ -203,6 +244,7 @@ impl Thread {
             called.over |= cpu::thread_time().saturating_sub(began) >= turn;
             Ok(called)
         });
+        slot.cost.holds(slot.instance.as_ref());
         self.slots.insert(at, slot);
         if self.buffer.arena.capacity() > BUFFER_BYTES_KEPT {
             self.buffer = Arc::default();
@@ -224,6 +266,7 @@ impl Thread {
                 return made;
             };
             oldest.instance = None;
+            oldest.cost.holds(None);
             metrics::counter!("function_instances_evicted_total").increment(1);
         }
     }

@@ -17,6 +17,7 @@
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`state`]: what a function remembers of a channel
+//! - [`work`]: what a worker has done for a function, counted
 //! - [`log`]: what functions write into their logs
 //! - [`outcome`]: what a publisher is told of its event; dead letters
 //! - [`bus`]: what goes into streams and comes out of them, as plain data
@@ -47,3 +48,4 @@ pub mod spec;
 pub mod state;
 pub mod stream;
 pub mod subject;
+pub mod work;

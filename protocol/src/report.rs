@@ -11,10 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Digest;
 use crate::lane::Lane;
 use crate::name::{FunctionName, StoreName};
+use crate::work::Work;
 
 /// Longest reason in a report, bytes: reports of thousands of lanes stay far below
 /// what NATS takes in one message.
 pub const REASON_BYTES_MAX: usize = 200;
+/// Most functions whose work stands in a report, for the same: some 300 bytes each. Of the
+/// others it says how many they are.
+pub const WORKS_MAX: usize = 256;
 
 /// One worker, as it is now. Key `{store}.{name}` in `WORKERS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub struct WorkerReport {
     pub version: String,
     /// The store whose functions it runs.
     pub store: StoreName,
+    /// When it said so, microseconds since 1970 by its own clock; 0: not said.
+    #[serde(default)]
+    pub at_us: u64,
     /// The functions that it has compiled and runs on whichever lanes are its own.
     #[serde(default)]
     pub functions: BTreeMap<FunctionName, FunctionReport>,
@@ -35,6 +42,9 @@ pub struct WorkerReport {
     /// as it was deployed before stands in `functions` too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub broken: BTreeMap<FunctionName, String>,
+    /// Functions that have done something for which there was no room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncounted: u64,
 }
 
 /// A function on one worker.
@@ -44,9 +54,18 @@ pub struct FunctionReport {
     pub digest: Digest,
     /// The revision of the spec in `FUNCTIONS` that it comes from.
     pub revision: u64,
+    /// That spec's version; 0: not said.
+    #[serde(default)]
+    pub version: u64,
     /// The lanes that this worker owns.
     #[serde(default)]
     pub lanes: Vec<LaneReport>,
+    /// Linear memory that its instances have taken, bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory_bytes: u64,
+    /// What it has done here since the worker started, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
 }
 
 /// A lane that a worker owns.

@@ -32,5 +32,6 @@ mod e2e {
     mod shell;
     mod slow;
     mod stores;
+    mod telemetry;
     mod tour;
 }

@@ -7,6 +7,7 @@ mod tidy {
     mod imports;
     mod licences;
     mod machines;
+    mod metrics_page;
     mod protocol_page;
     mod shares;
     mod sizes;

@@ -7,6 +7,7 @@
 //!   public for simulations, which run it over a model of the bus
 //! - `fleet`: which lanes this worker runs, among the workers of its store
 //! - `logs`: what functions write, kept where people look for it
+//! - `meter`: what functions do, counted
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
 //! - `status`: what a worker shows of itself
 //! - `worker`: one process's worker: connections, host, start and end
@@ -21,6 +22,7 @@ mod error;
 mod fleet;
 pub mod lane;
 mod logs;
+mod meter;
 mod registry;
 mod status;
 mod worker;

@@ -226,3 +226,88 @@ fn level(level: Level) -> LogLevel {
         Level::Error => LogLevel::Error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bus::bootstrap::{StoreSettings, bootstrap};
+    use bus::model::{Model, ModelFaults};
+    use protocol::checkpoint::Digest;
+    use protocol::stream::StreamName;
+
+    use super::*;
+
+    fn store() -> StoreName {
+        StoreName::parse("main").unwrap()
+    }
+
+    fn line(function: &str, text: &str) -> Line {
+        Line {
+            time_us: 7,
+            function: FunctionName::parse(function).unwrap(),
+            version: 2,
+            digest: Digest::from_bytes([7; 32]),
+            lane: 1,
+            level: Level::Info,
+            event_id: None,
+            text: text.into(),
+        }
+    }
+
+    /// The texts of each message of the log.
+    async fn kept(bus: &Bus) -> Vec<Vec<String>> {
+        let stream = StreamName::logs(&store());
+        let last = bus.stream_state(&stream).await.unwrap().last_seq;
+        let mut kept = Vec::new();
+        for seq in 1..=last {
+            let stored = bus.get(&stream, seq).await.unwrap().unwrap();
+            let lines: Vec<LogLine> = serde_json::from_slice(&stored.payload).unwrap();
+            kept.push(lines.into_iter().map(|line| line.text).collect());
+        }
+        kept
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_stored_is_told_with_the_next_lines() {
+        let bus = Model::start(ModelFaults::default()).connect("worker");
+        let mut writer = Writer {
+            bus: bus.clone(),
+            store: store(),
+            worker: "a".into(),
+            waiting: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        };
+        // There is no stream yet.
+        for n in 0..3 {
+            writer.take(line("gate", &format!("lost {n}"))).await;
+        }
+        writer.store_all().await;
+        writer.take(line("gate", "lost too")).await;
+        writer.store_all().await;
+        bootstrap(&bus, &StoreSettings::default()).await.unwrap();
+        writer.take(line("gate", "kept")).await;
+        writer.take(line("other", "another's")).await;
+        writer.store_all().await;
+        writer.take(line("gate", "last")).await;
+        writer.store_all().await;
+        let told = "4 lines of this log are missing: they could not be stored";
+        let expected = [vec![told, "kept"], vec!["another's"], vec!["last"]];
+        assert_eq!(kept(&bus).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_last_lines_are_stored_before_a_worker_ends() {
+        let bus = Model::start(ModelFaults::default()).connect("worker");
+        bootstrap(&bus, &StoreSettings::default()).await.unwrap();
+        let (sink, keeper) = keep(bus.clone(), store(), "a".into());
+        for n in 0..100 {
+            assert!(sink.take(line("gate", &format!("{n}"))));
+        }
+        keeper.finish().await;
+        let kept = kept(&bus).await.concat();
+        assert_eq!(kept, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert!(
+            !sink.take(line("gate", "too late")),
+            "then there is no room"
+        );
+    }
+}

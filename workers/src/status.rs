@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::pulse::Pulse;
+use host::pool::Cost;
 use parking_lot::Mutex;
 use protocol::checkpoint::Digest;
 use protocol::lane::Lane;
@@ -14,6 +15,7 @@ use protocol::report::{FunctionReport, LaneReport, short_reason};
 use tokio::sync::watch;
 
 use crate::deployed::Deployed;
+use crate::meter::{Meter, Meters};
 
 /// What a worker shows of itself.
 #[derive(Debug)]
@@ -25,9 +27,37 @@ pub struct Status {
 
 #[derive(Debug, Default)]
 struct Shown {
-    functions: BTreeMap<FunctionName, (Digest, u64)>,
+    functions: BTreeMap<FunctionName, Version>,
     broken: BTreeMap<FunctionName, String>,
-    lanes: BTreeMap<(FunctionName, Lane), LaneReport>,
+    lanes: BTreeMap<(FunctionName, Lane), Owned>,
+    meters: Meters,
+}
+
+/// What runs of a function.
+#[derive(Debug)]
+struct Version {
+    digest: Digest,
+    revision: u64,
+    number: u64,
+}
+
+/// One lane.
+#[derive(Debug)]
+struct Owned {
+    report: LaneReport,
+    /// When its oldest input was stored that is not settled, microseconds since 1970.
+    oldest: Option<u64>,
+    cost: Arc<Cost>,
+}
+
+impl Owned {
+    fn report(&self, now_us: u64) -> LaneReport {
+        let age = |since: u64| now_us.saturating_sub(since) / 1_000;
+        LaneReport {
+            lag_ms: self.oldest.map_or(0, age),
+            ..self.report.clone()
+        }
+    }
 }
 
 impl Default for Status {
@@ -44,7 +74,11 @@ impl Status {
     pub(crate) fn runs(&self, deployed: &Deployed) {
         let spec = &deployed.program.spec;
         self.change(|shown| {
-            let version = (spec.digest.clone(), deployed.revision);
+            let version = Version {
+                digest: spec.digest.clone(),
+                revision: deployed.revision,
+                number: spec.version,
+            };
             shown.functions.insert(spec.name.clone(), version);
             shown.broken.remove(&spec.name);
         });
@@ -55,6 +89,7 @@ impl Status {
         self.change(|shown| {
             shown.functions.remove(name);
             shown.broken.remove(name);
+            shown.meters.forget(name);
         });
     }
 
@@ -73,10 +108,14 @@ impl Status {
         lane: Lane,
         revision: u64,
     ) -> OwnedLane {
-        let report = LaneReport::new(lane, revision);
+        let owned = Owned {
+            report: LaneReport::new(lane, revision),
+            oldest: None,
+            cost: Arc::default(),
+        };
         let key = (function, lane);
         self.change(|shown| {
-            shown.lanes.insert(key.clone(), report);
+            shown.lanes.insert(key.clone(), owned);
         });
         OwnedLane {
             status: self.clone(),
@@ -84,19 +123,30 @@ impl Status {
         }
     }
 
-    /// The functions that run, with the lanes of each that are owned.
-    pub(crate) fn functions(&self) -> BTreeMap<FunctionName, FunctionReport> {
+    /// The functions that run, with the lanes of each that are owned, and what was done.
+    pub(crate) fn functions(&self, now_us: u64) -> BTreeMap<FunctionName, FunctionReport> {
         let shown = self.shown.lock();
-        let functions = shown.functions.iter().map(|(name, (digest, revision))| {
-            let lanes = shown.lanes.iter().filter(|((of, _), _)| of == name);
+        let functions = shown.functions.iter().map(|(name, version)| {
+            let first = (name.clone(), Lane(0));
+            let lanes = shown.lanes.range(first..);
+            let lanes = lanes.take_while(|((of, _), _)| of == name);
+            let cost = |(_, lane): (_, &Owned)| lane.cost.memory_bytes();
             let report = FunctionReport {
-                digest: digest.clone(),
-                revision: *revision,
-                lanes: lanes.map(|(_, lane)| lane.clone()).collect(),
+                digest: version.digest.clone(),
+                revision: version.revision,
+                version: version.number,
+                memory_bytes: lanes.clone().map(cost).sum(),
+                lanes: lanes.map(|(_, lane)| lane.report(now_us)).collect(),
+                work: shown.meters.work(name),
             };
             (name.clone(), report)
         });
         functions.collect()
+    }
+
+    /// How a version of a function is called in metrics.
+    pub(crate) fn label(&self, function: &FunctionName, version: u64) -> String {
+        self.shown.lock().meters.label(function, version)
     }
 
     /// The functions that do not run as they are deployed, and why.
@@ -121,7 +171,8 @@ impl Status {
 
     fn count(&self, which: impl Fn(&LaneReport) -> bool) -> usize {
         let shown = self.shown.lock();
-        shown.lanes.values().filter(|lane| which(lane)).count()
+        let lanes = shown.lanes.values();
+        lanes.filter(|lane| which(&lane.report)).count()
     }
 }
 
@@ -133,16 +184,34 @@ pub struct OwnedLane {
 }
 
 impl OwnedLane {
-    /// The lane runs this revision of its function's spec.
-    pub fn runs(&self, revision: u64) {
-        self.change(|lane| lane.revision = revision);
+    /// The lane runs this revision of its function's spec, and this version.
+    pub fn runs(&self, revision: u64, version: u64) {
+        let mut swapped = false;
+        self.change(|lane| {
+            swapped = lane.revision != revision;
+            lane.revision = revision;
+        });
+        if swapped {
+            let mut shown = self.status.shown.lock();
+            shown.meters.swapped(&self.key.0, version);
+        }
+    }
+
+    /// Counts what a version of the function does.
+    pub fn meter(&self, version: u64) -> Meter {
+        self.status.shown.lock().meters.of(&self.key.0, version)
+    }
+
+    /// The lane's calls cost this, and its instance holds that.
+    pub fn costs(&self, cost: &Arc<Cost>) {
+        let mut shown = self.status.shown.lock();
+        if let Some(lane) = shown.lanes.get_mut(&self.key) {
+            lane.cost = cost.clone();
+        }
     }
 
     /// The lane stands still, or (`None`) goes on.
     pub fn halted(&self, reason: Option<&str>) {
-        let (function, lane) = (self.key.0.to_string(), self.key.1.to_string());
-        metrics::gauge!("function_halted", "function" => function, "lane" => lane)
-            .set(u8::from(reason.is_some()));
         let reason = reason.map(short_reason);
         self.change(|lane| lane.halted = reason);
     }
@@ -152,19 +221,20 @@ impl OwnedLane {
         self.change(|lane| lane.lost = Some(what));
     }
 
-    /// How far behind the lane is: events, the age of the oldest in milliseconds, and
-    /// channels that wait.
-    pub fn lags(&self, events: u64, ms: u64, parked: u64) {
+    /// How far behind the lane is: events, when the oldest was stored that is not settled
+    /// (microseconds since 1970), and channels that wait.
+    pub fn lags(&self, events: u64, oldest: Option<u64>, parked: u64) {
         let mut shown = self.status.shown.lock();
         if let Some(lane) = shown.lanes.get_mut(&self.key) {
-            (lane.lag_events, lane.lag_ms, lane.parked) = (events, ms, parked);
+            (lane.report.lag_events, lane.report.parked) = (events, parked);
+            lane.oldest = oldest;
         }
     }
 
     fn change(&self, change: impl FnOnce(&mut LaneReport)) {
         self.status.change(|shown| {
             if let Some(lane) = shown.lanes.get_mut(&self.key) {
-                change(lane);
+                change(&mut lane.report);
             }
         });
     }
@@ -208,9 +278,10 @@ impl WorkerStatus {
 
     /// The functions that are compiled and running, with their modules.
     pub fn functions(&self) -> Vec<(FunctionName, Digest)> {
-        let functions = self.status.functions().into_iter();
+        let shown = self.status.shown.lock();
+        let functions = shown.functions.iter();
         functions
-            .map(|(name, function)| (name, function.digest))
+            .map(|(name, version)| (name.clone(), version.digest.clone()))
             .collect()
     }
 
@@ -223,5 +294,38 @@ impl WorkerStatus {
         }
         waiting.extend(self.pulse.waiting());
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_stands_still_falls_further_behind() {
+        let owned = Owned {
+            report: LaneReport::new(Lane(1), 3),
+            oldest: Some(5_000_000),
+            cost: Arc::default(),
+        };
+        assert_eq!(owned.report(6_000_000).lag_ms, 1_000);
+        assert_eq!(owned.report(9_000_000).lag_ms, 4_000);
+        assert_eq!(owned.report(0).lag_ms, 0, "clocks differ");
+    }
+
+    #[test]
+    fn a_lane_that_takes_up_another_version_has_swapped() {
+        let status = Arc::new(Status::default());
+        let gate = FunctionName::parse("gate").unwrap();
+        let swaps = || {
+            let work = status.shown.lock().meters.work(&gate);
+            work.map_or(0, |work| work.swaps)
+        };
+        let lane = status.owned(gate.clone(), Lane(0), 7);
+        lane.runs(7, 1);
+        assert_eq!(swaps(), 0, "it was taken over with this one");
+        lane.runs(9, 2);
+        lane.runs(9, 2);
+        assert_eq!(swaps(), 1);
     }
 }

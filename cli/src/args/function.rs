@@ -30,6 +30,8 @@ pub enum FunctionCommand {
     Show(Named),
     /// Print what functions have written into their logs.
     Logs(ShowLogs),
+    /// Show how busy functions are, how far behind, and how they do, again and again.
+    Top(Top),
     /// Let a function's inputs wait until it is resumed.
     Pause(Named),
     /// Let a paused function go on.
@@ -65,6 +67,25 @@ pub struct ShowLogs {
     /// The least level that is shown: trace, debug, info, warn or error.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub level: Level,
+    /// The store.
+    #[arg(long, value_name = "STORE", default_value = "main")]
+    pub store: String,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
+/// `eddyline function top`.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// The function; all of the store unless given.
+    pub name: Option<String>,
+    /// Show it once.
+    #[arg(long)]
+    pub once: bool,
+    /// How often it is shown, such as 5s.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = value::duration)]
+    pub interval: Duration,
     /// The store.
     #[arg(long, value_name = "STORE", default_value = "main")]
     pub store: String,

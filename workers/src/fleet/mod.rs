@@ -3,12 +3,14 @@
 //! - [`share`]: whose a lane is, a pure function of who is there
 //! - [`state`]: what to claim, run and give back: the state machine
 //! - [`presence`]: writes this worker's report, which keeps it among the living
+//! - [`gauges`]: shows the report's figures as metrics
 //! - [`hearing`]: follows the reports and the claims of all
 //! - [`task`]: drives the machine: claims, runs lanes, gives them up
 //!
 //! An idle lane costs nothing here: a claim is written when its lane changes hands, and
 //! one report per worker keeps all of its claims.
 
+mod gauges;
 mod hearing;
 mod presence;
 mod share;

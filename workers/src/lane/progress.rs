@@ -71,6 +71,8 @@ pub struct Effect {
     pub messages: Vec<Outgoing>,
     /// What is remembered of a channel from now on.
     pub memory: Option<Memory>,
+    /// When the input was stored of which the messages are made, microseconds since 1970.
+    pub since: Option<u64>,
 }
 
 /// What is remembered of a channel, and the time of the event that changed it.
@@ -128,6 +130,12 @@ impl Effect {
             messages,
             ..Self::default()
         }
+    }
+
+    /// The same; its messages are made of an input that was stored then.
+    pub fn of(mut self, stored_us: u64) -> Self {
+        self.since = Some(stored_us);
+        self
     }
 
     /// The same, with what is remembered from then on.

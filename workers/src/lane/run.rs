@@ -29,6 +29,7 @@ use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
 use crate::deployed::Deployed;
+use crate::meter::Meter;
 use crate::status::OwnedLane;
 use host::fault::Broken;
 use host::module::Program;
@@ -98,7 +99,7 @@ impl Run<'_> {
     /// What is deployed now, and the module that belongs to it.
     fn scope(&mut self) -> (Scope, Arc<Program>) {
         let Deployed { program, revision } = self.deployed.borrow_and_update().clone();
-        self.shown.runs(revision);
+        self.shown.runs(revision, program.spec.version);
         let scope = Scope {
             spec: program.spec.clone(),
             store: self.shared.store.clone(),
@@ -133,10 +134,13 @@ impl Run<'_> {
             true => self.shared.ingress.clone(),
             false => self.shared.events.clone(),
         };
+        let guest = self.shared.host.attach(self.lane.0);
+        self.shown.costs(guest.cost());
         let lane = Driven {
+            meter: self.shown.meter(scope.spec.version),
             scope,
             program,
-            guest: self.shared.host.attach(self.lane.0),
+            guest,
             fence: taken.fence,
             kept,
             unread: Unread::from(from),
@@ -154,6 +158,7 @@ impl Run<'_> {
             && scope.stream() == lane.scope.stream()
             && (lane.fence.is_some() || !scope.remembers);
         if goes_on {
+            lane.meter = self.shown.meter(scope.spec.version);
             (lane.scope, lane.program) = (scope.clone(), program);
             machine.reload(scope);
         }
@@ -216,8 +221,8 @@ impl Run<'_> {
         self.shared.faults.hit("lane.before_run");
         let began = Instant::now();
         let result = lane.guest.run(lane.program.clone(), items).await;
-        metrics::histogram!("function_run_seconds", "function" => lane.name())
-            .record(began.elapsed());
+        let cpu = lane.guest.cost().take_cpu();
+        lane.meter.ran(began.elapsed(), cpu);
         match result {
             Ok(handled) => machine.ran(handled, now_us()),
             Err(broken @ Broken::Init(_)) => machine.run_failed(Some(broken.to_string())),
@@ -243,8 +248,7 @@ impl Run<'_> {
         }
         let landed =
             commit::store(&self.shared.bus, scope, commit, &self.shared.faults, lost).await;
-        metrics::histogram!("function_commit_seconds", "function" => scope.spec.name.to_string())
-            .record(began.elapsed());
+        lane.meter.committed(began.elapsed());
         self.shared.faults.hit("lane.after_commit");
         landed
     }
@@ -345,6 +349,7 @@ impl Run<'_> {
 }
 
 struct Driven {
+    meter: Meter,
     scope: Scope,
     program: Arc<Program>,
     guest: Guest,
@@ -417,13 +422,10 @@ impl Driven {
     }
 
     fn report(&self, machine: &mut Machine, pending: u64, shown: &OwnedLane) {
+        self.meter.settled(&machine.take_since(), now_us());
         let tally = machine.take_tally();
         if tally != Tally::default() {
-            for (outcome, count) in tally.outcomes().into_iter().filter(|(_, count)| *count > 0) {
-                metrics::counter!("function_events_total", "function" => self.name(), "outcome" => outcome).increment(count);
-            }
-            metrics::counter!("function_emitted_total", "function" => self.name())
-                .increment(tally.emitted);
+            self.meter.count(&tally);
             metrics::counter!("function_inputs_lost_total", "function" => self.name())
                 .increment(tally.lost);
         }
@@ -435,15 +437,8 @@ impl Driven {
                 "retention took parked inputs"
             );
         }
-        let lane = || self.scope.lane.to_string();
-        metrics::gauge!("function_parked", "function" => self.name(), "lane" => lane())
-            .set(machine.parked() as f64);
-        metrics::gauge!("function_lag_events", "function" => self.name(), "lane" => lane())
-            .set(pending as f64);
-        let oldest = machine.oldest();
-        let age_ms = oldest.map_or(0, |stored_us| now_us().saturating_sub(stored_us) / 1_000);
         let events = pending + machine.queued() as u64;
-        shown.lags(events, age_ms, machine.parked() as u64);
+        shown.lags(events, machine.oldest(), machine.parked() as u64);
     }
 }
 

@@ -64,6 +64,17 @@ struct UnderWay {
     generation: u64,
     /// Channels of which something is remembered, one for each effect.
     remembered: Vec<Key>,
+    since: Vec<u64>,
+}
+
+/// What a commit has stored.
+#[derive(Debug)]
+pub struct Committed {
+    /// Channels of which something is remembered in it, one for each effect.
+    pub remembered: Vec<Key>,
+    /// When the inputs were stored of which its messages are made, microseconds since
+    /// 1970.
+    pub since: Vec<u64>,
 }
 
 /// Effects in the order in which they were decided.
@@ -189,6 +200,7 @@ impl Staging {
         let mut changed = self.changed.clone();
         let (mut messages, mut bytes, mut effects) = (Vec::new(), 0, 0);
         let (mut memories, mut remembered) = (BTreeMap::new(), Vec::new());
+        let mut since = Vec::new();
         for effect in &mut self.staged {
             let fits = messages.len() + effect.messages.len() <= COMMIT_MESSAGES_MAX
                 && bytes + effect.bytes() <= COMMIT_BYTES_MAX
@@ -199,6 +211,7 @@ impl Staging {
             bytes += effect.bytes();
             progress.apply(effect);
             changed.extend(effect.park.iter().map(|(key, _)| key.clone()));
+            since.extend(effect.since.filter(|_| !effect.messages.is_empty()));
             messages.append(&mut effect.messages);
             if let Some(Memory {
                 key,
@@ -233,6 +246,7 @@ impl Staging {
             progress,
             generation,
             remembered,
+            since,
         });
         Commit {
             messages,
@@ -279,9 +293,8 @@ impl Staging {
         }
     }
 
-    /// The commit under way is stored, its checkpoint under this sequence. Returns the
-    /// channels of which something is remembered in it, one for each effect.
-    pub fn committed(&mut self, seq: u64) -> Vec<Key> {
+    /// The commit under way is stored, its checkpoint under this sequence.
+    pub fn committed(&mut self, seq: u64) -> Committed {
         let done = self.under_way.take().expect("a commit is under way");
         self.staged.drain(..done.effects);
         if done.whole {
@@ -301,6 +314,9 @@ impl Staging {
         if self.staged.is_empty() {
             (self.skipped, self.skipped_since) = (0, None);
         }
-        done.remembered
+        Committed {
+            remembered: done.remembered,
+            since: done.since,
+        }
     }
 }

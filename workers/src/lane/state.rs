@@ -112,6 +112,9 @@ pub struct Machine {
     /// When a held tenant is read again of which a lagging server did not know everything.
     held_due: BTreeMap<Tenant, u64>,
     tally: Tally,
+    /// When the inputs were stored of which something was committed since somebody last
+    /// asked: as many as a commit holds.
+    since: Vec<u64>,
 }
 
 impl Machine {
@@ -138,6 +141,7 @@ impl Machine {
             tenant_max: PARKED_TENANT_MAX,
             held_due: BTreeMap::new(),
             tally: Tally::default(),
+            since: Vec::new(),
         }
     }
 
@@ -194,6 +198,12 @@ impl Machine {
     /// What has happened since the last call.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
+    }
+
+    /// When the inputs were stored of which something was committed since the last call,
+    /// microseconds since 1970.
+    pub fn take_since(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.since)
     }
 
     /// Goes on under another spec of the same function; ends a halt.
@@ -345,9 +355,11 @@ impl Machine {
 
     /// The commit is stored, its checkpoint under this sequence.
     pub fn committed(&mut self, seq: u64) {
-        for key in self.staging.committed(seq) {
+        let done = self.staging.committed(seq);
+        for key in done.remembered {
             self.memories.committed(&key);
         }
+        self.since.extend(done.since);
         self.memories.shrink();
     }
 

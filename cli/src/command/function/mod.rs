@@ -13,6 +13,7 @@ mod replay;
 mod show;
 mod source;
 mod test;
+mod top;
 
 use service::shutdown::Shutdown;
 
@@ -53,6 +54,7 @@ async fn brief(command: FunctionCommand, output: &Output) -> Result<(), CliError
         FunctionCommand::List(args) => list::run(&args, output).await,
         FunctionCommand::Logs(args) => logs::run(&args, output).await,
         FunctionCommand::Show(args) => show::run(&args, output).await,
+        FunctionCommand::Top(args) => top::run(&args, output).await,
         FunctionCommand::Pause(args) => change::pause(&args, output).await,
         FunctionCommand::Resume(args) => change::resume(&args, output).await,
         FunctionCommand::Rollback(args) => change::rollback(&args, output).await,

@@ -168,13 +168,18 @@ fn report(worker: &Worker) -> WorkerReport {
     let function_report = FunctionReport {
         digest: protocol::checkpoint::Digest::from_bytes([7; 32]),
         revision: 1,
+        version: 1,
         lanes: Vec::new(),
+        memory_bytes: 0,
+        work: None,
     };
     WorkerReport {
         name: worker.name.to_owned(),
         incarnation: worker.fleet.me.life.incarnation,
         version: "0".to_owned(),
         store: StoreName::parse("main").unwrap(),
+        at_us: 0,
+        uncounted: 0,
         functions: worker
             .runs
             .then(|| (function(), function_report))

@@ -98,7 +98,7 @@ impl Machine {
         let mut handled = handled.into_iter();
         let hold = |from: u64, messages| Effect::holds(tenant.clone(), Some(from), messages);
         while let Some(slot) = slots.pop() {
-            let (seq, key) = (slot.at().0, slot.key());
+            let ((seq, stored_us), key) = (slot.at(), slot.key());
             let parked = key.is_some_and(|key| self.staging.view.parked.contains_key(&key));
             let event = match slot {
                 Slot::Handle(event) => event,
@@ -120,7 +120,8 @@ impl Machine {
             match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);
-                    self.stage(hold(seq + 1, messages).remembering(memory), now);
+                    let effect = hold(seq + 1, messages).of(stored_us);
+                    self.stage(effect.remembering(memory), now);
                 }
                 Verdict::Wait(_) if !self.has_room(tenant) || self.is_full() => return,
                 Verdict::Wait(waiting) => {
@@ -131,7 +132,7 @@ impl Machine {
                     self.stage(effect, now);
                 }
                 Verdict::GaveUp(messages) => {
-                    self.stage(hold(seq + 1, messages), now);
+                    self.stage(hold(seq + 1, messages).of(stored_us), now);
                     // What the guest said of later events of the channel counted on this one.
                     if slots.has(&key) {
                         return;

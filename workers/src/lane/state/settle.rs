@@ -36,7 +36,8 @@ impl Machine {
             match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);
-                    self.stage(Effect::settled(at, messages).remembering(memory), now);
+                    let effect = Effect::settled(at, messages).of(at.1);
+                    self.stage(effect.remembering(memory), now);
                 }
                 // The lane pauses here until a channel comes free.
                 Verdict::Wait(_) if self.is_full() => {
@@ -47,7 +48,7 @@ impl Machine {
                 }
                 Verdict::Wait(waiting) => self.stage(Effect::parked(at, key, waiting), now),
                 Verdict::GaveUp(messages) => {
-                    self.stage(Effect::settled(at, messages), now);
+                    self.stage(Effect::settled(at, messages).of(at.1), now);
                     // What the guest said of later events of the channel counted on this one.
                     if slots.has(&key) {
                         return slots.requeue(&mut self.queue);
@@ -72,13 +73,14 @@ impl Machine {
         let mut handled = handled.into_iter();
         let mut waiting = self.staging.view.parked[&key];
         while let Some(slot) = slots.pop() {
-            let onward = Waiting::onward(slot.at().0 + 1, now);
+            let (seq, stored_us) = slot.at();
+            let onward = Waiting::onward(seq + 1, now);
             let event = match slot {
                 Slot::Handle(event) => event,
                 slot => {
                     let messages = self.bury(&slot);
                     waiting = onward;
-                    self.stage_parked(&key, waiting, messages, now);
+                    self.stage(Effect::waits(key.clone(), Some(waiting), messages), now);
                     continue;
                 }
             };
@@ -97,10 +99,15 @@ impl Machine {
                     waiting = onward;
                     let memory = self.remember(&event, changes);
                     let effect = Effect::waits(key.clone(), Some(waiting), messages);
-                    self.stage(effect.remembering(memory), now);
+                    self.stage(effect.of(stored_us).remembering(memory), now);
                 }
-                Verdict::GaveUp(messages) => return self.stage_parked(&key, onward, messages, now),
-                Verdict::Wait(again) => return self.stage_parked(&key, again, Vec::new(), now),
+                Verdict::GaveUp(messages) => {
+                    let effect = Effect::waits(key, Some(onward), messages);
+                    return self.stage(effect.of(stored_us), now);
+                }
+                Verdict::Wait(again) => {
+                    return self.stage(Effect::waits(key, Some(again), Vec::new()), now);
+                }
                 Verdict::Halt(reason) => {
                     self.halted = Some(reason);
                     return;
@@ -110,10 +117,6 @@ impl Machine {
         if complete {
             self.stage(Effect::waits(key, None, Vec::new()), now);
         }
-    }
-
-    fn stage_parked(&mut self, key: &Key, waiting: Waiting, messages: Vec<Outgoing>, now: u64) {
-        self.stage(Effect::waits(key.clone(), Some(waiting), messages), now);
     }
 
     /// The dead letter of a slot that cannot be handed to a guest.

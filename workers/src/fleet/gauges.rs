@@ -1,0 +1,68 @@
+//! What a worker's report says of its functions, as gauges of `/metrics`.
+//!
+//! Owns which gauges are shown, so that those of what is gone fall to zero. By function
+//! and version; the report itself has each lane.
+
+use std::collections::BTreeSet;
+
+use metrics::gauge;
+use protocol::name::FunctionName;
+use protocol::report::{FunctionReport, LaneReport, WorkerReport};
+
+use crate::status::Status;
+
+type Labels = [(&'static str, String); 2];
+
+/// The gauges.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    shown: BTreeSet<(FunctionName, String)>,
+}
+
+impl Gauges {
+    /// Shows what a report says.
+    pub fn show(&mut self, report: &WorkerReport, status: &Status) {
+        let mut now = BTreeSet::new();
+        for (function, report) in &report.functions {
+            let version = status.label(function, report.version);
+            set(&labels(function, &version), report);
+            now.insert((function.clone(), version));
+        }
+        for (function, version) in self.shown.difference(&now) {
+            clear(&labels(function, version));
+        }
+        self.shown = now;
+    }
+}
+
+fn labels(function: &FunctionName, version: &str) -> Labels {
+    [
+        ("function", function.to_string()),
+        ("version", version.to_owned()),
+    ]
+}
+
+fn set(labels: &Labels, report: &FunctionReport) {
+    let lanes = || report.lanes.iter();
+    let sum = |of: fn(&LaneReport) -> u64| lanes().map(of).sum::<u64>() as f64;
+    let late_ms = lanes().map(|lane| lane.lag_ms).max().unwrap_or(0);
+    gauge!("function_lanes", labels).set(lanes().count() as f64);
+    gauge!("function_halted", labels).set(sum(|lane| lane.halted.is_some().into()));
+    gauge!("function_parked", labels).set(sum(|lane| lane.parked));
+    gauge!("function_lag_events", labels).set(sum(|lane| lane.lag_events));
+    gauge!("function_lag_seconds", labels).set(late_ms as f64 / 1_000.0);
+    gauge!("function_memory_bytes", labels).set(report.memory_bytes as f64);
+}
+
+fn clear(labels: &Labels) {
+    for name in [
+        "function_lanes",
+        "function_halted",
+        "function_parked",
+        "function_lag_events",
+        "function_lag_seconds",
+        "function_memory_bytes",
+    ] {
+        gauge!(name, labels).set(0.0);
+    }
+}
