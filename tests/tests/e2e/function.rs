@@ -228,7 +228,7 @@ async fn a_reactive_function_joins_the_dev_that_runs() {
         "on = [",
         "headers = { room = [\"blue\", \"red\"], urgent = [] }\non = [",
     );
-    says(&mut dev, "Try it in a second terminal", 2).await;
+    says(&mut dev, "runs on 4 of 4 lanes", 2).await;
     publishes(&desk, "chat.a", "unwanted", true).await;
     let wanted = ["--header", "room=red", "--header", "urgent=yes"];
     let wanted = [&["pub", "chat.a", "wanted", "--wait", "60s"], &wanted[..]].concat();
