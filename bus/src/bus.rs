@@ -154,6 +154,20 @@ impl Bus {
         Ok(ack)
     }
 
+    /// As [`Self::commit_batch`], for those who can store the events in another way than
+    /// together: a stream that has too many batches open is asked once, not for seconds.
+    ///
+    /// # Errors
+    /// As [`Self::commit_batch`], [`BusError::BatchBusy`] at once. Not cancel safe either.
+    pub async fn commit_batch_unless_busy(
+        &self,
+        batch: Vec<Outgoing>,
+    ) -> Result<BatchAck, BusError> {
+        let ack = either!(self, bus => bus.commit_batch_unless_busy(batch).await)?;
+        self.1.saw(&ack.stream, ack.last_seq);
+        Ok(ack)
+    }
+
     /// The event at a sequence, from the stream's leader; `None` if there is none.
     ///
     /// # Errors

@@ -12,13 +12,24 @@ use crate::error::{BusError, stream_name};
 use crate::limits::{BATCH_EVENTS_MAX, PUBLISH_TIMEOUT};
 use protocol::bus::{BatchAck, Outgoing};
 
-/// How often a batch is tried again when the stream has too many open.
-const BUSY_RETRIES_MAX: u32 = 8;
+/// How often a batch is tried when the stream has too many open.
+const BUSY_TRIES_MAX: u32 = 8;
 /// The first wait before such a try; doubles, plus up to as much at random.
 const BUSY_DELAY: Duration = Duration::from_millis(5);
 
 impl Connection {
     pub(crate) async fn commit_batch(&self, batch: Vec<Outgoing>) -> Result<BatchAck, BusError> {
+        self.commit(batch, BUSY_TRIES_MAX).await
+    }
+
+    pub(crate) async fn commit_batch_unless_busy(
+        &self,
+        batch: Vec<Outgoing>,
+    ) -> Result<BatchAck, BusError> {
+        self.commit(batch, 1).await
+    }
+
+    async fn commit(&self, batch: Vec<Outgoing>, tries: u32) -> Result<BatchAck, BusError> {
         if batch.is_empty() || batch.len() > BATCH_EVENTS_MAX {
             return Err(BusError::BatchSize {
                 events: batch.len(),
@@ -36,7 +47,7 @@ impl Connection {
             .collect();
         let messages = messages?;
         let mut delay = BUSY_DELAY;
-        for _ in 0..BUSY_RETRIES_MAX {
+        for _ in 1..tries {
             match self.commit_once(messages.clone()).await {
                 Err(BusError::BatchBusy) => {
                     let most = Duration::ZERO..=delay;
@@ -47,7 +58,7 @@ impl Connection {
                 outcome => return outcome,
             }
         }
-        Err(BusError::BatchBusy)
+        self.commit_once(messages).await
     }
 
     async fn publish_alone(&self, batch: Vec<Outgoing>) -> Result<BatchAck, BusError> {

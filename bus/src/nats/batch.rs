@@ -19,8 +19,8 @@ use crate::limits::{BATCH_EVENTS_MAX, PUBLISH_TIMEOUT};
 use protocol::bus::{BatchAck, Outgoing};
 use service::backoff::Backoff;
 
-/// How often a batch is tried again when the stream has too many open.
-const BUSY_RETRIES_MAX: u32 = 8;
+/// How often a batch is tried when the stream has too many open.
+const BUSY_TRIES_MAX: u32 = 8;
 /// The first wait before such a try: a batch takes some milliseconds.
 const BUSY_WAIT_FIRST: Duration = Duration::from_millis(10);
 /// The longest: all tries together stay below the time limit of a publish.
@@ -37,6 +37,22 @@ impl Bus {
     /// nothing was stored. [`BusError::Timeout`]: the outcome is unknown. Not cancel
     /// safe: cancelled, the outcome is unknown.
     pub async fn commit_batch(&self, batch: Vec<Outgoing>) -> Result<BatchAck, BusError> {
+        self.commit(batch, BUSY_TRIES_MAX).await
+    }
+
+    /// As [`Self::commit_batch`], but a stream that has too many batches open is not asked
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Self::commit_batch`], [`BusError::BatchBusy`] at once.
+    pub async fn commit_batch_unless_busy(
+        &self,
+        batch: Vec<Outgoing>,
+    ) -> Result<BatchAck, BusError> {
+        self.commit(batch, 1).await
+    }
+
+    async fn commit(&self, batch: Vec<Outgoing>, tries: u32) -> Result<BatchAck, BusError> {
         if batch.is_empty() || batch.len() > BATCH_EVENTS_MAX {
             return Err(BusError::BatchSize {
                 events: batch.len(),
@@ -57,19 +73,20 @@ impl Bus {
             });
         }
         let mut backoff = Backoff::new(BUSY_WAIT_FIRST, BUSY_WAIT_LONGEST);
-        while backoff.failures() < BUSY_RETRIES_MAX {
+        loop {
             let place = self.inner.batches.take().await;
             let outcome = self.commit_once(&batch).await;
-            place.tell(matches!(outcome, Err(BusError::BatchBusy)));
-            match outcome {
-                Err(BusError::BatchBusy) => {
-                    metrics::counter!("nats_batch_busy_total").increment(1);
-                    backoff.wait().await;
-                }
-                outcome => return outcome,
+            let busy = matches!(outcome, Err(BusError::BatchBusy));
+            place.tell(busy);
+            if !busy {
+                return outcome;
             }
+            metrics::counter!("nats_batch_busy_total").increment(1);
+            if backoff.failures() + 1 >= tries {
+                return outcome;
+            }
+            backoff.wait().await;
         }
-        Err(BusError::BatchBusy)
     }
 
     async fn commit_once(&self, batch: &[Outgoing]) -> Result<BatchAck, BusError> {

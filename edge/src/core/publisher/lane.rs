@@ -66,7 +66,7 @@ async fn commit(store: &Store, waiting: Vec<Job>) {
     store.faults.hit("edge.before_publish");
     match store
         .bus
-        .commit_batch(batch.iter().map(|job| job.outgoing(None)).collect())
+        .commit_batch_unless_busy(batch.iter().map(|job| job.outgoing(None)).collect())
         .await
     {
         Ok(ack) => {
@@ -78,6 +78,8 @@ async fn commit(store: &Store, waiting: Vec<Job>) {
         }
         // One event of the batch is the reason, and the others must not suffer for it.
         Err(error) if is_of_one(&error) => one_by_one(store, batch).await,
+        // Others have as many batches open as the stream takes; it takes single events.
+        Err(BusError::BatchBusy) => one_by_one(store, batch).await,
         Err(error) => {
             let error = refusal(&error);
             batch
@@ -105,3 +107,6 @@ async fn one_by_one(store: &Store, batch: Vec<Job>) {
         single(store, job).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
