@@ -102,6 +102,8 @@ pub async fn start(
         listen: config.health,
         source,
     })?;
+    // They are shown from the start, with 0.
+    metrics::meters();
     tracing::info!(%addr, %health, "health and metrics");
     node.clients.spawn(accept(node.clone(), public));
     Ok(EdgeNode {
