@@ -63,9 +63,6 @@ impl From<StackError> for CliError {
             StackError::Port { .. } => {
                 failure.hint("choose other ports with --port and --grpc-port; 0 takes a free one")
             }
-            StackError::Bootstrap(_) => {
-                failure.hint("use another folder with --data, or none to start afresh")
-            }
             _ => failure,
         }
     }

@@ -37,6 +37,7 @@ use protocol::secret::Secret;
 use service::shutdown::Shutdown;
 use service::telemetry;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 pub use error::StackError;
 pub use options::{EDGE_PORTS, OnStep, StackOptions};
@@ -45,12 +46,16 @@ pub use users::nats_users;
 
 use servers::Servers;
 use services::Services;
+use setup::Setup;
 
 /// News that wait to be told; whoever has more waits.
 const NOTES: usize = 64;
 
 /// How long services may drain before the servers are stopped under them.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// The same while a server does not run: what cannot be stored or mirrored will not be by
+/// waiting for it, and clients are told at once.
+const DRAIN_TIMEOUT_DOWN: Duration = Duration::from_secs(2);
 
 /// Tells all services to end when it is dropped, also by a start that failed.
 struct Ending(Shutdown);
@@ -82,6 +87,8 @@ pub struct Stack {
     notes: mpsc::Receiver<String>,
     services: Services,
     bus: Bus,
+    /// Makes what could not be made at first.
+    setting_up: JoinSet<()>,
     shutdown: Ending,
     // Last, so that the servers outlive everything that uses them.
     servers: Servers,
@@ -100,7 +107,7 @@ impl Stack {
     /// Checks prerequisites, fetches and starts the servers, sets up the store,
     /// its namespaces and functions, starts the services, and returns when all of
     /// them serve, or it is known that one does not: that is in `troubles`, and the
-    /// others serve. Each step is told to `on_step`. If the future is dropped, what was
+    /// others serve. What could not be set up is tried again meanwhile. Each step is told to `on_step`. If the future is dropped, what was
     /// started ends on its own.
     ///
     /// # Errors
@@ -120,17 +127,22 @@ impl Stack {
         let servers = Servers::start(&options, Arc::clone(&on_step), tell.clone()).await?;
         on_step("setting up the store");
         let bus = Bus::connect(&servers.nats.operator(), "eddyline-dev").await?;
-        let (deployed, mut troubles) = setup::setup(&bus, options.lanes, modules).await?;
+        let (mut setup, deployed) = Setup::new(&bus, options.lanes, modules);
+        let mut troubles = setup.attempt().await;
         on_step("starting the services");
         let shutdown = Ending(Shutdown::new());
         let wanted = services::Wanted {
             nats: servers.nats.clone(),
             kafka: servers.kafka.clone(),
             secret: secret.clone(),
-            lanes: usize::from(options.lanes) * deployed,
+            lanes: options.lanes,
+            deployed,
         };
         let services = Services::start(wanted, bound, &shutdown.0, &tell);
-        troubles.extend(services.ready().await);
+        let lacks = services.ready(troubles.is_empty()).await;
+        let mut setting_up = JoinSet::new();
+        setting_up.spawn(setup.complete(troubles.clone(), tell));
+        troubles.extend(lacks);
         Ok(Self {
             edges: services.edges.clone(),
             health: services.health.clone(),
@@ -143,6 +155,7 @@ impl Stack {
             notes,
             services,
             bus,
+            setting_up,
             shutdown,
             servers,
         })
@@ -179,7 +192,8 @@ impl Stack {
     }
 
     /// Stops the services, each draining what it has, then the servers. Takes at
-    /// most `DRAIN_TIMEOUT` and what the servers take.
+    /// most `DRAIN_TIMEOUT` and what the servers take; a server that is being started
+    /// again is not waited for.
     ///
     /// # Errors
     /// A server could not be stopped in order; it is killed then.
@@ -187,11 +201,18 @@ impl Stack {
         self.shutdown.0.trigger();
         // Whoever has news now shall not wait for somebody to take them.
         self.notes.close();
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.services.drain()).await;
-        if drained.is_err() {
+        self.setting_up.shutdown().await;
+        let limit = match self.servers.give_up().await? {
+            true => DRAIN_TIMEOUT_DOWN,
+            false => DRAIN_TIMEOUT,
+        };
+        let drained = tokio::time::timeout(limit, async {
+            self.services.drain().await;
+            self.bus.drain().await;
+        });
+        if drained.await.is_err() {
             tracing::warn!("services did not drain in time");
         }
-        self.bus.drain().await;
         self.servers.stop().await
     }
 }

@@ -34,4 +34,5 @@ mod e2e {
     mod stores;
     mod telemetry;
     mod tour;
+    mod trouble;
 }

@@ -98,6 +98,12 @@ pub enum DevstackError {
         /// The end of its log.
         log: String,
     },
+    /// The start was given up because nobody waits for it any more.
+    #[error("the start of {server} was interrupted")]
+    Interrupted {
+        /// Which server.
+        server: &'static str,
+    },
     /// The operation needs a running server, and this one is stopped.
     #[error("{server} is not running")]
     NotRunning {

@@ -16,6 +16,7 @@ mod error;
 pub mod fetch;
 pub mod hash;
 mod home;
+mod interrupt;
 pub mod kafka;
 pub mod missing;
 pub mod nats;
@@ -33,6 +34,7 @@ mod watchdog;
 
 pub use config::Config;
 pub use error::{DevstackError, Result};
+pub use interrupt::Interrupt;
 pub use kafka::{Kafka, KafkaCluster, KafkaClusterPlan, KafkaMember, KafkaOptions, KafkaServer};
 pub use nats::{Nats, NatsCluster, NatsClusterPlan, NatsMember, NatsOptions, NatsServer, NatsUser};
 pub use process::ServerProcess;

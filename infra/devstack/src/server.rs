@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{DevstackError, Result};
 use crate::home::Home;
+use crate::interrupt::Interrupt;
 use crate::process::{ServerProcess, wait_for};
 
 /// Ports tried when others take ours between the choice and the start.
@@ -60,6 +61,7 @@ pub struct Server<P> {
     process: Option<ServerProcess>,
     pub(crate) program: P,
     home: Home,
+    interrupt: Interrupt,
 }
 
 impl<P: Program> Server<P> {
@@ -69,6 +71,7 @@ impl<P: Program> Server<P> {
             process: None,
             program,
             home: Home::open(data)?,
+            interrupt: Interrupt::default(),
         };
         for _ in 1..PORT_CHOICES {
             match server.launch() {
@@ -84,6 +87,7 @@ impl<P: Program> Server<P> {
     ///
     /// # Errors
     /// The server is not ready in time, or ends; its log is quoted.
+    /// [`DevstackError::Interrupted`]: it does not run.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.launch()
@@ -133,6 +137,11 @@ impl<P: Program> Server<P> {
         self.process.as_mut().and_then(ServerProcess::exit_status)
     }
 
+    /// What ends a start of it from another thread.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
     /// Process number, or `None` while stopped.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(ServerProcess::pid)
@@ -158,12 +167,16 @@ impl<P: Program> Server<P> {
     }
 
     fn launch(&mut self) -> Result<()> {
+        if self.interrupt.is_triggered() {
+            return Err(DevstackError::Interrupted { server: P::NAME });
+        }
         let mut command = self.program.command(&self.home)?;
         command
             .current_dir(self.home.path())
             .stdin(self.home.lock_as_input()?);
         let process = ServerProcess::start(P::NAME, command, &self.home.log())?;
-        let ready = await_ready(&self.program, self.process.insert(process));
+        let process = self.process.insert(process);
+        let ready = await_ready(&self.program, process, &self.interrupt);
         if ready.is_err() {
             self.kill()?;
         }
@@ -171,24 +184,39 @@ impl<P: Program> Server<P> {
     }
 }
 
-fn await_ready<P: Program>(program: &P, process: &mut ServerProcess) -> Result<()> {
+/// What ends the wait for a server.
+enum Start {
+    Ready,
+    Ended(ExitStatus),
+    Interrupted,
+}
+
+fn await_ready<P: Program>(
+    program: &P,
+    process: &mut ServerProcess,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let mut problem = String::new();
     let outcome = wait_for(P::READY_DEADLINE, || {
+        if interrupt.is_triggered() {
+            return Some(Start::Interrupted);
+        }
         if let Some(status) = process.exit_status() {
-            return Some(Err(status));
+            return Some(Start::Ended(status));
         }
         program
             .probe(process)
-            .map(Ok)
+            .map(|()| Start::Ready)
             .map_err(|missing| problem = missing)
             .ok()
     });
     match outcome {
-        Some(Ok(())) => {
+        Some(Start::Ready) => {
             tracing::debug!(server = P::NAME, pid = process.pid(), "ready");
             Ok(())
         }
-        Some(Err(status)) => Err(DevstackError::Exited {
+        Some(Start::Interrupted) => Err(DevstackError::Interrupted { server: P::NAME }),
+        Some(Start::Ended(status)) => Err(DevstackError::Exited {
             server: P::NAME,
             status,
             log: P::cause(process),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use auth::AuthError;
 use bus::BusError;
-use bus::bootstrap::BootstrapError;
 
 /// A failure of the stack; the sources say more.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +42,6 @@ pub enum StackError {
     /// NATS failed.
     #[error("nats")]
     Bus(#[from] BusError),
-    /// The store could not be set up.
-    #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
-    /// A namespace cannot be made.
-    #[error(transparent)]
-    Namespace(#[from] control::ControlError),
     /// A service cannot be had.
     #[error(transparent)]
     Instance(crate::instance::InstanceError),

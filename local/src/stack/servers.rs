@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use devstack::{Kafka, Nats, Program, Server};
+use devstack::{Interrupt, Kafka, Nats, Program, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -20,8 +20,16 @@ use crate::sentence::sentence;
 /// How often it is looked whether a server lives.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A server, shared between the one who looks after it and the one who stops it.
-type Kept<P> = Option<Arc<Mutex<Server<P>>>>;
+/// A server, shared between the one who looks after it and the one who stops it, and
+/// what ends a start of it; `None` for one that is not ours.
+#[derive(Debug)]
+struct Kept<P>(Option<(Arc<Mutex<Server<P>>>, Interrupt)>);
+
+impl<P> Clone for Kept<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 /// NATS and Kafka. Dropping it kills them.
 pub(super) struct Servers {
@@ -35,6 +43,34 @@ pub(super) struct Servers {
     keepers: JoinSet<()>,
     nats_server: Kept<Nats>,
     kafka_server: Kept<Kafka>,
+}
+
+impl<P: Program> Kept<P> {
+    fn new(server: Option<Server<P>>) -> Self {
+        Self(server.map(|server| {
+            let interrupt = server.interrupt();
+            (Arc::new(Mutex::new(server)), interrupt)
+        }))
+    }
+
+    /// Ends a start that is under way.
+    fn give_up(&self) {
+        if let Some((_, interrupt)) = &self.0 {
+            interrupt.trigger();
+        }
+    }
+
+    /// Whether it is ours and does not run. Waits for a call that is under way.
+    fn is_down(&self) -> bool {
+        self.0.as_ref().is_some_and(|(server, _)| {
+            let mut server = lock(server);
+            server.pid().is_none() || server.ended().is_some()
+        })
+    }
+
+    fn stop(self) -> devstack::Result<()> {
+        self.0.map_or(Ok(()), |(server, _)| lock(&server).stop())
+    }
 }
 
 fn lock<P>(server: &Mutex<Server<P>>) -> MutexGuard<'_, Server<P>> {
@@ -71,7 +107,7 @@ impl Servers {
         );
         let processes = stack.processes();
         let (nats_server, kafka_server) = stack.into_servers();
-        let (nats_server, kafka_server) = (kept(nats_server), kept(kafka_server));
+        let (nats_server, kafka_server) = (Kept::new(nats_server), Kept::new(kafka_server));
         let mut keepers = JoinSet::new();
         keep(&mut keepers, &nats_server, &notes);
         keep(&mut keepers, &kafka_server, &notes);
@@ -85,20 +121,27 @@ impl Servers {
         })
     }
 
-    /// Stops both in order. A start that is under way is waited for.
-    pub async fn stop(mut self) -> Result<(), StackError> {
+    /// Gives up starting servers again, and says whether one of ours does not run: then
+    /// what the services have in hand has nowhere to go. Not cancel safe: nobody looks
+    /// after the servers from here on.
+    pub async fn give_up(&mut self) -> Result<bool, StackError> {
+        self.nats_server.give_up();
+        self.kafka_server.give_up();
         self.keepers.shutdown().await;
-        let (nats, kafka) = (self.nats_server.take(), self.kafka_server.take());
+        let (nats, kafka) = (self.nats_server.clone(), self.kafka_server.clone());
+        let looked = tokio::task::spawn_blocking(move || nats.is_down() || kafka.is_down());
+        looked.await.map_err(StackError::Interrupted)
+    }
+
+    /// Stops both in order, after [`Self::give_up`].
+    pub async fn stop(self) -> Result<(), StackError> {
+        let (nats, kafka) = (self.nats_server, self.kafka_server);
         let stopped = tokio::task::spawn_blocking(move || {
-            let kafka = kafka.map_or(Ok(()), |kafka| lock(&kafka).stop());
-            kafka.and(nats.map_or(Ok(()), |nats| lock(&nats).stop()))
+            let kafka = kafka.stop();
+            kafka.and(nats.stop())
         });
         Ok(stopped.await.map_err(StackError::Interrupted)??)
     }
-}
-
-fn kept<P>(server: Option<Server<P>>) -> Kept<P> {
-    server.map(|server| Arc::new(Mutex::new(server)))
 }
 
 fn keep<P: Program + Send + 'static>(
@@ -106,7 +149,7 @@ fn keep<P: Program + Send + 'static>(
     server: &Kept<P>,
     notes: &mpsc::Sender<String>,
 ) {
-    if let Some(server) = server {
+    if let Some((server, _)) = &server.0 {
         keepers.spawn(keep_alive(Arc::clone(server), notes.clone()));
     }
 }

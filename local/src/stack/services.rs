@@ -14,7 +14,7 @@ use protocol::permission::Role;
 use protocol::secret::Secret;
 use protocol::stream::StreamName;
 use service::shutdown::Shutdown;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use workers::WorkerConfig;
 
@@ -30,6 +30,9 @@ use crate::service::Service;
 /// first transaction take seconds on a busy machine, and leases of a killed
 /// predecessor five seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where something could not be set up: what does not serve for that reason is
+/// not worth a minute, and what serves is wanted now.
+const READY_TIMEOUT_TROUBLED: Duration = Duration::from_secs(10);
 /// How often readiness is looked at.
 const READY_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -81,8 +84,10 @@ pub(super) struct Wanted {
     /// Where Kafka is; looked at by the bridge, if there is one.
     pub kafka: Option<String>,
     pub secret: Secret,
-    /// Lanes over all functions.
-    pub lanes: usize,
+    /// Lanes of the store.
+    pub lanes: u16,
+    /// Functions that are deployed.
+    pub deployed: watch::Receiver<usize>,
 }
 
 /// All services.
@@ -93,8 +98,8 @@ pub(super) struct Services {
     pub grpc: Option<SocketAddr>,
     pub worker: View<WorkerConfig>,
     pub mirror: Option<View<BridgeConfig>>,
-    /// Lanes that a single worker owns.
-    pub lanes: usize,
+    lanes: u16,
+    deployed: watch::Receiver<usize>,
     edge_views: Vec<View<EdgeConfig>>,
     parts: Parts,
 }
@@ -162,15 +167,25 @@ impl Services {
             worker,
             mirror,
             lanes: wanted.lanes,
+            deployed: wanted.deployed,
             edge_views,
             parts,
         }
     }
 
+    /// Lanes that the worker should own, over all functions of the examples.
+    pub fn lanes(&self) -> usize {
+        usize::from(self.lanes) * *self.deployed.borrow()
+    }
+
     /// Waits until everything serves, or until waiting for what does not serve would be
-    /// of no use; says what does not.
-    pub async fn ready(&self) -> Vec<String> {
-        let deadline = Instant::now() + READY_TIMEOUT;
+    /// of no use; says what does not. `set_up`: nothing is known to be missing.
+    pub async fn ready(&self, set_up: bool) -> Vec<String> {
+        let timeout = match set_up {
+            true => READY_TIMEOUT,
+            false => READY_TIMEOUT_TROUBLED,
+        };
+        let deadline = Instant::now() + timeout;
         loop {
             let lacks = self.lacks().await;
             let waits = lacks.iter().any(|lack| matches!(lack, Lack::Waits(_)));
@@ -211,8 +226,9 @@ impl Services {
             Seen::Runs(status) => status.clone(),
         };
         let (owned, halted) = (status.lanes_owned(), status.lanes_halted());
-        if owned < self.lanes {
-            let text = format!("the worker owns {owned} of {} lanes", self.lanes);
+        let lanes = self.lanes();
+        if owned < lanes {
+            let text = format!("the worker owns {owned} of {lanes} lanes");
             return Some(Lack::Waits(text));
         }
         let text =

@@ -59,7 +59,7 @@ pub(super) async fn read(bus: &Bus, services: &Services) -> Result<Status, Stack
             Seen::Runs(status) => status.lanes_owned(),
             _ => 0,
         },
-        lanes: services.lanes,
+        lanes: services.lanes(),
         mirror_lag: lag,
     })
 }
