@@ -1,10 +1,16 @@
 //! What a worker keeps apart, so that one trouble is not two: its claims to lanes from its data,
 //! and what runs from what is followed. Owns nothing beyond the deployment.
 
+use std::net::SocketAddr;
+
 use harness::follower::EARLIEST;
 use harness::instance::get;
 use harness::{Deployment, FunctionChoice, until};
 use protocol::stream::Bucket;
+use serde_json::Value;
+
+/// Reports of a worker that are waited for.
+const REPORTS: u64 = 3;
 
 /// An edit that the gate takes.
 fn edit(txn: u64) -> String {
@@ -16,6 +22,28 @@ fn gated() -> harness::Builder {
     builder.functions(&[FunctionChoice::Gate])
 }
 
+/// What the server has received so far over the connections of this name.
+async fn received(monitor: SocketAddr, ends_with: &str) -> Result<u64, String> {
+    let answer = get(monitor, "/connz").await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    // Its JSON has no carriage return: between two of them is a chunk, or its size.
+    let chunked = usize::from(head.to_lowercase().contains("chunked"));
+    let body: String = body.split("\r\n").skip(chunked).step_by(2).collect();
+    let told: Value = serde_json::from_str(&body).map_err(|error| format!("{error}: {answer}"))?;
+    let connections = told["connections"].as_array().into_iter().flatten();
+    let named = connections.filter(|connection| {
+        let name = connection["name"].as_str();
+        name.is_some_and(|name| name.ends_with(ends_with))
+    });
+    let messages: Option<u64> = named
+        .map(|connection| connection["in_msgs"].as_u64())
+        .sum::<Option<u64>>();
+    messages
+        .filter(|messages| *messages > 0)
+        .ok_or_else(|| format!("{ends_with}: {told}"))
+}
+
 /// Behind megabytes of events a report would come too late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_have_a_connection_of_their_own() {
@@ -24,14 +52,20 @@ async fn claims_have_a_connection_of_their_own() {
     };
     let monitor = deployment.servers.nats(|nats| Ok(nats.monitor_url())).await;
     let monitor = monitor.trim_start_matches("http://").parse().unwrap();
-    let told = get(monitor, "/connz?subs=detail").await.unwrap();
-    let names: Vec<&str> = told
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("\"name\": \""))
-        .collect();
-    for end in [" claims\",", " claims writes\","] {
-        assert!(names.iter().any(|name| name.ends_with(end)), "{names:?}");
-    }
+    let writes = " claims writes";
+    let before = until("claims are written", async || {
+        received(monitor, writes).await
+    })
+    .await;
+    // It lives, so it reports, and over this connection.
+    until(
+        "the worker reports again and again",
+        async || match received(monitor, writes).await? {
+            now if now >= before + REPORTS => Ok(()),
+            now => Err(format!("{now} after {before}")),
+        },
+    )
+    .await;
     deployment.stop().await;
 }
 
