@@ -63,10 +63,17 @@ mod tests {
         assert!(share.take());
     }
 
-    /// The server's places, asked for by `processes` that always have work.
-    fn served(processes: usize, server_places: usize) -> Vec<usize> {
+    /// What became of the batches of `processes` that always have work.
+    struct Served {
+        /// Taken, of each process.
+        taken: Vec<usize>,
+        /// Refused, of all.
+        refused: usize,
+    }
+
+    fn served(processes: usize, server_places: usize) -> Served {
         let mut shares: Vec<_> = (0..processes).map(|_| Share::new(16)).collect();
-        let mut served = vec![0; processes];
+        let (mut taken, mut refused) = (vec![0; processes], 0);
         for round in 0..4_000 {
             let mut open = 0;
             for turn in 0..processes {
@@ -76,9 +83,10 @@ mod tests {
                     open += 1;
                     if open > server_places {
                         share.was_refused();
+                        refused += 1;
                         break;
                     }
-                    served[process] += 1;
+                    taken[process] += 1;
                     share.went_well();
                 }
             }
@@ -88,18 +96,22 @@ mod tests {
                 }
             }
         }
-        served
+        Served { taken, refused }
     }
 
     #[test]
     fn any_number_of_processes_share_alike() {
         for processes in [1, 3, 4, 8, 40] {
-            let served = served(processes, 50);
-            let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
-            assert!(*least > 0 && most / least < 2, "{processes}: {served:?}");
-            let all: usize = served.iter().sum();
+            let Served { taken, refused } = served(processes, 50);
+            let (least, most) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
+            assert!(*least > 0 && most / least < 2, "{processes}: {taken:?}");
+            let all: usize = taken.iter().sum();
             let could = 4_000 * (16 * processes).min(50);
             assert!(all * 2 > could, "{processes}: {all} of {could}");
+            // With more processes each keeps its one place, and is refused by turns.
+            if processes <= 8 {
+                assert!(refused * 20 < all, "{processes}: {refused} beside {all}");
+            }
         }
     }
 }
