@@ -179,6 +179,12 @@ impl Stack {
         status::read(&self.bus, &self.services).await
     }
 
+    /// What has halted by now, in words: functions, or the mirror of a stream. Somebody
+    /// has to see to it; the rest serves.
+    pub fn halted(&self) -> Vec<String> {
+        self.services.halted()
+    }
+
     /// The next thing that happened: a server or a service has ended or does not start,
     /// is started again, runs again. All of them are looked after whether or not this is
     /// called, each on its own; but news that nobody takes hold up the one that has them.

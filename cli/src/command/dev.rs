@@ -176,6 +176,7 @@ async fn serve(
     let mut ticks = tokio::time::interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before: Option<(u64, Instant)> = None;
+    let mut halted = stack.troubles.clone();
     loop {
         // All branches are cancel safe.
         tokio::select! {
@@ -191,6 +192,11 @@ async fn serve(
             output.note("the program that started this one has ended");
             return Ok(());
         }
+        let now = stack.halted();
+        for text in now.iter().filter(|text| !halted.contains(text)) {
+            output.note(&format!("not serving: {text}"));
+        }
+        halted = now;
         let status = match stack.status().await {
             Ok(status) => status,
             Err(error) => {

@@ -216,24 +216,19 @@ impl Services {
         }
         lacks.extend(self.worker_lack());
         lacks.extend(self.mirror_lacks());
+        lacks.extend(self.halted().into_iter().map(Lack::Broken));
         lacks
     }
 
     fn worker_lack(&self) -> Option<Lack> {
-        let status = match &*self.worker.borrow() {
+        let owned = match &*self.worker.borrow() {
             Seen::Failed(reason) => return Some(Lack::Broken(reason.clone())),
             Seen::Starting => return Some(Lack::Waits("the worker starts".into())),
-            Seen::Runs(status) => status.clone(),
+            Seen::Runs(status) => status.lanes_owned(),
         };
-        let (owned, halted) = (status.lanes_owned(), status.lanes_halted());
         let lanes = self.lanes();
-        if owned < lanes {
-            let text = format!("the worker owns {owned} of {lanes} lanes");
-            return Some(Lack::Waits(text));
-        }
-        let text =
-            || format!("functions have halted on {halted} lanes of the worker: its log says why");
-        (halted > 0).then(|| Lack::Broken(text()))
+        let text = || format!("the worker owns {owned} of {lanes} lanes");
+        (owned < lanes).then(|| Lack::Waits(text()))
     }
 
     fn mirror_lacks(&self) -> Vec<Lack> {
@@ -246,17 +241,36 @@ impl Services {
             Seen::Starting => return vec![Lack::Waits("the bridge starts".into())],
             Seen::Runs(status) => status.borrow(),
         };
-        let streams = [StreamName::ingress(&store()), StreamName::events(&store())];
         let lack = |stream: StreamName| match status.shards.get(&stream).map(|shard| shard.state) {
-            Some(ShardState::Mirroring) => None,
-            Some(ShardState::Halted) => Some(Lack::Broken(format!(
-                "the bridge has halted the mirror of {stream}: its log says why"
-            ))),
+            Some(ShardState::Mirroring | ShardState::Halted) => None,
             _ => Some(Lack::Waits(format!(
                 "the bridge does not mirror {stream} yet"
             ))),
         };
-        streams.into_iter().filter_map(lack).collect()
+        streams().into_iter().filter_map(lack).collect()
+    }
+
+    /// What has halted and does not go on before somebody has seen to it.
+    pub fn halted(&self) -> Vec<String> {
+        let mut halted = Vec::new();
+        if let Seen::Runs(status) = &*self.worker.borrow()
+            && let lanes @ 1.. = status.lanes_halted()
+        {
+            halted.push(format!(
+                "functions have halted on {lanes} lanes of the worker: its log says why"
+            ));
+        }
+        let mirror = self.mirror.as_ref().map(|mirror| mirror.borrow());
+        if let Some(Seen::Runs(status)) = mirror.as_deref() {
+            let status = status.borrow();
+            let state = |stream: &StreamName| status.shards.get(stream).map(|shard| shard.state);
+            let streams = streams().into_iter();
+            let shards = streams.filter(|stream| state(stream) == Some(ShardState::Halted));
+            halted.extend(shards.map(|stream| {
+                format!("the bridge has halted the mirror of {stream}: its log says why")
+            }));
+        }
+        halted
     }
 
     /// Waits until all services have ended, after the shutdown was triggered.
@@ -269,4 +283,9 @@ impl Services {
             }
         }
     }
+}
+
+/// The streams that are mirrored.
+fn streams() -> [StreamName; 2] {
+    [StreamName::ingress(&store()), StreamName::events(&store())]
 }
