@@ -12,6 +12,8 @@
 mod attach;
 mod reader;
 mod replays;
+#[cfg(test)]
+mod tests;
 
 pub use attach::{again, attach};
 pub use replays::Replays;
