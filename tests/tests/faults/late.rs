@@ -11,13 +11,13 @@ use harness::{Deployment, Direction, KafkaChoice, Proxy, Servers, Writer, until}
 
 /// How long ids are remembered: longer than a request waits for its answer.
 const WINDOW: Duration = Duration::from_secs(8);
-/// Lanes: each sends a few events by themselves, of a channel one after the other, before
-/// it gathers others into a batch.
-const LANES: u16 = 64;
+/// Lanes, so many that hardly two channels share one: each hands over its first event by
+/// itself, and what comes meanwhile waits behind it.
+const LANES: u16 = 1_024;
 /// Writers.
 const WRITERS: usize = 64;
-/// Channels of each: a few for every lane. Their first events alone, which are handed to
-/// the connection beside each other, are more than the buffers between node and proxy.
+/// Channels of each. Their first events alone, which are handed to the connection beside
+/// each other, are more than the buffers between node and proxy: some 4 MB.
 const CHANNELS: usize = 4;
 /// Events of each writer.
 const EVENTS: usize = 2 * CHANNELS;
@@ -91,10 +91,10 @@ async fn what_waited_for_a_broken_connection_is_never_sent() {
     for writer in &mut writers {
         writer.settle_all().await;
     }
+    // What has left the node is lost. A new connection is made at once, but nothing passes.
+    proxy.reset();
     // Not to let somebody get ready: that time passes is what the test is about.
     tokio::time::sleep(2 * WINDOW).await;
-    // What has left the node is lost; new connections pass.
-    proxy.reset();
     proxy.heal();
     // As long again for what must not come.
     deployment.edges[0].ready().await;
