@@ -104,9 +104,6 @@ impl<'a> Document<'a> {
                 self.first.saturating_sub(1)
             )
         };
-        if base + 1 < self.first {
-            return Err(gone());
-        }
         let edits = (base + 1..=revision).map(|revision| {
             let text = self.state.get(&key(revision))?;
             Operation::read_kept(&json_tree::parse(&text).ok()?)
