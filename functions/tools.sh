@@ -23,7 +23,9 @@ fi
 
 if ! command -v python3 >/dev/null 2>&1; then
     echo "missing: python3, so functions in Python are not tried; on Debian: apt-get install python3-venv" >&2
-elif ! fetched "$tools/python" "$templates/python/requirements.txt"; then
+# What pip installs names its interpreter by its whole path: it does not move with the folder.
+elif ! fetched "$tools/python" "$templates/python/requirements.txt" ||
+    ! "$tools/python/bin/componentize-py" --version >/dev/null 2>&1; then
     echo "fetching what builds Python (50 MB)" >&2
     rm -rf "$tools/python" && mkdir -p "$tools"
     python3 -m venv "$tools/python"
