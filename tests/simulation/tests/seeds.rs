@@ -21,8 +21,10 @@ const RUNS: [(Scenario, u64); 5] = [
 ];
 /// Steps of all runs together, at least.
 const STEPS_MIN: u64 = 1_000_000;
-/// Seeds within which a fault of ours must be found.
-const PLANT_SEEDS: u64 = 200;
+/// Seeds within which a fault of ours must be found, looked at only as far as needed. The
+/// rarest showed in 4 of 3,500 runs, and which these are changes with every request that
+/// the bootstrap makes.
+const PLANT_SEEDS: u64 = 5_000;
 
 const _: () = {
     let (mut runs, mut at) = (0, 0);
