@@ -1,6 +1,6 @@
 //! What functions write into their logs, found by the command line.
 
-use harness::{Deployment, FunctionChoice, until};
+use harness::until;
 use serde_json::Value;
 
 use super::shell::Shell;
@@ -10,19 +10,9 @@ const FLOOD: u64 = 1_000;
 /// What it may: its burst, and what is granted while the call lasts.
 const KEPT_MAX: u64 = 900;
 
-async fn start() -> Option<(Deployment, Shell)> {
-    let builder = Deployment::builder()
-        .without_mirror()
-        .functions(&[FunctionChoice::Probe])
-        .edges(1);
-    let deployment = builder.start().await?;
-    let shell = Shell::new(deployment.servers.nats_url());
-    Some((deployment, shell))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_function_writes_is_kept_with_its_version_and_lane() {
-    let Some((mut deployment, shell)) = start().await else {
+    let Some((mut deployment, shell)) = Shell::beside_a_probe(|_| ()).await else {
         return;
     };
     let mut following = shell.start(&["--json", "function", "logs", "probe", "-f"]);
@@ -72,7 +62,7 @@ fn missing(lines: &[Value]) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_says_what_was_too_much_for_it() {
-    let Some((mut deployment, shell)) = start().await else {
+    let Some((mut deployment, shell)) = Shell::beside_a_probe(|_| ()).await else {
         return;
     };
     let mut ann = deployment.writer(&[0], "ann").await;

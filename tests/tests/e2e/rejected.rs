@@ -3,7 +3,7 @@
 use bus::Bus;
 use control::Deployer;
 use futures_util::StreamExt;
-use harness::{Deployment, FunctionChoice, until};
+use harness::{Deployment, until};
 use protocol::outcome::dead_letter;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
@@ -43,14 +43,7 @@ async fn redriven(bus: &Bus, deployment: &Deployment) -> usize {
 }
 
 async fn start() -> Option<(Deployment, Shell)> {
-    let builder = Deployment::builder()
-        .without_mirror()
-        .functions(&[FunctionChoice::Probe])
-        .limits(|limits| limits.attempts = 1)
-        .edges(1);
-    let deployment = builder.start().await?;
-    let shell = Shell::new(deployment.servers.nats_url());
-    Some((deployment, shell))
+    Shell::beside_a_probe(|limits| limits.attempts = 1).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use bus::Bus;
-use harness::{environment, wait};
+use harness::{Deployment, FunctionChoice, environment, wait};
 use protocol::name::FunctionName;
+use protocol::spec::FunctionLimits;
 use protocol::stream::Bucket;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -47,6 +48,21 @@ impl Shell {
         Self {
             nats: nats.to_owned(),
         }
+    }
+
+    /// A shell beside a deployment of the probe, with one edge node; `limits` changes the
+    /// probe's. `None` where no server can be had.
+    pub async fn beside_a_probe(
+        limits: impl FnOnce(&mut FunctionLimits),
+    ) -> Option<(Deployment, Self)> {
+        let builder = Deployment::builder()
+            .without_mirror()
+            .functions(&[FunctionChoice::Probe])
+            .limits(limits)
+            .edges(1);
+        let deployment = builder.start().await?;
+        let shell = Self::new(deployment.servers.nats_url());
+        Some((deployment, shell))
     }
 
     /// Runs a command to its end.

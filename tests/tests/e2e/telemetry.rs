@@ -3,7 +3,7 @@
 
 use client::Draft;
 use harness::instance::get;
-use harness::{Deployment, FunctionChoice, until};
+use harness::{Deployment, until};
 use serde_json::{Value, json};
 
 use super::common::EARLIEST;
@@ -31,16 +31,6 @@ const METRICS: [&str; 15] = [
     "function_faults_total",
     "function_broken",
 ];
-
-async fn start() -> Option<(Deployment, Shell)> {
-    let builder = Deployment::builder()
-        .without_mirror()
-        .functions(&[FunctionChoice::Probe])
-        .edges(1);
-    let deployment = builder.start().await?;
-    let shell = Shell::new(deployment.servers.nats_url());
-    Some((deployment, shell))
-}
 
 /// Looks at the probe until it does as it should.
 async fn top(shell: &Shell, what: &str, fine: impl Fn(&Value) -> bool) -> Value {
@@ -90,7 +80,7 @@ async fn are_counted(deployment: &Deployment, version: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn top_and_metrics_say_how_a_function_does() {
-    let Some((mut deployment, shell)) = start().await else {
+    let Some((mut deployment, shell)) = Shell::beside_a_probe(|_| ()).await else {
         return;
     };
     let mut ann = deployment.writer(&[0], "ann").await;
@@ -143,7 +133,7 @@ async fn top_and_metrics_say_how_a_function_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_emitted_belongs_to_the_trace_of_its_input() {
-    let Some((mut deployment, _)) = start().await else {
+    let Some((mut deployment, _)) = Shell::beside_a_probe(|_| ()).await else {
         return;
     };
     let follower = deployment.follow(&[0], "joe", "lab.a", EARLIEST).await;

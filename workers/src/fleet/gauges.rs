@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use metrics::gauge;
 use protocol::name::FunctionName;
-use protocol::report::{FunctionReport, LaneReport, WorkerReport};
+use protocol::report::{LaneReport, WorkerReport};
 
 use crate::status::Status;
 
@@ -25,11 +25,15 @@ impl Gauges {
         let mut now = BTreeSet::new();
         for (function, report) in &report.functions {
             let version = status.label(function, report.version);
-            set(&labels(function, &version), report);
+            set(
+                &labels(function, &version),
+                &report.lanes,
+                report.memory_bytes,
+            );
             now.insert((function.clone(), version));
         }
         for (function, version) in self.shown.difference(&now) {
-            clear(&labels(function, version));
+            set(&labels(function, version), &[], 0);
         }
         self.shown = now;
     }
@@ -42,27 +46,14 @@ fn labels(function: &FunctionName, version: &str) -> Labels {
     ]
 }
 
-fn set(labels: &Labels, report: &FunctionReport) {
-    let lanes = || report.lanes.iter();
-    let sum = |of: fn(&LaneReport) -> u64| lanes().map(of).sum::<u64>() as f64;
-    let late_ms = lanes().map(|lane| lane.lag_ms).max().unwrap_or(0);
-    gauge!("function_lanes", labels).set(lanes().count() as f64);
+/// All of them: what owns no lanes and holds no memory is at zero.
+fn set(labels: &Labels, lanes: &[LaneReport], memory_bytes: u64) {
+    let sum = |of: fn(&LaneReport) -> u64| lanes.iter().map(of).sum::<u64>() as f64;
+    let late_ms = lanes.iter().map(|lane| lane.lag_ms).max().unwrap_or(0);
+    gauge!("function_lanes", labels).set(lanes.len() as f64);
     gauge!("function_halted", labels).set(sum(|lane| lane.halted.is_some().into()));
     gauge!("function_parked", labels).set(sum(|lane| lane.parked));
     gauge!("function_lag_events", labels).set(sum(|lane| lane.lag_events));
     gauge!("function_lag_seconds", labels).set(late_ms as f64 / 1_000.0);
-    gauge!("function_memory_bytes", labels).set(report.memory_bytes as f64);
-}
-
-fn clear(labels: &Labels) {
-    for name in [
-        "function_lanes",
-        "function_halted",
-        "function_parked",
-        "function_lag_events",
-        "function_lag_seconds",
-        "function_memory_bytes",
-    ] {
-        gauge!(name, labels).set(0.0);
-    }
+    gauge!("function_memory_bytes", labels).set(memory_bytes as f64);
 }
