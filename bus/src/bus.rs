@@ -221,8 +221,10 @@ impl Bus {
     /// [`BusError::StreamChanged`] if it stays so: it was rolled back. Those of
     /// [`Self::get`]. Cancel safe.
     pub async fn stream_state(&self, stream: &StreamName) -> Result<StreamState, BusError> {
+        // Before it is asked: what is stored meanwhile may not be in the answer.
+        let known = self.1.highest(stream);
         let state = either!(self, bus => bus.stream_state(stream).await)?;
-        self.1.judge(stream, state.last_seq, Instant::now())?;
+        self.1.judge(stream, known, state.last_seq, Instant::now())?;
         Ok(state)
     }
 

@@ -49,16 +49,28 @@ impl Known {
         }
     }
 
-    /// Takes in an answer that says that the stream ends at `last`.
+    /// The highest sequence that was seen so far; 0: none.
+    pub fn highest(&self, stream: &StreamName) -> u64 {
+        self.0.lock().get(stream).map_or(0, |mark| mark.highest)
+    }
+
+    /// Takes in an answer that says that the stream ends at `last`. `known` is what was
+    /// known before the question: on a busy stream more is known by the time of the answer.
     ///
     /// # Errors
     /// [`BusError::Behind`] if it is known to go further; [`BusError::StreamChanged`]
     /// if all answers have said so for [`ROLLED_BACK_AFTER`].
-    pub fn judge(&self, stream: &StreamName, last: u64, now: Instant) -> Result<(), BusError> {
+    pub fn judge(
+        &self,
+        stream: &StreamName,
+        known: u64,
+        last: u64,
+        now: Instant,
+    ) -> Result<(), BusError> {
         let mut marks = self.0.lock();
         let mark = marks.entry(stream.clone()).or_default();
-        if last >= mark.highest {
-            mark.highest = last;
+        if last >= known {
+            mark.highest = mark.highest.max(last);
             mark.behind_since = None;
             return Ok(());
         }
@@ -68,7 +80,7 @@ impl Known {
             return Err(BusError::Behind);
         }
         metrics::counter!("nats_streams_rolled_back_total").increment(1);
-        tracing::error!(%stream, last, known = mark.highest, "the stream was rolled back");
+        tracing::error!(%stream, last, known, "the stream was rolled back");
         Err(BusError::changed(stream.as_str()))
     }
 }
@@ -83,37 +95,46 @@ mod tests {
         StreamName::events(&StoreName::parse("main").unwrap())
     }
 
+    /// Judges an answer to a question that is asked and answered now.
+    fn judge(known: &Known, last: u64, now: Instant) -> Result<(), BusError> {
+        known.judge(&events(), known.highest(&events()), last, now)
+    }
+
     #[test]
     fn an_answer_behind_what_is_known_is_not_now() {
         let (known, now) = (Known::default(), Instant::now());
         known.saw(&events(), 7);
-        assert!(known.judge(&events(), 7, now).is_ok());
-        assert!(matches!(
-            known.judge(&events(), 6, now),
-            Err(BusError::Behind)
-        ));
-        assert!(known.judge(&events(), 9, now).is_ok());
-        assert!(matches!(
-            known.judge(&events(), 8, now),
-            Err(BusError::Behind)
-        ));
+        assert!(judge(&known, 7, now).is_ok());
+        assert!(matches!(judge(&known, 6, now), Err(BusError::Behind)));
+        assert!(judge(&known, 9, now).is_ok());
+        assert!(matches!(judge(&known, 8, now), Err(BusError::Behind)));
+    }
+
+    #[test]
+    fn what_is_stored_between_question_and_answer_makes_no_answer_old() {
+        let known = Known::default();
+        known.saw(&events(), 7);
+        let asked = known.highest(&events());
+        known.saw(&events(), 8);
+        // For however long a stream is busy.
+        for seconds in [0, 40, 80] {
+            let now = Instant::now() + Duration::from_secs(seconds);
+            assert!(known.judge(&events(), asked, 7, now).is_ok());
+        }
+        assert_eq!(known.highest(&events()), 8);
     }
 
     #[test]
     fn a_stream_that_stays_behind_was_rolled_back() {
         let (known, now) = (Known::default(), Instant::now());
         known.saw(&events(), 7);
-        let at = |seconds| known.judge(&events(), 3, now + Duration::from_secs(seconds));
+        let at = |seconds| judge(&known, 3, now + Duration::from_secs(seconds));
         assert!(matches!(at(0), Err(BusError::Behind)));
         assert!(matches!(at(29), Err(BusError::Behind)));
         assert!(matches!(at(30), Err(BusError::StreamChanged { .. })));
         // A stale leader that was heard of in between does not count against it.
-        assert!(
-            known
-                .judge(&events(), 8, now + Duration::from_secs(31))
-                .is_ok()
-        );
-        let again = known.judge(&events(), 3, now + Duration::from_secs(62));
+        assert!(judge(&known, 8, now + Duration::from_secs(31)).is_ok());
+        let again = judge(&known, 3, now + Duration::from_secs(62));
         assert!(matches!(again, Err(BusError::Behind)));
     }
 }

@@ -48,6 +48,7 @@ pub async fn age_takes_events_and_keeps_the_count(f: Fixture) {
     }
     let state = emptied(&f, &events).await;
     assert_eq!((state.first_seq, state.last_seq, state.bytes), (4, 3, 0));
+    f.level(&events).await;
     assert_eq!(f.bus.get(&events, 3).await.unwrap(), None);
     assert_eq!(f.bus.last_on(&events, &subject).await.unwrap(), None);
     let chunk = f.bus.next_on(&events, &subject, 1, 10, 1 << 20).await;

@@ -26,6 +26,7 @@ pub async fn a_batch_is_contiguous_and_in_order_among_other_publishes(f: Fixture
             .await
             .unwrap();
         assert_eq!(ack.last_seq - ack.first_seq + 1, length as u64);
+        f.level(&f.events).await;
         let chunk = f
             .bus
             .next_on(

@@ -168,6 +168,30 @@ impl Fixture {
         subscription
     }
 
+    /// Waits until every copy of a stream has what its leader has now: a read may be
+    /// answered by any of them.
+    pub async fn level(&self, stream: &StreamName) {
+        let Place::Three(cluster) = &self.place else {
+            return;
+        };
+        let state = self.bus.stream_state(stream).await.unwrap();
+        let held = (state.first_seq, state.last_seq);
+        let cluster = cluster.as_ref().unwrap();
+        for index in 0..SERVERS {
+            within("a copy is level", async {
+                loop {
+                    let streams = cluster.server(index).streams().unwrap_or_default();
+                    let copy = streams.iter().find(|view| view.name == stream.as_str());
+                    if copy.is_some_and(|copy| copy.held >= held) {
+                        return;
+                    }
+                    look_again().await;
+                }
+            })
+            .await;
+        }
+    }
+
     /// The servers go down, with no time to say so.
     pub async fn go_down(&mut self) {
         match &mut self.place {

@@ -98,6 +98,7 @@ pub async fn a_reader_gets_past_them(f: Fixture) {
 
 pub async fn runs_and_ranges_hold_them(f: Fixture) {
     let stored = fill(&f).await;
+    f.level(&f.events).await;
     // Each with a connection that has met none of them yet.
     assert_all(&runs(&f, &f.connect().await).await, &stored);
     assert_all(&scanned(&f, &f.connect().await, &stored).await, &stored);
@@ -109,6 +110,7 @@ pub async fn runs_and_ranges_hold_them(f: Fixture) {
 
 pub async fn who_knows_them_breaks_no_more(f: Fixture) {
     let stored = fill(&f).await;
+    f.level(&f.events).await;
     let subjects = ["doc.a", "doc.b"].map(|channel| subject(Kind::Ev, channel));
     let bus = f.connect().await;
     let tails = async || {

@@ -41,6 +41,7 @@ pub async fn an_event_is_the_same_on_every_path(f: Fixture) {
     f.bus.publish(event("doc.b", 1)).await.unwrap();
     let seq = f.bus.publish(event("doc.a", 2)).await.unwrap().seq;
     let filter = subject(Kind::Ev, "doc.a");
+    f.level(&f.events).await;
     let got = f.bus.get(&f.events, seq).await.unwrap().unwrap();
     assert_eq!(
         (got.subject.as_str(), got.payload.as_ref()),
@@ -166,6 +167,7 @@ pub async fn short_and_long_ranges_are_complete(f: Fixture) {
     let all = fill(&f, 12_000).await;
     let filter = subject(Kind::Ev, "doc.a");
     let end = f.bus.stream_state(&f.events).await.unwrap().last_seq;
+    f.level(&f.events).await;
     let chunk = f
         .bus
         .next_on(&f.events, &filter, all[5], 300, 8 << 20)
@@ -236,6 +238,7 @@ pub async fn tails_of_many_subjects_in_one_call(f: Fixture) {
     for chunk in batch.collect::<Vec<_>>().chunks(20) {
         last = f.bus.commit_batch(chunk.to_vec()).await.unwrap().last_seq;
     }
+    f.level(&f.events).await;
     let subjects: Vec<_> = (0..LAST_SEQS_MAX as u64)
         .map(|n| subject(Kind::Ev, &name(n)))
         .collect();
@@ -261,6 +264,7 @@ pub async fn a_time_finds_the_first_event_from_it_on(f: Fixture) {
     for n in 0..5 {
         let seq = f.bus.publish(event("doc.a", n)).await.unwrap().seq;
         f.bus.publish(event("doc.b", n)).await.unwrap();
+        f.level(&f.events).await;
         times.push((
             seq,
             f.bus.get(&f.events, seq).await.unwrap().unwrap().time_us,
@@ -303,6 +307,7 @@ pub async fn a_filter_has_a_last_event(f: Fixture) {
     assert_eq!(f.bus.last_on(&f.events, &lane).await.unwrap(), None);
     for (n, channel) in ["doc.a", "doc.b", "doc.a"].into_iter().enumerate() {
         f.bus.publish(event(channel, n as u64)).await.unwrap();
+        f.level(&f.events).await;
         let last = f.bus.last_on(&f.events, &lane).await.unwrap().unwrap();
         assert_eq!(last.seq, n as u64 + 1);
     }
@@ -331,6 +336,7 @@ pub async fn dead_letters_are_copied(f: Fixture) {
         }
     })
     .await;
+    f.level(&f.events).await;
     let original = f.bus.get(&f.events, 2).await.unwrap().unwrap();
     assert_eq!(copy.seq, 1);
     assert_eq!(

@@ -46,6 +46,7 @@ async fn replace(f: &Fixture, value: u64, before: u64) -> Result<u64, BusError> 
 pub async fn two_versions_are_kept_of_what_is_replaced_behind_a_fence(f: Fixture) {
     let stream = StreamName::state(&store());
     let first = replace(&f, 1, 0).await.unwrap();
+    f.level(&stream).await;
     let only = f.bus.first_on(&stream, &memory("doc.a")).await.unwrap();
     assert_eq!(only.unwrap().seq, first - 2, "contiguous, the fence last");
     let second = replace(&f, 2, first).await.unwrap();
@@ -55,6 +56,7 @@ pub async fn two_versions_are_kept_of_what_is_replaced_behind_a_fence(f: Fixture
         "{refused:?}"
     );
     let versions = async || {
+        f.level(&stream).await;
         let subject = memory("doc.b");
         let oldest = f.bus.first_on(&stream, &subject).await.unwrap().unwrap();
         let last = f.bus.last_on(&stream, &subject).await.unwrap().unwrap();

@@ -22,6 +22,8 @@ pub struct StreamView {
     pub leader: Option<String>,
     /// The copies that this server does not hold itself.
     pub replicas: Vec<Replica>,
+    /// The first and the last sequence of the copy that it holds; a follower's may lag.
+    pub held: (u64, u64),
 }
 
 /// A copy of a stream, or a member of the meta group.
@@ -74,11 +76,13 @@ pub(super) fn meta(monitor: &str) -> io::Result<MetaView> {
 }
 
 fn view(stream: &Value) -> StreamView {
-    let cluster = &stream["cluster"];
+    let (cluster, state) = (&stream["cluster"], &stream["state"]);
+    let seq = |which: &str| state[which].as_u64().unwrap_or_default();
     StreamView {
         name: stream["name"].as_str().unwrap_or_default().to_owned(),
         leader: leader(cluster),
         replicas: replicas(cluster),
+        held: (seq("first_seq"), seq("last_seq")),
     }
 }
 
