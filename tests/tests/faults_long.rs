@@ -10,9 +10,11 @@ mod faults {
     mod brokers;
     mod disk;
     mod frozen;
+    mod hunt;
     mod lanes;
     mod leaders;
     mod long;
     mod minority;
+    mod remember;
     mod takeover;
 }

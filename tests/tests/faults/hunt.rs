@@ -6,12 +6,13 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use bridge::BridgeConfig;
 use edge::EdgeConfig;
 use harness::service::Service;
 use harness::traffic::Traffic;
-use harness::{DEADLINE, Deployment, Instance, wait};
+use harness::{Builder, DEADLINE, Deployment, Instance, wait};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -21,6 +22,17 @@ use workers::WorkerConfig;
 const SIGKILL: i32 = 9;
 /// Bytes of a log that a failure shows.
 const LOG_BYTES_SHOWN: usize = 4_000;
+
+/// How long the input's stream remembers an id in these tests.
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// Processes, and streams of which neither remembers an id for long.
+pub fn forgetful() -> Builder {
+    Deployment::builder()
+        .hurried()
+        .store(|store| store.duplicate_window_ingress = WINDOW)
+        .processes()
+}
 
 /// A service with switches.
 pub trait Victim: Service {

@@ -4,24 +4,12 @@
 //!
 //! Owns one deployment per service, in which all its kills happen one after the other.
 
-use std::time::Duration;
-
 use harness::traffic::{Followed, Traffic, channels, follow_all};
-use harness::{Builder, Deployment};
 
-use super::hunt::{Ground, hunt};
+use super::hunt::{Ground, forgetful, hunt};
 
 /// Fewest kills of each service that count as a test of it.
 const KILLS_MIN: usize = 20;
-
-/// Neither stream remembers an id for long.
-pub fn forgetful() -> Builder {
-    let window = Duration::from_millis(100);
-    Deployment::builder()
-        .hurried()
-        .store(|store| store.duplicate_window_ingress = window)
-        .processes()
-}
 
 /// Two nodes die in turn; writers go to the other one and resend; subscribers resume
 /// there, or wait for their own node to come back.

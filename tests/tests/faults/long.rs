@@ -1,9 +1,23 @@
 //! Faults again and again, and all those on three brokers. Owns nothing.
 
-use super::{brokers, disk, leaders, minority, takeover};
+use harness::NatsChoice;
+
+use super::{brokers, disk, leaders, minority, remember, takeover};
 
 /// How often the same happens in one test.
 const ROUNDS: usize = 5;
+/// Deaths of a worker at each of four steps of a commit, and at any moment: two hundred.
+const DEATHS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_remembered_is_exact_over_two_hundred_deaths() {
+    remember::is_exact(NatsChoice::One, DEATHS, DEATHS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_remembered_is_exact_over_two_hundred_deaths_on_three_servers() {
+    remember::is_exact(NatsChoice::Three, DEATHS, DEATHS).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stream_leaders_die_one_after_the_other() {

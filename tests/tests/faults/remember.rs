@@ -4,11 +4,10 @@
 use client::data_of;
 use harness::follower::EARLIEST;
 use harness::traffic::{Followed, Traffic};
-use harness::{Deployment, Follower, FunctionChoice};
+use harness::{Deployment, Follower, FunctionChoice, NatsChoice};
 use serde_json::Value;
 
-use super::hunt::{Ground, hunt};
-use super::kills::forgetful;
+use super::hunt::{Ground, forgetful, hunt};
 
 /// Channels of the function.
 const CHANNELS: usize = 6;
@@ -31,9 +30,9 @@ async fn follow(deployment: &mut Deployment, channels: &[String]) -> Vec<Followe
     followers
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_remembered_is_exact_however_workers_die() {
-    let builder = forgetful().without_mirror().workers(2);
+/// Two workers die `each` times at each step of a commit, and `random` times at any.
+pub async fn is_exact(nats: NatsChoice, each: usize, random: usize) {
+    let builder = forgetful().without_mirror().workers(2).nats(nats);
     let builder = builder.functions(&[FunctionChoice::Probe]);
     let Some(mut deployment) = builder.start().await else {
         return;
@@ -48,8 +47,8 @@ async fn what_is_remembered_is_exact_however_workers_die() {
             ("lane.after_remembering", 30),
             ("lane.after_commit", 30),
         ],
-        each: 3,
-        random: 4,
+        each,
+        random,
         acks_max: 400,
     };
     hunt(

@@ -8,7 +8,7 @@ use harness::traffic::{Traffic, channels, follow_all};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::kills::forgetful;
+use super::hunt::forgetful;
 
 /// Kills of NATS.
 const NATS_KILLS: usize = 6;

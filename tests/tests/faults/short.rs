@@ -1,6 +1,13 @@
 //! Faults that take seconds, each once. Owns nothing.
 
-use super::{disk, leaders, minority, takeover};
+use harness::NatsChoice;
+
+use super::{disk, leaders, minority, remember, takeover};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_remembered_is_exact_however_workers_die() {
+    remember::is_exact(NatsChoice::One, 3, 4).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_leader_dies_under_traffic() {
