@@ -4,6 +4,7 @@
 //! This module must not know about NATS: it only knows which text is allowed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -104,7 +105,8 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $field:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $type(Box<str>);
+        // Shared: an event's names are cloned with each of its effects.
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Reads and checks the text.
