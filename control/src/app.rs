@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::spec::{FunctionLimits, HeaderFilter};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,10 @@ pub struct FunctionEntry {
     /// Settings handed to the guest at its start.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// The stages that follow on it in one pass: what a stage emits to the event's own
+    /// channel is what the next one is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<StageEntry>,
     /// Its limits.
     #[serde(default)]
     pub limits: FunctionLimits,
@@ -82,6 +87,19 @@ pub struct FunctionEntry {
     /// Where it begins when it is deployed for the first time.
     #[serde(default)]
     pub start: StartEntry,
+}
+
+/// A further stage of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageEntry {
+    /// Its name within the function: what it remembers is kept under it.
+    pub name: FunctionName,
+    /// Its module, from the file's folder.
+    pub module: PathBuf,
+    /// Settings handed to it at its start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
 }
 
 /// Where a function begins.
@@ -165,6 +183,25 @@ impl FunctionEntry {
     }
 }
 
+impl FunctionEntry {
+    /// The modules of its stages: its own, and those that its file names. `root` is the
+    /// folder of the application's file.
+    ///
+    /// # Errors
+    /// [`AppError::File`] names the one that is not there.
+    pub fn modules(&self, root: &Path, own: Bytes) -> Result<Vec<Bytes>, AppError> {
+        let mut modules = vec![own];
+        for stage in &self.then {
+            let path = root.join(&stage.module);
+            match std::fs::read(&path) {
+                Ok(wasm) => modules.push(wasm.into()),
+                Err(source) => return Err(AppError::File { path, source }),
+            }
+        }
+        Ok(modules)
+    }
+}
+
 fn store() -> StoreName {
     StoreName::parse(STORE).expect("a name of letters")
 }
@@ -190,6 +227,7 @@ on = ["chat.>"]
 headers = { room = ["blue"], urgent = [] }
 emits = ["counts.>"]
 start = "latest"
+then = [{ name = "mask", module = "m/mask.wasm", config = { by = "*" } }]
 "#;
 
     fn parse(text: &str) -> Result<App, String> {
@@ -205,6 +243,8 @@ start = "latest"
         assert!(shout.on.is_empty() && shout.store.as_str() == "main");
         let count = &app.functions[&FunctionName::parse("count").unwrap()];
         assert_eq!(count.headers.to_string(), "room = blue, urgent");
+        assert_eq!(count.then[0].name.as_str(), "mask");
+        assert!(shout.then.is_empty() && count.then[0].config["by"] == "*");
         let chat = &app.namespaces[&Namespace::parse("chat").unwrap()];
         assert_eq!((chat.store.as_str(), &chat.gate), ("main", &None));
         assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use protocol::checkpoint::Digest;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter, Trigger};
+use protocol::spec::{FunctionLimits, HeaderFilter, Stage, Trigger};
+use sha2::{Digest as _, Sha256};
 
-use crate::app::{FunctionEntry, StartEntry};
+use crate::app::{FunctionEntry, StageEntry, StartEntry};
 
 /// A spec before its module is stored and its start is resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct FunctionDraft {
     pub emits: Vec<ChannelPattern>,
     /// Settings handed to the guest at its start.
     pub config: BTreeMap<String, String>,
+    /// Its further stages; their modules come with its own.
+    pub then: Vec<StageDraft>,
     /// Its limits.
     pub limits: FunctionLimits,
     /// How long its outputs may gather, milliseconds.
@@ -34,6 +39,39 @@ pub struct FunctionDraft {
     /// Begin anew: what it has done is not gone on from, and it may become another kind
     /// of function, or one of another store.
     pub restart: bool,
+}
+
+/// A further stage before its module is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDraft {
+    /// Its name within the function.
+    pub name: FunctionName,
+    /// Settings handed to it at its start.
+    pub config: BTreeMap<String, String>,
+}
+
+impl StageDraft {
+    /// A stage with its module.
+    pub fn with(&self, wasm: &Bytes) -> Stage {
+        Stage {
+            name: self.name.clone(),
+            digest: digest(wasm),
+            config: self.config.clone(),
+        }
+    }
+
+    /// A stage as an application's file describes it.
+    pub fn of_entry(entry: &StageEntry) -> Self {
+        Self {
+            name: entry.name.clone(),
+            config: entry.config.clone(),
+        }
+    }
+}
+
+/// A module's digest.
+pub fn digest(wasm: &Bytes) -> Digest {
+    Digest::from_bytes(Sha256::digest(wasm).into())
 }
 
 /// Where a function begins on lanes that have no checkpoint of it.
@@ -61,6 +99,7 @@ impl FunctionDraft {
             headers: HeaderFilter::default(),
             emits: Vec::new(),
             config: BTreeMap::new(),
+            then: Vec::new(),
             limits: FunctionLimits::default(),
             linger_ms: 0,
             loops: false,
@@ -75,6 +114,7 @@ impl FunctionDraft {
             headers: entry.headers.clone(),
             emits: entry.emits.clone(),
             config: entry.config.clone(),
+            then: entry.then.iter().map(StageDraft::of_entry).collect(),
             limits: entry.limits.clone(),
             linger_ms: entry.linger_ms,
             loops: entry.loops,

@@ -8,13 +8,12 @@ use bus::Bus;
 use bytes::Bytes;
 use protocol::checkpoint::Digest;
 use protocol::name::{FunctionName, StoreName};
-use protocol::spec::{FunctionSpec, Trigger};
+use protocol::spec::{FunctionSpec, Stage, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
-use sha2::{Digest as _, Sha256};
 
 use crate::deployer::{Deployer, json};
-use crate::draft::{FunctionDraft, Start};
+use crate::draft::{FunctionDraft, Start, digest};
 use crate::error::ControlError;
 use crate::landscape::{Entry, Landscape};
 use crate::rules;
@@ -33,7 +32,7 @@ pub struct Deployed {
 }
 
 impl Deployer {
-    /// Checks and deploys a function. What is deployed like this already stays as it is,
+    /// Checks and deploys a function, a module for each of its stages. What is deployed like this already stays as it is,
     /// and what is paused stays paused.
     ///
     /// # Errors
@@ -42,12 +41,12 @@ impl Deployer {
     pub async fn deploy(
         &self,
         draft: FunctionDraft,
-        wasm: Bytes,
+        modules: Vec<Bytes>,
     ) -> Result<Deployed, ControlError> {
         let land = self.landscape().await?;
-        let spec = self.function_spec(&land, draft, &wasm).await?;
-        let notes = self.judge(&spec, &wasm, &land, &land).await?;
-        self.put_function(&land, spec, wasm, notes).await
+        let spec = self.function_spec(&land, draft, &modules).await?;
+        let notes = self.judge(&spec, &modules, &land, &land).await?;
+        self.put_function(&land, spec, modules, notes).await
     }
 
     /// The spec of what is wanted; that of what is deployed if it is the same.
@@ -55,14 +54,14 @@ impl Deployer {
         &self,
         land: &Landscape,
         draft: FunctionDraft,
-        wasm: &Bytes,
+        modules: &[Bytes],
     ) -> Result<FunctionSpec, ControlError> {
         land.readable(draft.name.as_str())?;
-        let digest = Digest::from_bytes(Sha256::digest(wasm).into());
+        let (digest, then) = stages(&draft, modules)?;
         let now = land.functions.get(&draft.name).map(|entry| &entry.spec);
         if let Some(now) = now
             && !draft.restart
-            && is_same(now, &draft, &digest)
+            && is_same(now, &draft, &digest, &then)
         {
             return Ok(now.clone());
         }
@@ -82,6 +81,7 @@ impl Deployer {
             headers: draft.headers,
             emits: draft.emits,
             config: draft.config,
+            then,
             limits: draft.limits,
             linger_ms: draft.linger_ms,
             start_seq,
@@ -98,7 +98,7 @@ impl Deployer {
     pub(crate) async fn judge(
         &self,
         spec: &FunctionSpec,
-        wasm: &Bytes,
+        modules: &[Bytes],
         land: &Landscape,
         planned: &Landscape,
     ) -> Result<Vec<String>, ControlError> {
@@ -114,7 +114,7 @@ impl Deployer {
             return Ok(notes);
         }
         check_age(&self.bus, spec).await?;
-        check_module(spec.clone(), wasm.clone()).await?;
+        check_modules(spec.clone(), modules.to_vec()).await?;
         Ok(notes)
     }
 
@@ -123,18 +123,18 @@ impl Deployer {
         &self,
         land: &Landscape,
         spec: FunctionSpec,
-        wasm: Bytes,
+        modules: Vec<Bytes>,
         mut notes: Vec<String>,
     ) -> Result<Deployed, ControlError> {
         let now = land.functions.get(&spec.name);
-        self.bus.put_module(wasm.clone()).await?;
+        self.put_modules(&modules).await?;
         let same = now.filter(|now| now.spec == spec);
         let mut revision = same.map_or(0, |same| same.revision);
         let changed = same.is_none();
         if changed {
             revision = self.replace(now, &spec).await?;
             // A collector that saw no spec name the module may have taken it meanwhile.
-            self.bus.put_module(wasm).await?;
+            self.put_modules(&modules).await?;
             if let Err(error) = self.collect(&spec.name).await {
                 notes.push(format!("old versions are not collected: {error}"));
             }
@@ -145,6 +145,13 @@ impl Deployer {
             changed,
             notes,
         })
+    }
+
+    async fn put_modules(&self, modules: &[Bytes]) -> Result<(), ControlError> {
+        for wasm in modules {
+            self.bus.put_module(wasm.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Puts a spec into the place of another, which is kept; returns its revision.
@@ -238,8 +245,22 @@ pub(crate) fn deployed<'a>(
         })
 }
 
+/// The module of the first stage, and the stages that follow on it.
+fn stages(draft: &FunctionDraft, modules: &[Bytes]) -> Result<(Digest, Vec<Stage>), ControlError> {
+    let missing = |of: &FunctionName| ControlError::Missing {
+        what: format!("module of {of}"),
+    };
+    let mut modules = modules.iter();
+    let first = modules.next().ok_or_else(|| missing(&draft.name))?;
+    let then = draft.then.iter().map(|stage| {
+        let wasm = modules.next().ok_or_else(|| missing(&stage.name))?;
+        Ok(stage.with(wasm))
+    });
+    Ok((digest(first), then.collect::<Result<_, ControlError>>()?))
+}
+
 /// Whether what is wanted is what is deployed: all but who, when and which version.
-fn is_same(now: &FunctionSpec, draft: &FunctionDraft, digest: &Digest) -> bool {
+fn is_same(now: &FunctionSpec, draft: &FunctionDraft, digest: &Digest, then: &[Stage]) -> bool {
     let wanted = FunctionSpec {
         digest: digest.clone(),
         store: draft.store.clone(),
@@ -247,6 +268,7 @@ fn is_same(now: &FunctionSpec, draft: &FunctionDraft, digest: &Digest) -> bool {
         headers: draft.headers.clone(),
         emits: draft.emits.clone(),
         config: draft.config.clone(),
+        then: then.to_vec(),
         limits: draft.limits.clone(),
         linger_ms: draft.linger_ms,
         loops: draft.loops,
@@ -286,8 +308,11 @@ async fn check_age(bus: &Bus, spec: &FunctionSpec) -> Result<(), ControlError> {
 }
 
 /// Compiles and starts it as a worker would.
-pub(crate) async fn check_module(spec: FunctionSpec, wasm: Bytes) -> Result<(), ControlError> {
-    match tokio::task::spawn_blocking(move || host::check(spec, &wasm)).await {
+pub(crate) async fn check_modules(
+    spec: FunctionSpec,
+    modules: Vec<Bytes>,
+) -> Result<(), ControlError> {
+    match tokio::task::spawn_blocking(move || host::check(spec, &modules)).await {
         Ok(result) => Ok(result?),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }

@@ -33,7 +33,7 @@ mod rules;
 mod versions;
 
 pub use deployer::{Deployer, VERSIONS_KEPT};
-pub use draft::{FunctionDraft, Start};
+pub use draft::{FunctionDraft, StageDraft, Start, digest};
 pub use error::ControlError;
 pub use fate::{Fate, Output};
 pub use function::Deployed;

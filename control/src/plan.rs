@@ -27,8 +27,8 @@ const OWN_ACCOUNT: [&str; 5] = ["name", "version", "repeats", "paused", "deploye
 pub struct Wanted {
     /// Namespaces.
     pub namespaces: Vec<NamespaceDraft>,
-    /// Functions, with their modules.
-    pub functions: Vec<(FunctionDraft, Bytes)>,
+    /// Functions, each with the modules of its stages.
+    pub functions: Vec<(FunctionDraft, Vec<Bytes>)>,
 }
 
 /// What is to be done, in this order.
@@ -55,8 +55,8 @@ pub struct Step {
 pub enum Thing {
     /// A namespace.
     Namespace(NamespaceSpec),
-    /// A function with its module.
-    Function(Box<FunctionSpec>, Bytes),
+    /// A function with the modules of its stages.
+    Function(Box<FunctionSpec>, Vec<Bytes>),
 }
 
 /// What is to be done.
@@ -100,13 +100,13 @@ impl Plan {
 }
 
 impl Wanted {
-    /// All of an application. `modules` holds the module of each of its functions.
+    /// All of an application. `modules` holds those of each of its functions.
     ///
     /// # Errors
     /// [`ControlError::Missing`]: one of them is not there.
     pub fn of_app(
         app: &App,
-        modules: &BTreeMap<FunctionName, Bytes>,
+        modules: &BTreeMap<FunctionName, Vec<Bytes>>,
     ) -> Result<Self, ControlError> {
         let namespaces = app.namespaces.iter().map(|(name, entry)| NamespaceDraft {
             name: name.clone(),
@@ -114,11 +114,11 @@ impl Wanted {
             gate: entry.gate.clone(),
         });
         let functions = app.functions.iter().map(|(name, entry)| {
-            let wasm = modules.get(name).ok_or_else(|| ControlError::Missing {
+            let modules = modules.get(name).ok_or_else(|| ControlError::Missing {
                 what: format!("module of {name}"),
             })?;
             let draft = FunctionDraft::of_entry(name.clone(), entry);
-            Ok((draft, wasm.clone()))
+            Ok((draft, modules.clone()))
         });
         Ok(Self {
             namespaces: namespaces.collect(),
@@ -142,12 +142,12 @@ impl Deployer {
             planned.namespaces.insert(name, entry_of(spec.clone()));
             things.push(Thing::Namespace(spec));
         }
-        for (draft, wasm) in wanted.functions {
+        for (draft, modules) in wanted.functions {
             let name = draft.name.clone();
-            let spec = self.function_spec(&land, draft, &wasm).await;
+            let spec = self.function_spec(&land, draft, &modules).await;
             let spec = spec.map_err(|error| error.of(format!("function {name}")))?;
             planned.functions.insert(name, entry_of(spec.clone()));
-            things.push(Thing::Function(Box::new(spec), wasm));
+            things.push(Thing::Function(Box::new(spec), modules));
         }
         let mut judged = Vec::with_capacity(things.len());
         for thing in things {
@@ -177,10 +177,10 @@ impl Deployer {
                 step.action = action(before, spec);
                 rules::namespace(spec, before, planned).map_err(ControlError::from)
             }
-            Thing::Function(spec, wasm) => {
+            Thing::Function(spec, modules) => {
                 let before = land.functions.get(&spec.name).map(|entry| &entry.spec);
                 step.action = action(before, spec);
-                self.judge(spec, wasm, land, planned).await
+                self.judge(spec, modules, land, planned).await
             }
         };
         step.notes = judged.map_err(|error| error.of(step.what()))?;
@@ -203,9 +203,9 @@ impl Deployer {
                 let put = self.put_namespace(&plan.land, spec.clone(), Vec::new());
                 put.await.map(|_| None)
             }
-            Thing::Function(spec, wasm) => {
+            Thing::Function(spec, modules) => {
                 let spec = FunctionSpec::clone(spec);
-                let put = self.put_function(&plan.land, spec, wasm.clone(), Vec::new());
+                let put = self.put_function(&plan.land, spec, modules.clone(), Vec::new());
                 put.await.map(Some)
             }
         };

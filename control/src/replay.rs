@@ -84,7 +84,7 @@ impl Deployer {
     pub async fn replay(
         &self,
         draft: FunctionDraft,
-        wasm: Bytes,
+        modules: Vec<Bytes>,
         request: &ReplayRequest,
     ) -> Result<Replayed, ControlError> {
         let land = self.landscape().await?;
@@ -93,7 +93,7 @@ impl Deployer {
             ..draft.clone()
         };
         let from = self.resolve(&from).await?;
-        let spec = self.function_spec(&land, draft, &wasm).await?;
+        let spec = self.function_spec(&land, draft, &modules).await?;
         spec.check()?;
         let room = self
             .bus
@@ -101,7 +101,7 @@ impl Deployer {
             .saturating_sub(header::HEADERS_BYTES_MAX);
         let store = land.stores.get(&spec.store);
         let lanes = store.map_or(LANES_DEFAULT, |store| store.lanes);
-        let mut candidate = Candidate::start(spec.clone(), wasm, lanes, room).await?;
+        let mut candidate = Candidate::start(spec.clone(), modules, lanes, room).await?;
         let (inputs, more) = self.inputs(&spec, from, request, &mut candidate).await?;
         let mut fates = Fates::new(&spec);
         if let Some((first, last)) = inputs.first().zip(inputs.last()) {
@@ -213,17 +213,17 @@ struct Place {
 impl Candidate {
     async fn start(
         spec: FunctionSpec,
-        wasm: Bytes,
+        modules: Vec<Bytes>,
         store_lanes: u16,
         room: usize,
     ) -> Result<Self, ControlError> {
         let compiled = tokio::task::spawn_blocking(move || {
             let host = Host::start(0, room)?;
-            let module = host.compile(&spec.digest, &wasm);
-            let module = module.map_err(host::CheckError::from)?;
+            let program = host.program(Arc::new(spec), &modules);
+            let program = program.map_err(host::CheckError::from)?;
             Ok(Self {
                 host,
-                program: Program::new(Arc::new(spec), module),
+                program,
                 store_lanes,
                 places: BTreeMap::new(),
                 done: BTreeMap::new(),

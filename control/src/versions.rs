@@ -12,7 +12,7 @@ use protocol::spec::{FunctionSpec, key};
 
 use crate::deployer::{Deployer, json};
 use crate::error::ControlError;
-use crate::function::{Deployed, check_module, deployed};
+use crate::function::{Deployed, check_modules, deployed};
 use crate::landscape::Landscape;
 use crate::rules;
 
@@ -46,9 +46,12 @@ impl Deployer {
             return Err(ControlError::refused("to", problem));
         }
         let notes = rules::function(&spec, Some(&now.spec), &land)?;
-        let wasm = self.bus.get_module(&spec.digest).await?;
-        check_module(spec.clone(), wasm.clone()).await?;
-        self.put_function(&land, spec, wasm, notes).await
+        let mut modules = Vec::new();
+        for digest in spec.digests() {
+            modules.push(self.bus.get_module(digest).await?);
+        }
+        check_modules(spec.clone(), modules.clone()).await?;
+        self.put_function(&land, spec, modules, notes).await
     }
 
     /// Keeps a version that is about to be replaced.
@@ -79,7 +82,7 @@ impl Deployer {
                 continue;
             };
             functions.delete(&key, revision).await?;
-            orphans.insert(&spec.digest);
+            orphans.extend(spec.digests());
         }
         for digest in orphans {
             self.remove_orphan(digest).await?;
@@ -114,7 +117,10 @@ fn names(land: &Landscape, digest: &Digest) -> bool {
         .versions
         .values()
         .flat_map(|versions| versions.values());
-    !land.unreadable.is_empty() || deployed.chain(kept).any(|spec| spec.digest == *digest)
+    !land.unreadable.is_empty()
+        || deployed
+            .chain(kept)
+            .any(|spec| spec.digests().any(|named| named == digest))
 }
 
 /// The version to go back to. One that was itself a way back stands for what it repeats,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::name::FunctionName;
 use protocol::spec::FunctionSpec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -30,6 +31,8 @@ pub enum Stream {
 pub struct Ambient {
     /// The deployed spec.
     pub spec: Arc<FunctionSpec>,
+    /// Behind the first stage of a pipeline, which one it is; for the log.
+    pub stage: Option<FunctionName>,
     /// Which lane the instance serves; for the log.
     pub lane: u16,
     /// What it has taken.
@@ -56,10 +59,16 @@ pub struct Ambient {
 
 impl Ambient {
     /// The state of a fresh instance.
-    pub fn new(spec: Arc<FunctionSpec>, lane: u16, account: Arc<Account>) -> Self {
+    pub fn new(
+        spec: Arc<FunctionSpec>,
+        stage: Option<FunctionName>,
+        lane: u16,
+        account: Arc<Account>,
+    ) -> Self {
         let limits = Limits::new(spec.limits.memory_bytes);
         Self {
             spec,
+            stage,
             lane,
             limits,
             call_began: Duration::ZERO,
@@ -157,7 +166,10 @@ impl Ambient {
             lane: self.lane,
             level,
             event_id: sole.map(|(event, _)| event.envelope.id.clone()),
-            text,
+            text: match &self.stage {
+                Some(stage) => cut(&format!("{stage}: {text}")).to_owned(),
+                None => text,
+            },
         }
     }
 

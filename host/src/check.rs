@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protocol::spec::FunctionSpec;
 
 use crate::account::Accounts;
@@ -12,7 +13,7 @@ use crate::engine;
 use crate::fault::Broken;
 use crate::instance::Instance;
 use crate::log::ToTracing;
-use crate::module::{ModuleError, Modules, Program};
+use crate::module::{ModuleError, Modules};
 
 /// Why a module would not run under its spec.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +29,20 @@ pub enum CheckError {
     Engine(wasmtime::Error),
 }
 
-/// Compiles a module and starts one instance of it. Takes up to a second of processor
+/// Compiles a function's modules, one for each of [`FunctionSpec::digests`], and starts an
+/// instance of each. Takes up to a second of processor
 /// time, for an interpreter up to 25: not for Tokio's threads.
 ///
 /// # Errors
 /// [`CheckError`]; but for `Engine`, only another module or another spec helps.
-pub fn check(spec: FunctionSpec, wasm: &[u8]) -> Result<(), CheckError> {
+pub fn check(spec: FunctionSpec, wasm: &[Bytes]) -> Result<(), CheckError> {
     let modules = engine::on_demand()
         .and_then(|engine| Modules::new(&engine))
         .map_err(CheckError::Engine)?;
-    let module = modules.get(&spec.digest, wasm)?;
     let account = Accounts::new(Arc::new(ToTracing)).of(&spec.name);
-    Instance::new(&Program::new(Arc::new(spec), module), 0, account)?;
+    let program = modules.program(Arc::new(spec), wasm)?;
+    for stage in &program.stages {
+        Instance::of(stage, 0, account.clone()).map_err(|error| stage.broken(error))?;
+    }
     Ok(())
 }

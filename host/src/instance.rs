@@ -17,8 +17,9 @@ use super::cpu;
 use super::culprit::Called;
 use super::fault::{Broken, Fault, ReplyFault};
 use super::memory::Memories;
-use super::module::{Program, World};
+use super::module::{Program, Stage, World};
 use super::pack::{Item, pack};
+use super::pipeline::WAITS;
 use super::reply::{self, Handled};
 use super::single::{self, EventRecord, Outcome};
 
@@ -44,13 +45,19 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance and lets it initialise itself.
+    /// Makes an instance of a function's first stage and lets it initialise itself.
     ///
     /// # Errors
     /// [`Broken`] says whether another try may help.
     pub fn new(program: &Program, lane: u16, account: Arc<Account>) -> Result<Self, Broken> {
-        let module = &program.module;
-        let mut store = store(program, Ambient::new(program.spec.clone(), lane, account));
+        Self::of(&program.stages[0], lane, account)
+    }
+
+    /// The same of any stage.
+    pub(crate) fn of(stage: &Stage, lane: u16, account: Arc<Account>) -> Result<Self, Broken> {
+        let Stage { spec, module, name } = stage;
+        let ambient = Ambient::new(spec.clone(), name.clone(), lane, account);
+        let mut store = store(stage, ambient);
         begin_call(&mut store, &[]);
         let instance = module.pre.instantiate(&mut store);
         let instance = instance.map_err(|error| no_instance(&store, &error))?;
@@ -67,7 +74,7 @@ impl Instance {
                 .map(Handle::Simple),
         }
         .map_err(|error| mistyped(&error))?;
-        let config = program.spec.config.iter();
+        let config = spec.config.iter();
         let config: Pairs = config
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
@@ -134,10 +141,10 @@ impl Instance {
     }
 }
 
-fn store(program: &Program, ambient: Ambient) -> Store<Ambient> {
-    let limits = &program.spec.limits;
+fn store(stage: &Stage, ambient: Ambient) -> Store<Ambient> {
+    let limits = &stage.spec.limits;
     let deadline = deadline(limits);
-    let mut store = Store::new(program.module.pre.engine(), ambient);
+    let mut store = Store::new(stage.module.pre.engine(), ambient);
     store.set_hostcall_fuel(limits.output_bytes + CALL_BYTES_SPARE);
     store.limiter(|ambient| &mut ambient.limits);
     store.epoch_deadline_callback(move |mut store| {
@@ -220,7 +227,7 @@ fn one_by_one(
         if parked.iter().any(|earlier| same_channel(earlier, item)) {
             called.handled.push(Handled::Retry {
                 delay_ms: 0,
-                reason: "waits for an earlier event".into(),
+                reason: WAITS.into(),
             });
             continue;
         }

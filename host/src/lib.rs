@@ -28,6 +28,7 @@ pub mod log;
 pub mod memory;
 pub mod module;
 pub mod pack;
+pub mod pipeline;
 pub mod pool;
 pub mod remembered;
 pub mod reply;
@@ -40,11 +41,13 @@ pub use check::{CheckError, check};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protocol::checkpoint::Digest;
+use protocol::spec::FunctionSpec;
 
 use self::account::Accounts;
 use self::log::{Sink, ToTracing};
-use self::module::{Module, ModuleError, Modules};
+use self::module::{Module, ModuleError, Modules, Program};
 use self::pool::{Guest, GuestPool};
 
 /// One worker's host.
@@ -126,6 +129,18 @@ impl Host {
     /// [`ModuleError`], permanent for the digest.
     pub fn compile(&self, digest: &Digest, wasm: &[u8]) -> Result<Arc<Module>, Arc<ModuleError>> {
         self.modules.get(digest, wasm)
+    }
+
+    /// A function with its modules, compiled; see [`Modules::program`].
+    ///
+    /// # Errors
+    /// [`ModuleError`] of the first that cannot be used.
+    pub fn program(
+        &self,
+        spec: Arc<FunctionSpec>,
+        wasm: &[Bytes],
+    ) -> Result<Arc<Program>, Arc<ModuleError>> {
+        self.modules.program(spec, wasm)
     }
 
     /// A place for a lane on one of the threads.

@@ -4,15 +4,18 @@
 //! what an event has written can be taken back as if it had never been. Must not know
 //! how guests are called, nor where memories are kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use protocol::name::{Channel, Tenant};
+use protocol::name::{Channel, FunctionName, Tenant};
 use protocol::state::{Change, ChannelState, Entry, StateError};
 
 use super::pack::Item;
 use super::reply::Handled;
 
+/// Ends a stage's name in the keys of what it remembers; no key of a guest has it.
+const STAGE_END: char = '\0';
 /// Microseconds in a millisecond.
 const MS: u64 = 1_000;
 
@@ -20,6 +23,8 @@ const MS: u64 = 1_000;
 #[derive(Debug, Default)]
 pub struct Memories {
     channels: Vec<Arc<ChannelState>>,
+    /// Of a later stage of a pipeline: what its keys begin with.
+    prefix: String,
     events: HashMap<u64, Place>,
     /// In the order of writing.
     written: Vec<Written>,
@@ -47,8 +52,12 @@ pub struct TooLate;
 
 impl Memories {
     /// The memories that these events begin with; an event without one begins with none.
-    pub fn new(items: &[Item]) -> Self {
-        let mut memories = Self::default();
+    /// A stage of a pipeline behind the first has keys of its own.
+    pub fn new(stage: Option<&FunctionName>, items: &[Item]) -> Self {
+        let mut memories = Self {
+            prefix: stage.map_or(String::new(), |name| format!("{name}{STAGE_END}")),
+            ..Self::default()
+        };
         let mut known: HashMap<(&Tenant, &Channel), usize> = HashMap::new();
         for item in items {
             let event = &*item.event;
@@ -76,7 +85,8 @@ impl Memories {
     /// What the event remembers under a key.
     pub fn get(&self, seq: u64, key: &str) -> Option<&Entry> {
         let Place { channel, time_us } = *self.events.get(&seq)?;
-        self.channels[channel].get(key, time_us)
+        let key = self.key(key)?;
+        self.channels[channel].get(&key, time_us)
     }
 
     /// The event writes a value, for so many milliseconds; 0: for ever.
@@ -96,13 +106,27 @@ impl Memories {
             ms => time_us.saturating_add(ms.saturating_mul(MS)),
         };
         let value = value.into();
+        let key = self.key(&key).ok_or(StateError::Key)?;
         self.write(seq, (key.into(), Some(Entry { value, until })))
     }
 
     /// The event forgets a key.
     pub fn delete(&mut self, seq: u64, key: String) {
         // A key that cannot be there is not there.
-        let _ = self.write(seq, (key.into(), None));
+        if let Some(key) = self.key(&key) {
+            let _ = self.write(seq, (key.into(), None));
+        }
+    }
+
+    /// The key as it is stored; `None` if it could be another stage's.
+    fn key<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        if key.contains(STAGE_END) {
+            return None;
+        }
+        Some(match self.prefix.as_str() {
+            "" => key.into(),
+            prefix => format!("{prefix}{key}").into(),
+        })
     }
 
     fn write(&mut self, seq: u64, change: Change) -> Result<(), StateError> {

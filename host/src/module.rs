@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use protocol::checkpoint::Digest;
+use protocol::name::FunctionName;
 use protocol::spec::FunctionSpec;
 use protocol::stream::MODULE_BYTES_MAX;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use super::ambient::Ambient;
+use super::fault::Broken;
 use super::imports;
 
 /// Compiled code kept, bytes: a hundred functions of compiled languages, or some ten of
@@ -88,29 +91,73 @@ impl std::fmt::Debug for Module {
     }
 }
 
-/// A module with the spec that it runs under.
+/// A function that can be run: its spec, and the modules of its stages.
 #[derive(Debug)]
 pub struct Program {
     /// The spec.
     pub spec: Arc<FunctionSpec>,
+    pub(crate) stages: Vec<Stage>,
+}
+
+/// A module with the spec that it runs under, which is the function's but for module and
+/// settings.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) spec: Arc<FunctionSpec>,
     pub(crate) module: Arc<Module>,
+    /// Behind the first stage, its name.
+    pub(crate) name: Option<FunctionName>,
+}
+
+impl Stage {
+    /// What is told of a stage that cannot be called: which one it is.
+    pub(crate) fn broken(&self, error: Broken) -> Broken {
+        match (&self.name, error) {
+            (Some(name), Broken::Init(reason)) => Broken::Init(format!("{name}: {reason}")),
+            (_, error) => error,
+        }
+    }
 }
 
 impl Program {
     /// Size of its compiled code, bytes.
     pub fn module_bytes(&self) -> usize {
-        self.module.bytes
+        self.stages.iter().map(|stage| stage.module.bytes).sum()
     }
 
     /// Whether the function remembers anything of its channels: whoever runs it hands
     /// over what is remembered.
     pub fn remembers(&self) -> bool {
-        self.module.remembers
+        self.stages.iter().any(|stage| stage.module.remembers)
     }
 
-    /// Puts a module under a spec.
-    pub fn new(spec: Arc<FunctionSpec>, module: Arc<Module>) -> Arc<Self> {
-        Arc::new(Self { spec, module })
+    /// Which world its first stage is of.
+    pub fn world(&self) -> World {
+        self.stages[0].module.world()
+    }
+
+    /// Puts modules under a spec: one for each of [`FunctionSpec::digests`], in that
+    /// order.
+    pub fn new(spec: Arc<FunctionSpec>, modules: Vec<Arc<Module>>) -> Arc<Self> {
+        debug_assert_eq!(modules.len(), spec.digests().count());
+        let mut modules = modules.into_iter();
+        let first = modules.next().map(|module| Stage {
+            spec: spec.clone(),
+            module,
+            name: None,
+        });
+        let further = spec.then.iter().zip(modules).map(|(stage, module)| Stage {
+            spec: Arc::new(FunctionSpec {
+                digest: stage.digest.clone(),
+                config: stage.config.clone(),
+                then: Vec::new(),
+                ..FunctionSpec::clone(&spec)
+            }),
+            module,
+            name: Some(stage.name.clone()),
+        });
+        let stages = first.into_iter().chain(further).collect();
+        Arc::new(Self { spec, stages })
     }
 }
 
@@ -146,6 +193,22 @@ impl Modules {
     pub fn get(&self, digest: &Digest, wasm: &[u8]) -> Result<Arc<Module>, Arc<ModuleError>> {
         self.cache
             .try_get_with_by_ref(digest, || self.compile(wasm).map(Arc::new))
+    }
+
+    /// A function with its modules, one for each of [`FunctionSpec::digests`], in that
+    /// order. Takes as long as [`Modules::get`] for each.
+    ///
+    /// # Errors
+    /// [`ModuleError`] of the first that cannot be used.
+    pub fn program(
+        &self,
+        spec: Arc<FunctionSpec>,
+        wasm: &[Bytes],
+    ) -> Result<Arc<Program>, Arc<ModuleError>> {
+        let pairs = spec.digests().zip(wasm);
+        let modules = pairs.map(|(digest, wasm)| self.get(digest, wasm));
+        let modules = modules.collect::<Result<_, _>>()?;
+        Ok(Program::new(spec, modules))
     }
 
     /// The module, if it is compiled already.

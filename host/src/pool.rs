@@ -19,8 +19,9 @@ use super::culprit::{self, Called};
 use super::fault::Broken;
 use super::instance::Instance;
 use super::memory::Memories;
-use super::module::Program;
+use super::module::{Program, Stage};
 use super::pack::Item;
+use super::pipeline;
 use super::reply::Handled;
 use super::turns::Turns;
 
@@ -49,7 +50,7 @@ pub struct GuestPool {
     next: AtomicUsize,
 }
 
-/// What one lane's calls cost, and what its instance holds.
+/// What one lane's calls cost, and what its instances hold.
 #[derive(Debug, Default)]
 pub struct Cost {
     cpu_ns: AtomicU64,
@@ -62,7 +63,7 @@ impl Cost {
         Duration::from_nanos(self.cpu_ns.swap(0, Ordering::Relaxed))
     }
 
-    /// Linear memory that the instance has taken, bytes; 0 while there is none.
+    /// Linear memory that its instances have taken, bytes; 0 while there is none.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Relaxed)
     }
@@ -72,8 +73,9 @@ impl Cost {
         self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
-    fn holds(&self, instance: Option<&Instance>) {
-        let bytes = instance.map_or(0, Instance::memory_bytes);
+    fn holds(&self, instances: &[Option<Instance>]) {
+        let held = instances.iter().flatten().map(Instance::memory_bytes);
+        let bytes: usize = held.sum();
         self.memory_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 }
@@ -165,13 +167,14 @@ impl Guest {
     }
 }
 
-/// One lane's instance.
+/// One lane's instances.
 struct Slot {
     key: Weak<u16>,
     cost: Arc<Cost>,
     program: Arc<Program>,
     account: Arc<Account>,
-    instance: Option<Instance>,
+    /// One for each stage.
+    instances: Vec<Option<Instance>>,
     /// Which turn of the thread used it last.
     used: u64,
 }
@@ -225,49 +228,82 @@ impl Thread {
             cost: call.cost.clone(),
             program: call.program.clone(),
             account: self.accounts.of(&call.program.spec.name),
-            instance: None,
+            instances: call.program.stages.iter().map(|_| None).collect(),
             used: 0,
         });
         slot.used = self.turn;
-        let began = cpu::thread_time();
-        let turn = TURN_DEADLINES * Duration::from_millis(call.program.spec.limits.deadline_ms);
-        let mut memories = match call.program.module.remembers {
-            true => Memories::new(&call.items),
-            false => Memories::default(),
-        };
-        let result = culprit::run(&call.items, |items| {
-            if slot.instance.is_none() {
-                slot.instance = Some(self.instance(&slot, *key)?);
-            }
-            let max = self.event_bytes_max;
-            let mut called = slot.handle(items, &mut self.buffer, max, &mut memories);
-            called.over |= cpu::thread_time().saturating_sub(began) >= turn;
-            Ok(called)
-        });
-        slot.cost.holds(slot.instance.as_ref());
+        let result = self.stages(&mut slot, *key, &call.items);
+        slot.cost.holds(&slot.instances);
         self.slots.insert(at, slot);
         if self.buffer.arena.capacity() > BUFFER_BYTES_KEPT {
             self.buffer = Arc::default();
         }
-        result.map(|handled| memories.settle(&call.items, handled))
+        result
     }
 
-    /// A fresh instance; the one that was used longest ago makes room for it where there
-    /// is none.
-    fn instance(&mut self, slot: &Slot, lane: u16) -> Result<Instance, Broken> {
+    /// Hands events through all stages.
+    fn stages(
+        &mut self,
+        slot: &mut Slot,
+        lane: u16,
+        items: &[Item],
+    ) -> Result<Vec<Handled>, Broken> {
+        let (program, began) = (slot.program.clone(), cpu::thread_time());
+        let (count, limits) = (program.stages.len(), &program.spec.limits);
+        let turn = TURN_DEADLINES * Duration::from_millis(limits.deadline_ms);
+        let over = || cpu::thread_time().saturating_sub(began) >= turn;
+        let call = |stage, items: &[Item]| self.stage(slot, stage, lane, items, over);
+        match (count, program.remembers()) {
+            (1, _) => self.stage(slot, 0, lane, items, over),
+            (_, false) => pipeline::run(items, count, limits, call),
+            (_, true) => pipeline::run_remembering(items, count, limits, over, call),
+        }
+    }
+
+    /// Hands events to one stage; see [`culprit::run`] for what comes back.
+    fn stage(
+        &mut self,
+        slot: &mut Slot,
+        stage: usize,
+        lane: u16,
+        items: &[Item],
+        over: impl Fn() -> bool,
+    ) -> Result<Vec<Handled>, Broken> {
+        let of = &slot.program.clone().stages[stage];
+        let mut memories = match of.module.remembers {
+            true => Memories::new(of.name.as_ref(), items),
+            false => Memories::default(),
+        };
+        let result = culprit::run(items, |items| {
+            if slot.instances[stage].is_none() {
+                slot.instances[stage] = Some(self.instance(slot, of, lane)?);
+            }
+            let max = self.event_bytes_max;
+            let mut called = slot.handle(stage, items, &mut self.buffer, max, &mut memories);
+            called.over |= over();
+            Ok(called)
+        });
+        result.map(|handled| memories.settle(items, handled))
+    }
+
+    /// A fresh instance; those of the lane that was called longest ago make room for it
+    /// where there is none.
+    fn instance(&mut self, slot: &Slot, stage: &Stage, lane: u16) -> Result<Instance, Broken> {
         loop {
-            let made = Instance::new(&slot.program, lane, slot.account.clone());
+            let made = Instance::of(stage, lane, slot.account.clone());
+            let made = made.map_err(|error| stage.broken(error));
             let Err(Broken::Unavailable(_)) = &made else {
                 return made;
             };
             let idle = self.slots.values_mut();
-            let idle = idle.filter(|slot| slot.instance.is_some());
+            let idle = idle.filter(|slot| slot.instances.iter().any(Option::is_some));
             let Some(oldest) = idle.min_by_key(|slot| slot.used) else {
                 return made;
             };
-            oldest.instance = None;
-            oldest.cost.holds(None);
-            metrics::counter!("function_instances_evicted_total").increment(1);
+            let evicted = oldest.instances.iter_mut().filter_map(Option::take);
+            let evicted = evicted.count() as u64;
+            oldest.cost.holds(&oldest.instances);
+            metrics::counter!("function_instances_evicted_total").increment(evicted);
         }
     }
 }
@@ -276,6 +312,7 @@ impl Slot {
     /// Hands events to the instance, which is there.
     fn handle(
         &mut self,
+        stage: usize,
         items: &[Item],
         buffer: &mut Arc<Batch>,
         max: usize,
@@ -286,10 +323,14 @@ impl Slot {
             Isolation::FreshPerEvent => &items[..1],
             Isolation::Warm | Isolation::FreshPerBatch => items,
         };
-        let mut instance = self.instance.take().expect("the caller has made one");
+        let mut instance = self.instances[stage]
+            .take()
+            .expect("the caller has made one");
         let called = instance.handle_with(memories, items, buffer, max);
         match &called.fault {
-            None if isolation == Isolation::Warm => self.instance = Some(instance),
+            None if isolation == Isolation::Warm => {
+                self.instances[stage] = Some(instance);
+            }
             None => {}
             // A trap poisons the store: the next call gets a fresh one.
             Some(fault) => {

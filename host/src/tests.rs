@@ -2,6 +2,7 @@
 
 mod guests;
 mod languages;
+mod pipeline;
 mod remember;
 mod simple;
 mod stage;
@@ -92,7 +93,7 @@ fn load_wasm(wasm: &[u8], spec: FunctionSpec) -> Arc<Program> {
     let kept = engine::kept_in(&guests::folder().join("compiled")).unwrap();
     let modules = Modules::new(&engine::pooled(Some(kept)).unwrap()).unwrap();
     let module = modules.get(&spec.digest, wasm).unwrap();
-    Program::new(Arc::new(spec), module)
+    Program::new(Arc::new(spec), vec![module])
 }
 
 fn accounts() -> Accounts {
@@ -284,7 +285,7 @@ async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
     };
     let spec = Arc::new(spec(limits));
     let module = host.compile(&spec.digest, &guest("probe")).unwrap();
-    let program = Program::new(spec, module);
+    let program = Program::new(spec, vec![module]);
     let lane = host.attach(3);
     let order = |seq| match seq {
         3 => r#"{"do":"trap"}"#,
@@ -342,8 +343,8 @@ async fn a_poisonous_function_delays_the_others_by_one_turn() {
             ..wide()
         })
     };
-    let poison = Program::new(Arc::new(named("poison")), module.clone());
-    let victim = Program::new(Arc::new(named("victim")), module);
+    let poison = Program::new(Arc::new(named("poison")), vec![module.clone()]);
+    let victim = Program::new(Arc::new(named("victim")), vec![module]);
     let (sender, mut order) = tokio::sync::mpsc::channel(8);
     let lanes: Vec<_> = (0..8).map(|lane| Arc::new(host.attach(lane))).collect();
     for (n, lane) in lanes.iter().cloned().enumerate() {

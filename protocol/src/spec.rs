@@ -11,8 +11,10 @@ use crate::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName};
 use crate::position::Epoch;
 
 mod headers;
+mod stage;
 
 pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
+pub use stage::{STAGES_MAX, Stage};
 
 /// A store as its bootstrap wrote it. Key `store.{name}` in `CONFIG`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +115,10 @@ pub struct FunctionSpec {
     /// Its limits.
     #[serde(default)]
     pub limits: FunctionLimits,
+    /// The stages that follow on its own, if it is a pipeline: what a stage emits to the
+    /// event's own channel is what the next one is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Stage>,
     /// How long outputs may wait for more that are stored with them, milliseconds.
     /// Each commit costs the server the same however much it holds, so a function
     /// whose outputs nobody waits for should let them gather.
@@ -248,6 +254,7 @@ impl FunctionSpec {
             emits: Vec::new(),
             config: BTreeMap::new(),
             limits: FunctionLimits::default(),
+            then: Vec::new(),
             linger_ms: 0,
             start_seq: 1,
             version: 1,
@@ -271,6 +278,12 @@ impl FunctionSpec {
                     && self.headers.matches(headers)
             }
         }
+    }
+
+    /// Its modules, that of its first stage first.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        let further = self.then.iter().map(|stage| &stage.digest);
+        std::iter::once(&self.digest).chain(further)
     }
 
     /// Checks what the types do not say.
@@ -309,10 +322,9 @@ impl FunctionSpec {
         check(self.linger_ms <= LINGER_MS_MAX, "linger_ms", || {
             format!("must be at most {LINGER_MS_MAX}")
         })?;
-        let bytes = self
-            .config
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
+        let configs = self.then.iter().map(|stage| &stage.config);
+        let settings = configs.chain([&self.config]).flatten();
+        let bytes = settings.map(|(name, value)| name.len() + value.len());
         let bytes: usize = bytes.sum();
         check(bytes <= CONFIG_BYTES_MAX, "config", || {
             format!("has {bytes} bytes, more than {CONFIG_BYTES_MAX}")
@@ -325,10 +337,9 @@ impl FunctionSpec {
                 format!("has more than {PATTERNS_MAX} patterns")
             })?;
         }
-        self.headers.check().map_err(|problem| SpecError {
-            field: "headers",
-            problem,
-        })?;
+        let fails = |field| move |problem| SpecError { field, problem };
+        stage::check(&self.then).map_err(fails("then"))?;
+        self.headers.check().map_err(fails("headers"))?;
         let leaves_out = !self.headers.is_empty() && self.trigger == Trigger::Gate;
         check(!leaves_out, "headers", || {
             "a gate handles every event of its namespaces: what it left out would wait for ever"

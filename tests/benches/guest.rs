@@ -149,7 +149,7 @@ pub fn program(name: &str, wasm: &[u8]) -> anyhow::Result<Arc<Program>> {
         "trigger": "gate",
         "limits": { "deadline_ms": 1_000 },
     }))?;
-    Ok(Program::new(Arc::new(spec), module))
+    Ok(Program::new(Arc::new(spec), vec![module]))
 }
 
 /// Starts an instance.

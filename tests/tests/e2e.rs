@@ -24,6 +24,7 @@ mod e2e {
     mod outcomes;
     mod path;
     mod permissions;
+    mod pipeline;
     mod redeploy;
     mod rejected;
     mod resend;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use control::app::AppError;
 use host::CheckError;
 use protocol::checkpoint::Digest;
 use protocol::spec::SpecError;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::project::Project;
@@ -22,8 +22,8 @@ use crate::recipe::{self, RecipeError};
 pub struct Built {
     /// Its place.
     pub path: PathBuf,
-    /// Itself.
-    pub wasm: Bytes,
+    /// Itself, and the modules of the stages that follow on it.
+    pub modules: Vec<Bytes>,
     /// Its digest.
     pub digest: Digest,
     /// What building it took, the check included.
@@ -42,6 +42,9 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// The module of a further stage is not there.
+    #[error(transparent)]
+    Stage(#[from] AppError),
     /// A file cannot be read or written.
     #[error("{} cannot be used", path.display())]
     Io {
@@ -82,9 +85,9 @@ pub async fn build(
         }
     };
     let wasm = Bytes::from(std::fs::read(&made).map_err(failed(&made))?);
-    let digest = Digest::from_bytes(Sha256::digest(&wasm).into());
-    let spec = project.spec(digest.clone())?;
-    let checked = wasm.clone();
+    let modules = project.entry.modules(&project.folder, wasm.clone())?;
+    let (spec, checked) = (project.spec(&modules)?, modules.clone());
+    let digest = spec.digest.clone();
     told("checking it with the host");
     tokio::task::spawn_blocking(move || host::check(spec, &checked)).await??;
     if made != path {
@@ -92,7 +95,7 @@ pub async fn build(
     }
     Ok(Built {
         path,
-        wasm,
+        modules,
         digest,
         took: start.elapsed(),
     })

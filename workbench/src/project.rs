@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use control::app::{App, AppError, FILE, FunctionEntry};
-use protocol::checkpoint::Digest;
+use control::{StageDraft, digest};
 use protocol::name::FunctionName;
 use protocol::spec::{FunctionSpec, SpecError, Trigger};
 
@@ -87,24 +88,29 @@ impl Project {
         self.entry.on.is_empty()
     }
 
-    /// Its spec with a module, as it would be deployed to an empty store.
+    /// Its spec with the modules of its stages, as it would be deployed to an empty store.
     ///
     /// # Errors
     /// [`SpecError`] names the field.
-    pub fn spec(&self, digest: Digest) -> Result<FunctionSpec, SpecError> {
+    pub fn spec(&self, modules: &[Bytes]) -> Result<FunctionSpec, SpecError> {
         let entry = &self.entry;
         let trigger = match entry.on.is_empty() {
             true => Trigger::Gate,
             false => Trigger::Reactive(entry.on.clone()),
         };
+        let (own, further) = modules.split_first().expect("a function has a module");
+        let further = entry.then.iter().zip(further);
         let spec = FunctionSpec {
+            then: further
+                .map(|(stage, wasm)| StageDraft::of_entry(stage).with(wasm))
+                .collect(),
             headers: entry.headers.clone(),
             emits: entry.emits.clone(),
             config: entry.config.clone(),
             limits: entry.limits.clone(),
             linger_ms: entry.linger_ms,
             loops: entry.loops,
-            ..FunctionSpec::new(self.name.clone(), digest, entry.store.clone(), trigger)
+            ..FunctionSpec::new(self.name.clone(), digest(own), entry.store.clone(), trigger)
         };
         spec.check()?;
         Ok(spec)
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn its_spec_is_checked() {
         let wrong = project("[functions.a]\nlimits = { attempts = 0 }", None).unwrap();
-        let error = wrong.spec(Digest::from_bytes([1; 32])).unwrap_err();
+        let error = wrong.spec(&[Bytes::new()]).unwrap_err();
         assert_eq!(error.field, "limits.attempts");
     }
 }

@@ -42,8 +42,8 @@ async fn built(project: &Project) -> Result<Built, BuildError> {
 
 async fn run(project: &Project) -> Vec<Record> {
     let built = built(project).await.unwrap();
-    let spec = project.spec(built.digest).unwrap();
-    let runner = Runner::new(spec, built.wasm).await.unwrap();
+    let spec = project.spec(&built.modules).unwrap();
+    let runner = Runner::new(spec, built.modules).await.unwrap();
     let files = file::list(&project.folder).unwrap();
     let mut records = file::read(&files[0]).unwrap();
     let became = runner.run(&records).await.unwrap();
@@ -99,8 +99,8 @@ async fn a_record_that_is_no_event_is_named() {
         "{\"channel\":\"probe.a\",\"text\":\"x\"}\n{\"channel\":\"no channel\",\"text\":\"x\"}\n";
     let (_folder, project) = folder(lines);
     let built = built(&project).await.unwrap();
-    let spec = project.spec(built.digest).unwrap();
-    let runner = Runner::new(spec, built.wasm).await.unwrap();
+    let spec = project.spec(&built.modules).unwrap();
+    let runner = Runner::new(spec, built.modules).await.unwrap();
     let files = file::list(&project.folder).unwrap();
     let refused = runner.run(&file::read(&files[0]).unwrap()).await;
     let said = refused.unwrap_err().to_string();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bus::{BusError, Kv, KvChange, KvWatch};
 use futures_util::StreamExt;
+use protocol::checkpoint::Digest;
 use protocol::name::FunctionName;
 use protocol::spec::FunctionSpec;
 use tokio::sync::Semaphore;
@@ -18,7 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::deployed::Deployed;
 use crate::lane::shared::Shared;
-use host::module::Program;
+use host::module::{Module, Program};
 use service::backoff::Backoff;
 
 /// How often a module that could not be fetched is asked for again.
@@ -263,21 +264,29 @@ fn read(value: &[u8]) -> Result<FunctionSpec, String> {
 }
 
 async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<Program>, Failure> {
-    if let Some(module) = shared.host.cached(&spec.digest) {
-        return Ok(Program::new(spec.clone(), module));
+    let mut modules = Vec::new();
+    for digest in spec.digests() {
+        modules.push(module(shared, digest).await?);
+    }
+    Ok(Program::new(spec.clone(), modules))
+}
+
+async fn module(shared: &Arc<Shared>, digest: &Digest) -> Result<Arc<Module>, Failure> {
+    if let Some(module) = shared.host.cached(digest) {
+        return Ok(module);
     }
     let wasm = shared
         .bus
-        .get_module(&spec.digest)
+        .get_module(digest)
         .await
         .map_err(|error| match error {
             BusError::Digest => Failure::Permanent(error.to_string()),
             error => Failure::Fetch(error),
         })?;
-    let (shared, digest) = (shared.clone(), spec.digest.clone());
+    let (shared, digest) = (shared.clone(), digest.clone());
     let compiled = tokio::task::spawn_blocking(move || shared.host.compile(&digest, &wasm)).await;
     match compiled {
-        Ok(Ok(module)) => Ok(Program::new(spec.clone(), module)),
+        Ok(Ok(module)) => Ok(module),
         Ok(Err(error)) => Err(Failure::Permanent(error.to_string())),
         Err(panic) => Err(Failure::Permanent(panic.to_string())),
     }

@@ -48,14 +48,19 @@ pub fn read(path: &Path) -> Result<Project, CliError> {
 }
 
 impl Project {
-    /// The module of each function.
+    /// The modules of each function.
     ///
     /// # Errors
     /// One is not there.
-    pub fn modules(&self) -> Result<BTreeMap<FunctionName, Bytes>, CliError> {
+    pub fn modules(&self) -> Result<BTreeMap<FunctionName, Vec<Bytes>>, CliError> {
         let functions = self.app.functions.iter();
         functions
-            .map(|(name, entry)| Ok((name.clone(), self.module(name, entry)?)))
+            .map(|(name, entry)| {
+                let own = self.module(name, entry)?;
+                let modules = entry.modules(&self.root, own);
+                let wrong = |error| CliError::new(EXIT_SETTINGS, sentence(&error));
+                Ok((name.clone(), modules.map_err(wrong)?))
+            })
             .collect()
     }
 

@@ -15,7 +15,6 @@ use control::app::{App, FILE, FunctionEntry};
 use examples::EXAMPLES;
 use host::Host;
 use host::event::Event;
-use host::module::Program;
 use host::pack::Item;
 use host::remembered::Remembered;
 use host::reply::Handled;
@@ -115,7 +114,8 @@ fn item(seq: u64, channel: &str, data: &str) -> Item {
 fn every_function_starts_with_its_own_file() {
     for (folder, spec, wasm) in library() {
         spec.check().unwrap();
-        host::check(spec, &wasm).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        host::check(spec, &[wasm.into()])
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(folder.join("README.md").exists(), "{}", folder.display());
     }
 }
@@ -125,8 +125,7 @@ async fn every_page_says_what_happens() {
     let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
     for (folder, spec, wasm) in library() {
         let name = spec.name.as_str().to_owned();
-        let module = host.compile(&spec.digest, &wasm).unwrap();
-        let program = Program::new(Arc::new(spec), module);
+        let program = host.program(Arc::new(spec), &[wasm.into()]).unwrap();
         let lane = host.attach(0);
         let examples: Vec<_> = EXAMPLES.iter().filter(|(of, ..)| *of == name).collect();
         assert!(!examples.is_empty(), "{name} has an example");
@@ -172,8 +171,8 @@ async fn how_large_a_component_is_and_how_long_a_warm_event_takes() {
     let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
     for (_, spec, wasm) in library() {
         let name = spec.name.as_str().to_owned();
-        let module = host.compile(&spec.digest, &wasm).unwrap();
-        let program = Program::new(Arc::new(spec), module);
+        let kib = wasm.len() / 1024;
+        let program = host.program(Arc::new(spec), &[wasm.into()]).unwrap();
         let lane = host.attach(0);
         let (_, channel, data, _) = EXAMPLES.iter().find(|(of, ..)| *of == name).unwrap();
         // What remembers is asked on as many channels, of which it knows nothing yet.
@@ -194,6 +193,6 @@ async fn how_large_a_component_is_and_how_long_a_warm_event_takes() {
         }
         times.sort();
         let median = times[BATCHES / 2] / u32::try_from(BATCH).unwrap();
-        println!("{name}: {} KiB, {median:?} an event", wasm.len() / 1024);
+        println!("{name}: {kib} KiB, {median:?} an event");
     }
 }

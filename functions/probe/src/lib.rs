@@ -6,17 +6,17 @@
 //!
 //! | Field | Meaning |
 //! |---|---|
-//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `remember` (counts the events of its channel), `huge` or `emit` |
+//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `remember` (counts the events of its channel), `huge`, `emit` or `hand` |
 //! | `until_attempt` | from this attempt on, `pass` instead; without it, never |
 //! | `delay_ms` | for `retry`: how long to wait, in milliseconds; 0 unless given |
-//! | `times` | for `emit`: how many events to emit; for `log`, `print`, `metrics`: how many lines or names; for `huge`: how many MiB to emit; 1 unless given |
+//! | `times` | for `emit` and `hand`: how many events to emit; for `log`, `print`, `metrics`: how many lines or names; for `huge`: how many MiB to emit; 1 unless given |
 //! | `channel` | for `emit`: where to; the event's own channel unless given |
-//! | `value` | for `emit`: what to put into each; `null` unless given |
+//! | `value` | for `emit`: what to put into each; for `hand`: an order for the next stage; for `remember`: what to emit instead of the count; `null` unless given |
 //! | `key` | for `remember`: what to count under; `count` unless given |
 //! | `then` | for `remember`: what to do after it has counted, `reject`, `retry` or `trap`; before `until_attempt` alone where that is given |
 //!
 //! `pass` emits the event as it is, as `log`, `print` and `metrics` do afterwards; `emit`
-//! emits `{"n":0,"value":..}` and so on, counting up; `count` emits how many events this
+//! emits `{"n":0,"value":..}` and so on, counting up; `hand` emits the value alone; `count` emits how many events this
 //! instance has counted so far. What is no such object is rejected.
 //!
 //! Owns nothing. Must not know the host's limits: it is there to pass them.
@@ -53,6 +53,7 @@ enum Action {
     Count,
     Huge,
     Emit,
+    Hand,
     Remember,
 }
 
@@ -142,8 +143,17 @@ impl Worker for Probe {
                 Outcome::Ack
             }
             Action::Emit => emit(&order, out),
+            Action::Hand => hand(&order, out),
         }
     }
+}
+
+fn hand(order: &Order<'_>, out: &mut Emitter<'_>) -> Outcome {
+    let value = order.value.map_or("null", RawValue::get);
+    for _ in 0..order.times {
+        out.emit().data(value.as_bytes());
+    }
+    Outcome::Ack
 }
 
 fn emit(order: &Order<'_>, out: &mut Emitter<'_>) -> Outcome {
@@ -182,7 +192,8 @@ fn remember(order: &Order<'_>, last: bool, event: &Event<'_>, out: &mut Emitter<
         Some(Then::Trap) => panic!("counted and trapped as told"),
         None => {}
     }
-    let data = format!(r#"{{"count":{count}}}"#);
+    let count = format!(r#"{{"count":{count}}}"#);
+    let data = order.value.map_or(count.as_str(), RawValue::get);
     out.emit()
         .content_type("application/json")
         .data(data.as_bytes());

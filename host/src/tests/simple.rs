@@ -229,7 +229,7 @@ fn a_function_that_traps_invents_no_more_names_of_metrics() {
 
 #[test]
 fn which_world_a_module_is_of_is_seen_by_its_exports() {
-    let world = |name: &str| load(name, spec(wide())).module.world();
+    let world = |name: &str| load(name, spec(wide())).world();
     assert_eq!(world("single"), World::Simple);
     assert_eq!(world("probe"), World::Worker);
     assert_eq!(world("first"), World::Worker);

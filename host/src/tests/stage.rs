@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use protocol::spec::{FunctionLimits, FunctionSpec};
+use protocol::spec::{self, FunctionLimits, FunctionSpec};
 
 use crate::log::{Line, Sink};
 use crate::module::Program;
@@ -35,6 +35,11 @@ pub struct Stage {
 impl Stage {
     /// Compiles the function; compiled code is kept beside what tests build.
     pub fn new(wasm: &[u8], limits: FunctionLimits) -> Self {
+        Self::pipeline(wasm, limits, Vec::new())
+    }
+
+    /// The same of a pipeline, each stage of which has the same module.
+    pub fn pipeline(wasm: &[u8], limits: FunctionLimits, then: Vec<spec::Stage>) -> Self {
         let config = HostConfig {
             threads: 1,
             event_bytes_max: EVENT_BYTES_MAX,
@@ -44,11 +49,13 @@ impl Stage {
         let host = Host::configured(&config, lines.clone()).unwrap();
         let spec = FunctionSpec {
             digest: super::guests::digest(wasm),
+            then,
             ..spec(limits)
         };
         let module = host.compile(&spec.digest, wasm).unwrap();
+        let modules = vec![module; spec.then.len() + 1];
         Self {
-            program: Program::new(Arc::new(spec), module),
+            program: Program::new(Arc::new(spec), modules),
             guest: host.attach(3),
             lines,
             _host: host,

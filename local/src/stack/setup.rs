@@ -122,7 +122,7 @@ impl Setup {
     async fn deploy(&mut self, deployer: &Deployer) -> Vec<String> {
         let mut troubles = Vec::new();
         while let Some((draft, module)) = self.functions.get(troubles.len()) {
-            match deployer.deploy(draft.clone(), module.clone()).await {
+            match deployer.deploy(draft.clone(), vec![module.clone()]).await {
                 Ok(_) => {
                     self.functions.remove(troubles.len());
                     self.deployed.send_modify(|deployed| *deployed += 1);

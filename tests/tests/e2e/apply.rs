@@ -138,7 +138,7 @@ async fn begin(deployment: &Deployment, file: &Path, steps: usize) {
     let app = App::read(file).unwrap();
     let names = app.functions.keys();
     let modules: BTreeMap<_, _> = names
-        .map(|name| (name.clone(), environment::module("probe")))
+        .map(|name| (name.clone(), vec![environment::module("probe")]))
         .collect();
     let deployer = Deployer::new(&deployment.bus, "joe");
     let plan = deployer.plan(Wanted::of_app(&app, &modules).unwrap()).await;

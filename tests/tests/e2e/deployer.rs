@@ -261,7 +261,9 @@ async fn of_two_who_deploy_at_once_each_wins_whole_or_is_told() {
         let mut draft = FunctionDraft::new(name("one"), store.clone(), Vec::new());
         draft.config.insert(who.to_owned(), n.to_string());
         let deployer = Deployer::new(&deployment.bus, who);
-        deployer.deploy(draft, environment::module("probe")).await
+        deployer
+            .deploy(draft, vec![environment::module("probe")])
+            .await
     };
     let mut deployed = 0;
     for n in 0..5 {

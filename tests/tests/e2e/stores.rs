@@ -48,7 +48,7 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
     assert!(applied.notes[0].contains("is not deployed"), "{applied:?}");
     let draft = FunctionDraft::new(gate, settings.name, Vec::new());
     let module = environment::module("probe");
-    deployer.deploy(draft, module).await.unwrap();
+    deployer.deploy(draft, vec![module]).await.unwrap();
     spec
 }
 

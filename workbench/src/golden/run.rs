@@ -67,16 +67,15 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Compiles the function. Takes up to a second, for an interpreter far longer, on a
+    /// Compiles the function, a module for each of its stages. Takes up to a second, for an interpreter far longer, on a
     /// thread for that.
     ///
     /// # Errors
     /// [`RunError`]; a dropped future leaves the compilation running.
-    pub async fn new(spec: FunctionSpec, wasm: Bytes) -> Result<Self, RunError> {
+    pub async fn new(spec: FunctionSpec, wasm: Vec<Bytes>) -> Result<Self, RunError> {
         let compiled = tokio::task::spawn_blocking(move || {
             let host = Host::start(1, EVENT_BYTES_MAX)?;
-            let module = host.compile(&spec.digest, &wasm)?;
-            let program = Program::new(Arc::new(spec), module);
+            let program = host.program(Arc::new(spec), &wasm)?;
             Ok(Self { host, program })
         });
         compiled.await?

@@ -56,7 +56,7 @@ pub(super) fn tell(project: &Project, built: &Built, output: &Output) -> Result<
         function: project.name.as_str(),
         module: &built.path,
         digest: built.digest.as_str(),
-        bytes: built.wasm.len(),
+        bytes: built.modules[0].len(),
         seconds: built.took.as_secs_f64(),
     };
     output.result(&told, || line(&told))

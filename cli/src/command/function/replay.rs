@@ -36,7 +36,7 @@ struct Summary {
 /// The function cannot be used; NATS cannot be reached or read.
 pub async fn run(args: &ReplayHistory, output: &Output) -> Result<(), CliError> {
     let mut functions = source::wanted(&args.source)?.functions;
-    let Some((draft, wasm)) = functions.pop() else {
+    let Some((draft, modules)) = functions.pop() else {
         return Err(CliError::new(EXIT_SETTINGS, "there is no function"));
     };
     let request = ReplayRequest {
@@ -45,7 +45,7 @@ pub async fn run(args: &ReplayHistory, output: &Output) -> Result<(), CliError> 
         inputs_max: args.count,
     };
     let deployer = nats::deployer(&args.nats).await?;
-    let replayed = deployer.replay(draft, wasm, &request).await?;
+    let replayed = deployer.replay(draft, modules, &request).await?;
     let different: Vec<&Compared> = replayed
         .inputs
         .iter()

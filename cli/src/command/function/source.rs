@@ -90,7 +90,7 @@ fn of_module(args: &SourceArgs) -> Result<Wanted, CliError> {
     let draft = draft(name, &args.module)?;
     Ok(Wanted {
         namespaces: Vec::new(),
-        functions: vec![(draft, Bytes::from(wasm))],
+        functions: vec![(draft, vec![Bytes::from(wasm)])],
     })
 }
 

@@ -57,9 +57,9 @@ pub(super) async fn run(args: Test, output: &Output) -> Result<(), CliError> {
     let built = build::build(&project, output).await;
     let built = built.map_err(failure::of_build)?;
     let spec = project
-        .spec(built.digest)
+        .spec(&built.modules)
         .map_err(|error| CliError::new(EXIT_SETTINGS, format!("the function's {error}")))?;
-    let runner = Runner::new(spec, built.wasm).await;
+    let runner = Runner::new(spec, built.modules).await;
     let runner = runner.map_err(failure::of_run)?;
     let mut count = Count::default();
     for path in &files {

@@ -116,7 +116,7 @@ pub(super) async fn functions(
             ..FunctionDraft::new(function(choice.name()), store.clone(), choice.on())
         };
         let module = environment::module(choice.name());
-        let deployed = deployer.deploy(draft, module).await;
+        let deployed = deployer.deploy(draft, vec![module]).await;
         let deployed = deployed.unwrap_or_else(|error| panic!("{}: {error}", choice.name()));
         specs.push(deployed.spec);
     }

@@ -35,7 +35,7 @@ pub(super) async fn put(
     let is_ours = |gate: &Option<_>| gate.as_ref().is_none_or(|gate| gate == name);
     app.namespaces.retain(|_, entry| is_ours(&entry.gate));
     app.functions.retain(|other, _| other == name);
-    let modules = BTreeMap::from([(name.clone(), built.wasm)]);
+    let modules = BTreeMap::from([(name.clone(), built.modules)]);
     let deployer = Deployer::new(bus, config::who());
     let plan = deployer.plan(Wanted::of_app(&app, &modules)?).await?;
     let mut deployed = None;
