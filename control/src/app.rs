@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter};
+use protocol::spec::{FunctionLimits, HeaderFilter, Schedule, Trigger};
 use serde::{Deserialize, Serialize};
 
 /// The name of an application's file.
@@ -61,6 +61,9 @@ pub struct FunctionEntry {
     /// the namespaces that name it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<ChannelPattern>,
+    /// When it is called instead, if it handles no events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Headers that those events must have, each with one of the values named; with any
     /// where none is.
     #[serde(default, skip_serializing_if = "HeaderFilter::is_empty")]
@@ -162,14 +165,37 @@ impl App {
             path: path.to_owned(),
             source,
         })?;
-        toml::from_str(&text).map_err(|error: toml::de::Error| AppError::Text {
+        Self::parse(&text).map_err(|problem| AppError::Text {
             path: path.to_owned(),
-            problem: error.to_string().trim_end().to_owned(),
+            problem,
         })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let app: Self = toml::from_str(text)
+            .map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
+        let mut functions = app.functions.iter();
+        let both = |entry: &FunctionEntry| entry.schedule.is_some() && !entry.on.is_empty();
+        match functions.find(|(_, entry)| both(entry)) {
+            None => Ok(app),
+            Some((name, _)) => Err(format!(
+                "functions.{name}: has `on` and a `schedule`: what handles events and what is \
+                 called at stated times are two functions"
+            )),
+        }
     }
 }
 
 impl FunctionEntry {
+    /// What it handles.
+    pub fn trigger(&self) -> Trigger {
+        match &self.schedule {
+            Some(schedule) => Trigger::Schedule(schedule.clone()),
+            None if self.on.is_empty() => Trigger::Gate,
+            None => Trigger::Reactive(self.on.clone()),
+        }
+    }
+
     /// Where its module is: as the file says, or where its build leaves it, beside its
     /// sources under its name. `root` is the folder of the application's file.
     pub fn module_file(&self, root: &Path, name: &FunctionName) -> PathBuf {
@@ -231,7 +257,28 @@ then = [{ name = "mask", module = "m/mask.wasm", config = { by = "*" } }]
 "#;
 
     fn parse(text: &str) -> Result<App, String> {
-        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string())
+        App::parse(text)
+    }
+
+    #[test]
+    fn a_function_has_events_or_a_schedule() {
+        let text = "[functions.report.schedule]\nevery = \"10s\"\ntenant = \"demo\"\n\
+                    channel = \"reports.tick\"";
+        let app = parse(text).unwrap();
+        let report = &app.functions[&FunctionName::parse("report").unwrap()];
+        assert_eq!(report.trigger().kind(), "schedule");
+        assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));
+        let both = format!("[functions.report]\non = [\"chat.>\"]\n{text}");
+        assert!(
+            parse(&both)
+                .unwrap_err()
+                .contains("functions.report: has `on`")
+        );
+        let problem = parse(&text.replace("10s", "10")).unwrap_err();
+        assert!(
+            problem.contains("every: ") && problem.contains("line"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -118,11 +118,12 @@ impl FunctionDraft {
             limits: entry.limits.clone(),
             linger_ms: entry.linger_ms,
             loops: entry.loops,
+            trigger: entry.trigger(),
             start: match entry.start {
                 StartEntry::Earliest => Start::Earliest,
                 StartEntry::Latest => Start::Latest,
             },
-            ..Self::new(name, entry.store.clone(), entry.on.clone())
+            ..Self::new(name, entry.store.clone(), Vec::new())
         }
     }
 }

@@ -281,7 +281,7 @@ fn is_same(now: &FunctionSpec, draft: &FunctionDraft, digest: &Digest, then: &[S
 pub(crate) fn kind(trigger: &Trigger) -> Kind {
     match trigger {
         Trigger::Gate => Kind::In,
-        Trigger::Reactive(_) => Kind::Ev,
+        Trigger::Reactive(_) | Trigger::Schedule(_) => Kind::Ev,
     }
 }
 
@@ -289,7 +289,7 @@ pub(crate) fn kind(trigger: &Trigger) -> Kind {
 pub(crate) fn stream(store: &StoreName, trigger: &Trigger) -> StreamName {
     match trigger {
         Trigger::Gate => StreamName::ingress(store),
-        Trigger::Reactive(_) => StreamName::events(store),
+        Trigger::Reactive(_) | Trigger::Schedule(_) => StreamName::events(store),
     }
 }
 

@@ -180,7 +180,7 @@ fn load(spec: &FunctionSpec, lanes: u16, seen: &BTreeMap<String, Seen>) -> Load 
         function: name.clone(),
         version: spec.version,
         paused: spec.paused.is_some(),
-        lanes,
+        lanes: spec.lanes(lanes).len() as u16,
         running: 0,
         lag_events: 0,
         lag_ms: 0,

@@ -188,7 +188,7 @@ fn input(spec: &FunctionSpec, stored: Stored) -> Option<Event> {
     let (tenant, channel) = event::address(&stored).ok()?;
     let handles = spec.handles(&channel, &stored.headers);
     let event = handles.then(|| Event::read(tenant, channel, stored).ok())??;
-    let is_own = matches!(spec.trigger, Trigger::Reactive(_))
+    let is_own = !matches!(spec.trigger, Trigger::Gate)
         && event.envelope.function.as_ref() == Some(&spec.name);
     (!is_own).then_some(event)
 }

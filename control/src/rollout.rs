@@ -3,6 +3,7 @@
 //! Owns nothing: a judgement of their reports, made again until it is good or time is up.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use bus::BusError;
@@ -25,7 +26,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub struct Rollout {
     /// Lanes that run it.
     pub running: u16,
-    /// Lanes that there are.
+    /// Lanes that it is to run on.
     pub lanes: u16,
     /// Why others do not, and which.
     pub waiting: BTreeMap<String, Vec<u16>>,
@@ -53,13 +54,14 @@ impl Deployer {
     ) -> Result<Rollout, ControlError> {
         let land = self.landscape().await?;
         let lanes = land.stores.get(&spec.store).map_or(0, |store| store.lanes);
+        let lanes = spec.lanes(lanes);
         if spec.paused.is_some() {
             return Ok(Rollout::default());
         }
         let until = Instant::now() + timeout;
         loop {
             let reports = self.reports(&spec.store).await?;
-            let rollout = judge(&spec.name, revision, lanes, &reports);
+            let rollout = judge(&spec.name, revision, lanes.clone(), &reports);
             if rollout.is_done() || Instant::now() >= until {
                 return Ok(rollout);
             }
@@ -82,12 +84,17 @@ impl Deployer {
 }
 
 /// Judges how far it has come.
-fn judge(name: &FunctionName, revision: u64, lanes: u16, reports: &[WorkerReport]) -> Rollout {
+fn judge(
+    name: &FunctionName,
+    revision: u64,
+    lanes: Range<u16>,
+    reports: &[WorkerReport],
+) -> Rollout {
     let mut rollout = Rollout {
-        lanes,
+        lanes: lanes.end.saturating_sub(lanes.start),
         ..Rollout::default()
     };
-    for lane in 0..lanes {
+    for lane in lanes {
         match obstacle(name, revision, Lane(lane), reports) {
             None => rollout.running += 1,
             Some(reason) => rollout.waiting.entry(reason).or_default().push(lane),
@@ -167,7 +174,7 @@ mod tests {
     }
 
     fn told(reports: &[WorkerReport]) -> Vec<(String, Vec<u16>)> {
-        let rollout = judge(&name(), 7, 4, reports);
+        let rollout = judge(&name(), 7, 0..4, reports);
         assert_eq!(rollout.is_done(), rollout.waiting.is_empty());
         rollout.waiting.into_iter().collect()
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use protocol::envelope::HOPS_MAX;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionSpec, NamespaceSpec, Path, SpecError, Trigger};
+use protocol::spec::{FunctionSpec, NamespaceSpec, Path, Schedule, SpecError, Trigger};
 
 use crate::landscape::Landscape;
 
@@ -86,8 +86,9 @@ fn same_way(spec: &NamespaceSpec, before: &NamespaceSpec) -> Result<(), SpecErro
 fn fits(namespace: &NamespaceSpec, gate: &FunctionSpec) -> Result<(), SpecError> {
     if !matches!(gate.trigger, Trigger::Gate) {
         let problem = format!(
-            "{} is a reactive function: a gate is deployed without channels of its own",
-            gate.name
+            "{} is a function of the kind {}: a gate is deployed without channels or a schedule",
+            gate.name,
+            gate.trigger.kind()
         );
         return refuse("gate", problem);
     }
@@ -104,22 +105,30 @@ fn fits(namespace: &NamespaceSpec, gate: &FunctionSpec) -> Result<(), SpecError>
 /// Whether a namespace may be removed.
 ///
 /// # Errors
-/// [`SpecError`]: a function may emit to it.
+/// [`SpecError`]: a function may emit to it, or has its ticks there.
 pub fn removal_of_namespace(name: &Namespace, land: &Landscape) -> Result<(), SpecError> {
     let functions = land.functions.values().map(|entry| &entry.spec);
-    let mut emitting = functions.filter(|spec| {
+    let mut emitting = functions.clone().filter(|spec| {
         let mut named = spec.emits.iter().filter_map(ChannelPattern::namespace);
         named.any(|named| named == *name)
     });
-    match emitting.next() {
+    if let Some(spec) = emitting.next() {
+        let problem = format!(
+            "{} may emit to {name}: deploy it without, or remove it first",
+            spec.name
+        );
+        return refuse("name", problem);
+    }
+    let ticks = |spec: &&FunctionSpec| {
+        let schedule = spec.schedule();
+        schedule.is_some_and(|schedule| schedule.channel().namespace() == name.as_str())
+    };
+    match functions.clone().find(ticks) {
         None => Ok(()),
-        Some(spec) => refuse(
-            "name",
-            format!(
-                "{} may emit to {name}: deploy it without, or remove it first",
-                spec.name
-            ),
-        ),
+        Some(spec) => {
+            let problem = format!("the ticks of {} go there: remove it first", spec.name);
+            refuse("name", problem)
+        }
     }
 }
 
@@ -165,6 +174,9 @@ pub fn function(
     for pattern in &spec.emits {
         destination(pattern, spec, land)?;
     }
+    if let Some(schedule) = spec.schedule() {
+        ticks(schedule, spec, land)?;
+    }
     round(spec, land)?;
     sources(spec, land)
 }
@@ -175,13 +187,23 @@ fn same_place(spec: &FunctionSpec, before: &FunctionSpec) -> Result<(), SpecErro
         return Ok(());
     }
     let way = "deploy it under another name, or let it begin anew with --restart";
-    let is_gate = |spec: &FunctionSpec| matches!(spec.trigger, Trigger::Gate);
-    if is_gate(spec) != is_gate(before) {
-        let kind = match is_gate(before) {
-            true => "a gate",
-            false => "a reactive function",
+    let (kind, was) = (spec.trigger.kind(), before.trigger.kind());
+    if kind != was {
+        let kind = match &before.trigger {
+            Trigger::Gate => "a gate",
+            Trigger::Reactive(_) => "a reactive function",
+            Trigger::Schedule(_) => "a function on a schedule",
         };
         return refuse("on", format!("{} has been {kind}: {way}", spec.name));
+    }
+    let channel = |spec: &FunctionSpec| {
+        let schedule = spec.schedule()?;
+        Some((schedule.tenant().clone(), schedule.channel().clone()))
+    };
+    // Whoever has the lane of its ticks knows which were made.
+    if channel(spec) != channel(before) {
+        let problem = format!("{} has its ticks elsewhere: {way}", spec.name);
+        return refuse("schedule.channel", problem);
     }
     if spec.store != before.store {
         let problem = format!(
@@ -217,11 +239,33 @@ fn destination(
     Ok(())
 }
 
+/// Where the ticks go. Others may publish to the channel, and be handled by others: what
+/// makes an event a tick is not its channel.
+fn ticks(schedule: &Schedule, spec: &FunctionSpec, land: &Landscape) -> Result<(), SpecError> {
+    let channel = schedule.channel();
+    let name = channel.namespace();
+    let mut namespaces = land.namespaces.values().map(|entry| &entry.spec);
+    let Some(namespace) = namespaces.find(|spec| spec.name.as_str() == name) else {
+        let problem = format!("{channel}: there is no namespace {name}; make it first");
+        return refuse("schedule.channel", problem);
+    };
+    if namespace.store != spec.store {
+        let problem = format!(
+            "{channel}: {name} lives in the store {}, not in {}",
+            namespace.store, spec.store
+        );
+        return refuse("schedule.channel", problem);
+    }
+    Ok(())
+}
+
 /// What a reactive function handles has to be there to be handled; a namespace may come
 /// later.
 fn sources(spec: &FunctionSpec, land: &Landscape) -> Result<Vec<String>, SpecError> {
-    let Trigger::Reactive(on) = &spec.trigger else {
-        return Ok(unused(spec, land));
+    let on = match &spec.trigger {
+        Trigger::Gate => return Ok(unused(spec, land)),
+        Trigger::Reactive(on) => on,
+        Trigger::Schedule(_) => return Ok(Vec::new()),
     };
     let mut notes = Vec::new();
     for pattern in on {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{Channel, Tenant};
 use crate::position::Epoch;
 use crate::stream::StreamName;
+use crate::tick::Ticked;
 
 /// Most channels of a lane that may be parked; past that the lane pauses.
 pub const PARKED_MAX: usize = 1_000;
@@ -55,6 +56,9 @@ pub struct Checkpoint {
     /// Tenants whose inputs wait, on every channel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
+    /// How far the function's schedule has come, on the lane of its ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticked: Option<Ticked>,
 }
 
 /// A tenant of which too many channels wait: none of its inputs from `seq` on is settled,

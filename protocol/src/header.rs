@@ -20,6 +20,9 @@ pub const FUNCTION: &str = "eddy-function";
 /// On raw input: the gate of its namespace when the edge accepted it. The input is that
 /// function's and nobody else's, whatever is deployed or configured later.
 pub const GATE: &str = "eddy-gate";
+/// On a tick: the function whose schedule made it. It is that function's to handle; to
+/// others it is an event like any other.
+pub const TICK: &str = "eddy-tick";
 /// How many functions an event has passed.
 pub const HOPS: &str = "eddy-hops";
 /// A clock that the publisher attaches; carried opaquely.

@@ -17,6 +17,7 @@
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`state`]: what a function remembers of a channel
+//! - [`tick`]: what a function on a schedule is handed
 //! - [`work`]: what a worker has done for a function, counted
 //! - [`log`]: what functions write into their logs
 //! - [`outcome`]: what a publisher is told of its event; dead letters
@@ -48,4 +49,5 @@ pub mod spec;
 pub mod state;
 pub mod stream;
 pub mod subject;
+pub mod tick;
 pub mod work;

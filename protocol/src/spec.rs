@@ -1,19 +1,25 @@
 //! Specs: what `CONFIG` and `FUNCTIONS` hold, as JSON.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Digest;
 use crate::header::{self, Headers};
-use crate::lane::LANES_MAX;
+use crate::lane::{LANES_MAX, Lane};
 use crate::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName};
 use crate::position::Epoch;
 
+mod cron;
 mod headers;
+mod schedule;
 mod stage;
 
 pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
+pub use schedule::{
+    Due, EVERY_S_MAX, EVERY_S_MIN, LATE_S_MAX, MADE_UP_MAX, MISSED_S_MAX, Missed, Schedule,
+};
 pub use stage::{STAGES_MAX, Stage};
 
 /// A store as its bootstrap wrote it. Key `store.{name}` in `CONFIG`.
@@ -156,6 +162,8 @@ pub enum Trigger {
     Gate,
     /// Stored events on these channels, in EVENTS.
     Reactive(Vec<ChannelPattern>),
+    /// The ticks of a schedule of its own, in EVENTS, which the owner of their lane stores.
+    Schedule(Schedule),
 }
 
 /// Limits of a function; every one is always on.
@@ -190,6 +198,18 @@ pub enum Isolation {
     FreshPerBatch,
     /// For one event: nothing of an event is left when another is handled.
     FreshPerEvent,
+}
+
+impl Trigger {
+    /// The word for functions of this kind: a function that becomes another one begins
+    /// anew.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Reactive(_) => "reactive",
+            Self::Schedule(_) => "schedule",
+        }
+    }
 }
 
 impl Default for FunctionLimits {
@@ -277,6 +297,24 @@ impl FunctionSpec {
                 patterns.iter().any(|pattern| pattern.matches(channel))
                     && self.headers.matches(headers)
             }
+            // Anybody may publish to the channel, and nobody but its lane makes a tick.
+            Trigger::Schedule(_) => headers.get(header::TICK) == Some(self.name.as_str()),
+        }
+    }
+
+    /// Its schedule, if it has one.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        match &self.trigger {
+            Trigger::Schedule(schedule) => Some(schedule),
+            Trigger::Gate | Trigger::Reactive(_) => None,
+        }
+    }
+
+    /// The lanes that it runs on, in a store of so many: all, or that of its ticks.
+    pub fn lanes(&self, lanes: u16) -> Range<u16> {
+        match self.schedule().map(|schedule| schedule.lane(lanes)) {
+            Some(Lane(lane)) => lane..lane + 1,
+            None => 0..lanes,
         }
     }
 
@@ -340,6 +378,8 @@ impl FunctionSpec {
         let fails = |field| move |problem| SpecError { field, problem };
         stage::check(&self.then).map_err(fails("then"))?;
         self.headers.check().map_err(fails("headers"))?;
+        let ticks = !self.headers.is_empty() && self.schedule().is_some();
+        check(!ticks, "headers", || "a tick has none".into())?;
         let leaves_out = !self.headers.is_empty() && self.trigger == Trigger::Gate;
         check(!leaves_out, "headers", || {
             "a gate handles every event of its namespaces: what it left out would wait for ever"
@@ -399,61 +439,4 @@ pub mod key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As they were written before versions were counted.
-    const OLD: &str = r#"{"name":"gate","store":"main","trigger":"gate","digest":
-        "0000000000000000000000000000000000000000000000000000000000000000"}"#;
-
-    #[test]
-    fn specs_that_were_stored_before_stay_readable() {
-        let spec: FunctionSpec = serde_json::from_str(OLD).unwrap();
-        assert_eq!((spec.version, spec.incarnation), (0, 0));
-        assert!(spec.paused.is_none() && spec.deployed.is_none() && !spec.loops);
-        let old = r#"{"name":"chat","store":"main","path":"direct"}"#;
-        let spec: NamespaceSpec = serde_json::from_str(old).unwrap();
-        assert_eq!(spec.written, None);
-    }
-
-    #[test]
-    fn lists_and_settings_within_and_beyond_their_limits() {
-        let fine: FunctionSpec = serde_json::from_str(OLD).unwrap();
-        let pattern = ChannelPattern::parse("chat.>").unwrap();
-        let full = vec![pattern.clone(); PATTERNS_MAX];
-        let mut most = fine.clone();
-        most.config
-            .insert("a".into(), "x".repeat(CONFIG_BYTES_MAX - 1));
-        (most.emits, most.trigger) = (full.clone(), Trigger::Reactive(full));
-        assert_eq!(most.check(), Ok(()));
-        let refused = |change: &dyn Fn(&mut FunctionSpec)| {
-            let mut spec = most.clone();
-            change(&mut spec);
-            spec.check().unwrap_err().field
-        };
-        let setting = |spec: &mut FunctionSpec| drop(spec.config.insert("b".into(), "".into()));
-        assert_eq!(refused(&setting), "config");
-        assert_eq!(refused(&|spec| spec.emits.push(pattern.clone())), "emits");
-        let over = vec![pattern.clone(); PATTERNS_MAX + 1];
-        let over = |spec: &mut FunctionSpec| spec.trigger = Trigger::Reactive(over.clone());
-        assert_eq!(refused(&over), "trigger");
-        most.headers.demand("room", "blue");
-        assert_eq!(most.check(), Ok(()));
-        most.headers.demand("Room", "blue");
-        assert_eq!(most.check().unwrap_err().field, "headers");
-        let mut gate = fine;
-        gate.headers.demand("room", "blue");
-        assert_eq!(gate.check().unwrap_err().field, "headers");
-    }
-
-    #[test]
-    fn the_key_of_a_version_is_no_name() {
-        let name = FunctionName::parse("gate").unwrap();
-        let key = key::version(&name, 12);
-        assert!(FunctionName::parse(&key).is_err());
-        assert_eq!(key::parse_version(&key), Some((name, 12)));
-        for other in ["gate", "gate.", "gate.x", ".1"] {
-            assert_eq!(key::parse_version(other), None, "{other}");
-        }
-    }
-}
+mod tests;

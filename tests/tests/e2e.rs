@@ -30,6 +30,7 @@ mod e2e {
     mod resend;
     mod resume;
     mod run;
+    mod schedule;
     mod shell;
     mod slow;
     mod stores;

@@ -20,6 +20,7 @@ mod faults {
     mod owners;
     mod remember;
     mod sabotage;
+    mod schedule;
     mod servers;
     mod short;
     mod takeover;

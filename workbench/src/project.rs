@@ -85,7 +85,7 @@ impl Project {
 
     /// Whether it stands before the events of a namespace.
     pub fn is_gate(&self) -> bool {
-        self.entry.on.is_empty()
+        matches!(self.entry.trigger(), Trigger::Gate)
     }
 
     /// Its spec with the modules of its stages, as it would be deployed to an empty store.
@@ -94,10 +94,7 @@ impl Project {
     /// [`SpecError`] names the field.
     pub fn spec(&self, modules: &[Bytes]) -> Result<FunctionSpec, SpecError> {
         let entry = &self.entry;
-        let trigger = match entry.on.is_empty() {
-            true => Trigger::Gate,
-            false => Trigger::Reactive(entry.on.clone()),
-        };
+        let trigger = entry.trigger();
         let (own, further) = modules.split_first().expect("a function has a module");
         let further = entry.then.iter().zip(further);
         let spec = FunctionSpec {

@@ -2,7 +2,7 @@
 
 use control::{Landscape, NamespaceDraft};
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{NamespaceSpec, Trigger};
+use protocol::spec::{FunctionSpec, NamespaceSpec, Trigger};
 use serde::Serialize;
 use service::clock;
 
@@ -101,7 +101,7 @@ struct Shown<'a> {
     namespace: &'a NamespaceSpec,
     /// Functions that handle its stored events.
     handled_by: Vec<&'a str>,
-    /// Functions that may emit to it.
+    /// Functions that may emit to it, or have their ticks there.
     emitted_to_by: Vec<&'a str>,
 }
 
@@ -118,12 +118,16 @@ async fn show(args: &NamedNamespace, output: &Output) -> Result<(), CliError> {
     let functions = || land.functions.values().map(|entry| &entry.spec);
     let handled = functions().filter(|function| {
         let on = match &function.trigger {
-            Trigger::Gate => return false,
+            Trigger::Gate | Trigger::Schedule(_) => return false,
             Trigger::Reactive(on) => on,
         };
         function.store == spec.store && on.iter().any(of)
     });
-    let emitting = functions().filter(|function| function.emits.iter().any(of));
+    let ticks = |function: &FunctionSpec| {
+        let schedule = function.schedule();
+        schedule.is_some_and(|schedule| schedule.channel().namespace() == name.as_str())
+    };
+    let emitting = functions().filter(|function| function.emits.iter().any(of) || ticks(function));
     let shown = Shown {
         namespace: spec,
         handled_by: handled.map(|function| function.name.as_str()).collect(),

@@ -44,6 +44,60 @@ fn space(name: &str, gate: Option<&str>) -> NamespaceSpec {
     }
 }
 
+/// A function whose ticks go to `reports.tick`, unless it is another channel.
+fn scheduled(name: &str, channel: &str) -> FunctionSpec {
+    let schedule = serde_json::json!({"every": "1m", "tenant": "acme", "channel": channel});
+    FunctionSpec {
+        trigger: Trigger::Schedule(serde_json::from_value(schedule).unwrap()),
+        ..spec(name, &[], &[])
+    }
+}
+
+#[test]
+fn ticks_go_to_a_namespace_of_the_store_and_stay_there() {
+    let report = scheduled("report", "reports.tick");
+    let field = |spec: &FunctionSpec, land: &Landscape| function(spec, land).unwrap_err().field;
+    assert_eq!(field(&report, &land(&[], &[])), "schedule.channel");
+    let mut elsewhere = space("reports", None);
+    elsewhere.store = StoreName::parse("side").unwrap();
+    assert_eq!(field(&report, &land(&[elsewhere], &[])), "schedule.channel");
+    let reports = space("reports", None);
+    let alone = land(std::slice::from_ref(&reports), &[]);
+    assert_eq!(function(&report, &alone), Ok(Vec::new()));
+    let deployed = land(
+        std::slice::from_ref(&reports),
+        std::slice::from_ref(&report),
+    );
+    let moved = scheduled("report", "reports.other");
+    assert_eq!(field(&moved, &deployed), "schedule.channel");
+    let anew = FunctionSpec {
+        incarnation: 1,
+        ..moved
+    };
+    assert_eq!(function(&anew, &deployed), Ok(Vec::new()));
+    let reactive = spec("report", &["reports.>"], &[]);
+    assert_eq!(field(&reactive, &deployed), "on", "another kind");
+    let removal = removal_of_namespace(&reports.name, &deployed).unwrap_err();
+    assert!(removal.problem.contains("ticks of report"), "{removal}");
+    // What emits to the channel feeds nobody: only ticks are handled.
+    let feeds = spec("other", &["doc.>"], &["reports.>"]);
+    let doc = space("doc", None);
+    let all = land(&[reports, doc], &[report]);
+    assert!(function(&feeds, &all).is_ok());
+}
+
+#[test]
+fn a_function_on_a_schedule_is_no_gate() {
+    let report = scheduled("report", "reports.tick");
+    let land = land(&[space("reports", None)], &[report]);
+    let gated = space("room", Some("report"));
+    let refused = namespace(&gated, &land).unwrap_err();
+    assert!(
+        refused.field == "gate" && refused.problem.contains("schedule"),
+        "{refused}"
+    );
+}
+
 /// Two stores, and these things in `main`.
 fn land(namespaces: &[NamespaceSpec], functions: &[FunctionSpec]) -> Landscape {
     let mut land = Landscape::default();

@@ -15,6 +15,8 @@
 //! | `key` | for `remember`: what to count under; `count` unless given |
 //! | `then` | for `remember`: what to do after it has counted, `reject`, `retry` or `trap`; before `until_attempt` alone where that is given |
 //!
+//! With the setting `order` it does that with every event, whatever the event says.
+//!
 //! `pass` emits the event as it is, as `log`, `print` and `metrics` do afterwards; `emit`
 //! emits `{"n":0,"value":..}` and so on, counting up; `hand` emits the value alone; `count` emits how many events this
 //! instance has counted so far. What is no such object is rejected.
@@ -97,15 +99,20 @@ struct Emitted<'a> {
 #[derive(Default)]
 pub struct Probe {
     counted: u32,
+    order: Option<String>,
 }
 
 impl Worker for Probe {
-    fn init(_config: &Config) -> Result<Self, String> {
-        Ok(Self::default())
+    fn init(config: &Config) -> Result<Self, String> {
+        Ok(Self {
+            order: config.get("order").map(str::to_owned),
+            ..Self::default()
+        })
     }
 
     fn handle(&mut self, event: &Event<'_>, out: &mut Emitter<'_>) -> Outcome {
-        let order: Order<'_> = match serde_json::from_slice(event.data()) {
+        let order = self.order.as_deref().map(str::as_bytes);
+        let order: Order<'_> = match serde_json::from_slice(order.unwrap_or(event.data())) {
             Ok(order) => order,
             Err(error) => return Outcome::reject(format!("not an order: {error}")),
         };

@@ -11,6 +11,7 @@ mod order;
 mod partitions;
 mod streams;
 mod subscribers;
+mod ticks;
 mod verdicts;
 mod work;
 
@@ -35,6 +36,7 @@ fn all(index: &Index<'_>, sink: &mut Sink) {
     acks::check(index, sink);
     order::check(index, sink);
     functions::check(index, sink);
+    ticks::check(index, sink);
     subscribers::check(index, sink);
     mirror::check(index, sink);
     partitions::check(index, sink);

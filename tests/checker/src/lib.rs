@@ -25,7 +25,7 @@ mod tests;
 pub use history::{History, LineError, Record};
 pub use record::{
     Acked, Delivered, Expected, Function, Kind, MirrorGap, Mirrored, MirroredStream, Parked, Place,
-    Refused, Sent, Stored, StreamState, Subscription, Verdict,
+    Refused, Sent, Stored, StreamState, Subscription, Tick, Verdict,
 };
 pub use recorder::Recorder;
 pub use report::{Counts, KEPT_PER_KIND, Report};

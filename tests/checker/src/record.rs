@@ -137,6 +137,22 @@ pub struct Stored {
     pub ordinal: Option<u32>,
     /// Whether it tells a publisher what became of its event (channel `_outcome.>`).
     pub outcome: bool,
+    /// Of an event that a function's schedule made: which tick it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick: Option<Tick>,
+}
+
+/// A tick of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// The function whose schedule it is.
+    pub function: String,
+    /// When it was due, seconds since 1970.
+    pub due: u64,
+    /// Its number, from 1.
+    pub n: u64,
+    /// How many before it were left out.
+    pub missed: u64,
 }
 
 /// How much of a stream was read back.
@@ -253,6 +269,10 @@ pub struct Function {
     /// Whether an input may end without any stored result (a reactive function that derives
     /// nothing). A gate's publisher is always answered: false.
     pub silent_allowed: bool,
+    /// Of a function that is called at stated times: every so many seconds. Its inputs are
+    /// its ticks alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<u64>,
     /// What single inputs must end in, where the test knows.
     pub expectation: Option<Vec<Expected>>,
 }

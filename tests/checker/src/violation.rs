@@ -130,6 +130,12 @@ violations! {
     #[error("{function} told {channel} of the outcome of {input} at {place}, but its publisher is {publisher}")]
     OutcomeMisdirected { function: String, input: Place, place: Place, channel: String, publisher: String }
 
+    // schedules
+    #[error("{place} is tick {found} of {function}, but the next is {expected}")]
+    TickOutOfOrder { function: String, place: Place, expected: u64, found: u64 }
+    #[error("{place} is a tick of {function} that was due at {found}, but the next was due at {expected}")]
+    TickNotDue { function: String, place: Place, expected: u64, found: u64 }
+
     // mirror
     #[error("{place} ({id}) is not in the mirror, and no gap announced that")]
     MirrorMissing { place: Place, id: String }

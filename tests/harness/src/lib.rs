@@ -40,7 +40,7 @@ pub mod writer;
 
 pub use brokers::Brokers;
 pub use cluster::Cluster;
-pub use deployment::{Builder, Deployment, FunctionChoice};
+pub use deployment::{Builder, Deployment, FunctionChoice, TICKS};
 pub use environment::seed;
 pub use follower::Follower;
 pub use instance::{Instance, Placement};

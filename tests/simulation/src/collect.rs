@@ -65,6 +65,7 @@ fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) 
         function,
         ordinal: None,
         outcome: false,
+        tick: None,
     };
     Some(match Parsed::parse(&stored.subject).ok()? {
         Parsed::Event {

@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 21] = [
+const MACHINES: [&str; 22] = [
     "bridge/src/mirror/relay.rs",
     "bus/src/codes.rs",
     "bus/src/share.rs",
@@ -25,6 +25,7 @@ const MACHINES: [&str; 21] = [
     "workers/src/lane/slot.rs",
     "workers/src/lane/staging.rs",
     "workers/src/lane/state.rs",
+    "workers/src/lane/ticks.rs",
     "workers/src/lane/verdict.rs",
 ];
 

@@ -6,6 +6,7 @@
 //! must not know NATS, lanes' work or clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use protocol::lane::Lane;
 use protocol::name::FunctionName;
@@ -102,7 +103,8 @@ pub struct Fleet {
     me: Me,
     others: BTreeMap<String, Member>,
     claims: BTreeMap<Key, Claim>,
-    functions: BTreeSet<FunctionName>,
+    /// What this worker runs, and on which lanes.
+    functions: BTreeMap<FunctionName, Range<u16>>,
     places: BTreeMap<Key, Place>,
     /// While this worker itself has reported without a break.
     alive: Option<(u64, u64)>,
@@ -115,7 +117,7 @@ impl Fleet {
             me,
             others: BTreeMap::new(),
             claims: BTreeMap::new(),
-            functions: BTreeSet::new(),
+            functions: BTreeMap::new(),
             places: BTreeMap::new(),
             alive: None,
         }
@@ -159,9 +161,9 @@ impl Fleet {
         }
     }
 
-    /// This worker runs a function from now on.
-    pub fn runs(&mut self, function: FunctionName, lanes: u16) {
-        for lane in (0..lanes).map(Lane) {
+    /// This worker runs a function from now on, on these lanes and no others.
+    pub fn runs(&mut self, function: FunctionName, lanes: Range<u16>) {
+        for lane in lanes.clone().map(Lane) {
             let place = Place {
                 phase: Phase::Idle,
                 free_since: None,
@@ -170,7 +172,7 @@ impl Fleet {
             };
             self.places.entry((function.clone(), lane)).or_insert(place);
         }
-        self.functions.insert(function);
+        self.functions.insert(function, lanes);
     }
 
     /// This worker runs a function no more: its lanes end.
@@ -250,9 +252,8 @@ impl Fleet {
             self.others.retain(|_, other| now < other.seen + ttl);
         }
         let functions = &self.functions;
-        self.places.retain(|(function, _), place| {
-            functions.contains(function) || place.phase != Phase::Idle
-        });
+        self.places
+            .retain(|key, place| is_run(functions, key) || place.phase != Phase::Idle);
         let mut keys: BTreeMap<FunctionName, Vec<Key>> = BTreeMap::new();
         for key in self.places.keys() {
             keys.entry(key.0.clone()).or_default().push(key.clone());
@@ -275,7 +276,7 @@ impl Fleet {
         let others = self.others.iter();
         let running = others.filter(|(_, other)| other.functions.contains(function));
         let mut names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
-        if self.functions.contains(function) {
+        if self.functions.contains_key(function) {
             names.push(self.me.life.worker.clone());
         }
         names.sort_unstable();
@@ -322,7 +323,7 @@ impl Fleet {
         let holder = claim.and_then(|claim| claim.holder.as_ref());
         let taken = holder.is_some_and(|holder| self.lives(holder));
         let over = claim.map_or(0, |claim| claim.revision);
-        let (grace, runs) = (self.me.grace_ms, self.functions.contains(&key.0));
+        let (grace, runs) = (self.me.grace_ms, is_run(&self.functions, key));
         let place = self.places.get_mut(key)?;
         if taken || !runs {
             place.free_since = None;
@@ -354,7 +355,7 @@ impl Fleet {
             Action::Lose(key.clone())
         } else {
             let kept = own || now < self.places[key].keep_until || room.returns == 0;
-            if self.functions.contains(&key.0) && kept {
+            if is_run(&self.functions, key) && kept {
                 return None;
             }
             room.returns = room.returns.saturating_sub(1);
@@ -381,6 +382,12 @@ impl Fleet {
         })
         .collect()
     }
+}
+
+/// Whether a lane is among those that a function is to run on.
+fn is_run(functions: &BTreeMap<FunctionName, Range<u16>>, (function, lane): &Key) -> bool {
+    let lanes = functions.get(function);
+    lanes.is_some_and(|lanes| lanes.contains(&lane.0))
 }
 
 #[cfg(test)]

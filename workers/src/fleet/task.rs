@@ -175,15 +175,16 @@ impl Task {
         match change {
             Change::Program(deployed) => {
                 status.runs(&deployed);
-                let name = deployed.program.spec.name.clone();
-                match self.functions.get(&name) {
+                let spec = deployed.program.spec.clone();
+                match self.functions.get(&spec.name) {
                     Some(function) => drop(function.send_replace(deployed)),
                     None => {
                         self.functions
-                            .insert(name.clone(), watch::channel(deployed).0);
-                        self.fleet.runs(name, self.crew.shared.store.lanes);
+                            .insert(spec.name.clone(), watch::channel(deployed).0);
                     }
                 }
+                let lanes = spec.lanes(self.crew.shared.store.lanes);
+                self.fleet.runs(spec.name.clone(), lanes);
             }
             Change::Gone(name) => {
                 status.runs_no_more(&name);

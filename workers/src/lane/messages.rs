@@ -17,7 +17,7 @@ use protocol::lane::Lane;
 use protocol::name::Channel;
 use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
 use protocol::position::{Position, Source};
-use protocol::spec::{FunctionSpec, StoreSpec, Trigger};
+use protocol::spec::{FunctionSpec, Schedule, StoreSpec, Trigger};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
@@ -71,9 +71,19 @@ impl Scope {
     }
 
     /// The subjects of its inputs: all of the lane, since a consumer with one
-    /// filter is fast and one with several crawls.
+    /// filter is fast and one with several crawls. Ticks stand on one.
     pub fn filter(&self) -> Subject {
-        Subject::lane_filter(self.kind(), &self.store.name, self.lane)
+        let (kind, store) = (self.kind(), &self.store.name);
+        match self.spec.schedule() {
+            Some(ticks) => Subject::event(kind, store, self.lane, ticks.tenant(), ticks.channel()),
+            None => Subject::lane_filter(kind, store, self.lane),
+        }
+    }
+
+    /// The schedule whose ticks are this lane's to make.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        let schedule = self.spec.schedule()?;
+        (schedule.lane(self.store.lanes) == self.lane).then_some(schedule)
     }
 
     /// Where its checkpoints go.

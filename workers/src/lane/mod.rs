@@ -22,6 +22,8 @@ pub mod staging;
 pub mod state;
 pub mod takeover;
 pub mod tally;
+pub mod ticks;
+pub mod time;
 pub mod verdict;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use protocol::bus::Outgoing;
 use protocol::checkpoint::{Checkpoint, Held, Parked};
 use protocol::name::{Channel, Tenant};
 use protocol::state::ChannelState;
+use protocol::tick::Ticked;
 
 /// Which channel waits.
 pub type Key = (Tenant, Channel);
@@ -56,6 +57,8 @@ pub struct Progress {
     pub parked: BTreeMap<Key, Waiting>,
     /// Tenants whose inputs wait from a sequence on.
     pub held: BTreeMap<Tenant, u64>,
+    /// How far the function's schedule has come.
+    pub ticked: Option<Ticked>,
 }
 
 /// One step of progress, with the messages that must be stored together with it.
@@ -73,6 +76,8 @@ pub struct Effect {
     pub memory: Option<Memory>,
     /// When the input was stored of which the messages are made, microseconds since 1970.
     pub since: Option<u64>,
+    /// How far the schedule has come.
+    pub ticked: Option<Ticked>,
 }
 
 /// What is remembered of a channel, and the time of the event that changed it.
@@ -132,6 +137,15 @@ impl Effect {
         }
     }
 
+    /// The schedule has come so far, with the tick that is stored of it, if any.
+    pub fn ticked(ticked: Ticked, messages: Vec<Outgoing>) -> Self {
+        Self {
+            ticked: Some(ticked),
+            messages,
+            ..Self::default()
+        }
+    }
+
     /// The same; its messages are made of an input that was stored then.
     pub fn of(mut self, stored_us: u64) -> Self {
         self.since = Some(stored_us);
@@ -146,7 +160,7 @@ impl Effect {
 
     /// Whether it only moves the position: then it may be committed later.
     pub fn is_skip(&self) -> bool {
-        let moves = self.park.is_none() && self.hold.is_none();
+        let moves = self.park.is_none() && self.hold.is_none() && self.ticked.is_none();
         moves && self.messages.is_empty() && self.memory.is_none()
     }
 
@@ -185,6 +199,9 @@ impl Progress {
                 self.held.remove(tenant);
             }
             None => {}
+        }
+        if let Some(ticked) = &effect.ticked {
+            self.ticked = Some(ticked.clone());
         }
     }
 
@@ -235,6 +252,7 @@ impl Progress {
                 .iter()
                 .map(|held| (held.tenant.clone(), held.seq))
                 .collect(),
+            ticked: checkpoint.ticked.clone(),
         }
     }
 

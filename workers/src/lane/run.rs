@@ -28,6 +28,7 @@ use super::staging::Commit;
 use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
+use super::time;
 use crate::deployed::Deployed;
 use crate::meter::Meter;
 use crate::status::OwnedLane;
@@ -196,7 +197,10 @@ impl Run<'_> {
                     Action::Recall(keys) => {
                         action = self.recall(&lane.scope, &mut machine, keys).await
                     }
-                    Action::Commit(commit) => match self.commit(&mut lane, commit).await? {
+                    Action::AskTime => {
+                        time::tell(&self.shared.bus, &lane.scope, &mut machine).await
+                    }
+                    Action::Commit(commit) => match self.commit(&mut lane, *commit).await? {
                         Landed::At(seq) => machine.committed(seq),
                         Landed::Superseded => return Ok(Some(End::Superseded)),
                         Landed::Moved => return Ok(None),

@@ -290,6 +290,7 @@ impl Staging {
             parked,
             unparked,
             held: progress.to_held(),
+            ticked: progress.ticked.clone(),
         }
     }
 

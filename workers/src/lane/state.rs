@@ -24,12 +24,14 @@ use super::progress::{Effect, Key, Waiting};
 use super::slot::{Slot, Slots};
 use super::staging::{Commit, SKIPPED_US_MAX, Staging};
 use super::tally::Tally;
+use super::ticks::Clock;
 use host::pack::{Item, packed_bytes};
 use host::reply::Handled;
 
 mod held;
 mod remember;
 mod settle;
+mod tick;
 
 /// Most bytes handed to a guest in one batch, unless one event alone has more.
 pub const RUN_BYTES_MAX: usize = 4 << 20;
@@ -49,7 +51,7 @@ pub enum Action {
     /// [`Machine::run_failed`].
     Recall(Vec<Key>),
     /// Store this atomically, the checkpoint last and guarded, then [`Machine::committed`].
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// Read a channel from one sequence to another, then [`Machine::parked_read`].
     ReadParked {
         /// Its subject in the input stream.
@@ -59,6 +61,8 @@ pub enum Action {
         /// Last sequence.
         to: u64,
     },
+    /// Ask the server that leads EVENTS for its time, then [`Machine::told_time`].
+    AskTime,
     /// Nothing to do before this time (microseconds since 1970) or, if `hungry`,
     /// before [`Machine::push`].
     Wait {
@@ -79,6 +83,7 @@ enum Flight {
     Recall(Box<Flight>, Vec<Item>),
     Main(Slots),
     Reading(Key),
+    AskingTime,
     /// Reads what a tenant has that is held.
     ReadingHeld(Tenant),
     Held {
@@ -111,6 +116,7 @@ pub struct Machine {
     tenant_max: usize,
     /// When a held tenant is read again of which a lagging server did not know everything.
     held_due: BTreeMap<Tenant, u64>,
+    clock: Clock,
     tally: Tally,
     /// When the inputs were stored of which something was committed since somebody last
     /// asked: as many as a commit holds.
@@ -140,6 +146,7 @@ impl Machine {
             kept_from: 0,
             tenant_max: PARKED_TENANT_MAX,
             held_due: BTreeMap::new(),
+            clock: Clock::default(),
             tally: Tally::default(),
             since: Vec::new(),
         }
@@ -230,13 +237,17 @@ impl Machine {
         );
         loop {
             if self.wants_commit(now) {
-                return Action::Commit(self.staging.commit(&self.scope, now));
+                let commit = self.staging.commit(&self.scope, now);
+                return Action::Commit(Box::new(commit));
             }
             if self.draining {
                 return Action::Done;
             }
             if let Some(reason) = &self.halted {
                 return Action::Halted(reason.clone());
+            }
+            if self.next_tick().is_some_and(|due| due <= now) {
+                return self.ask_time();
             }
             let full = self.is_full();
             let main = !full && !self.queue.is_empty();
@@ -403,6 +414,7 @@ impl Machine {
             .into_iter()
             .chain(held)
             .chain(self.next_commit())
+            .chain(self.next_tick())
             .min()
     }
 

@@ -173,6 +173,7 @@ fn first(scope: &Scope) -> Checkpoint {
         parked: Vec::new(),
         unparked: Vec::new(),
         held: Vec::new(),
+        ticked: None,
     }
 }
 

@@ -176,6 +176,12 @@ async fn once(project: &Project, bus: &Bus, output: &Output) -> Result<(), CliEr
 }
 
 fn welcome(project: &Project, stack: &str) -> String {
+    if let Some(schedule) = &project.entry.schedule {
+        let times = schedule.times();
+        return format!(
+            "\nIt is called at its times ({times}). Every save builds it again. Ctrl-C ends it.\n"
+        );
+    }
     let which = match stack {
         config::NAME => String::new(),
         name => format!(" --dev {name}"),

@@ -12,7 +12,7 @@ use control::app::FunctionEntry;
 use protocol::bus::Stored;
 use protocol::checkpoint::{Bases, Checkpoint, Held, Parked};
 use protocol::envelope::Envelope;
-use protocol::header::Headers;
+use protocol::header::{self, Headers};
 use protocol::lane::Lane;
 use protocol::name::{Channel, ChannelPattern, FunctionName, Tenant};
 use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
@@ -142,7 +142,9 @@ impl Journal {
     }
 
     fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
-        self.on.iter().any(|pattern| pattern.matches(channel)) && self.demands.matches(headers)
+        let is_tick = headers.get(header::TICK) == Some(self.function.as_str());
+        let on = self.on.iter().any(|pattern| pattern.matches(channel));
+        is_tick || (on && self.demands.matches(headers))
     }
 
     fn event(

@@ -22,7 +22,7 @@ pub(super) struct Summary<'a> {
     repeats: Option<u64>,
     store: &'a str,
     digest: &'a str,
-    /// The namespaces whose gate it is, or the channels that it handles.
+    /// The namespaces whose gate it is, the channels that it handles, or its times.
     handles: Vec<&'a str>,
     emits: &'a [ChannelPattern],
     paused: Option<&'a Written>,
@@ -31,16 +31,17 @@ pub(super) struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     pub(super) fn of(spec: &'a FunctionSpec, land: &'a Landscape) -> Self {
-        let (kind, handles) = match &spec.trigger {
+        let handles = match &spec.trigger {
             Trigger::Gate => {
                 let named = land.namespaces_of(&spec.name);
-                ("gate", named.map(|spec| spec.name.as_str()).collect())
+                named.map(|spec| spec.name.as_str()).collect()
             }
-            Trigger::Reactive(on) => ("reactive", on.iter().map(|on| on.as_str()).collect()),
+            Trigger::Reactive(on) => on.iter().map(|on| on.as_str()).collect(),
+            Trigger::Schedule(schedule) => vec![schedule.times()],
         };
         Self {
             name: spec.name.as_str(),
-            kind,
+            kind: spec.trigger.kind(),
             version: spec.version,
             repeats: spec.repeats,
             store: spec.store.as_str(),

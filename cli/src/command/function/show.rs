@@ -1,8 +1,10 @@
 //! `eddyline function show`: one function, all that is known of it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use control::Landscape;
 use protocol::name::FunctionName;
-use protocol::spec::{FunctionSpec, Trigger};
+use protocol::spec::{FunctionSpec, Missed, Schedule, Trigger};
 use serde::Serialize;
 use service::clock;
 
@@ -64,6 +66,13 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
             let on: Vec<&str> = on.iter().map(|on| on.as_str()).collect();
             row("handles", list(&on));
         }
+        Trigger::Schedule(schedule) => {
+            row("called", called(schedule, now_us));
+            row(
+                "ticks go to",
+                format!("{} of {}", schedule.channel(), schedule.tenant()),
+            );
+        }
     }
     if !spec.headers.is_empty() {
         row("with headers", spec.headers.to_string());
@@ -86,6 +95,24 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
     }
     row("begins at", format!("sequence {}", spec.start_seq));
     format!("{}\n\n{}", table.text(), versions(shown, land, now_us))
+}
+
+/// At which times, and when next by this machine's clock.
+fn called(schedule: &Schedule, now_us: u64) -> String {
+    let is_cron = schedule.times().contains(' ');
+    let times = if is_cron { "cron" } else { "every" };
+    let missed = match schedule.missed() {
+        Missed::Skip => "none that was missed",
+        Missed::Latest => "the latest that was missed",
+        Missed::All => "all that were missed",
+    };
+    let now = Duration::from_micros(now_us).as_secs();
+    let next = schedule.after(now).map(|next| {
+        let next = UNIX_EPOCH + Duration::from_secs(next);
+        format!(", next {}", humantime::format_rfc3339_seconds(next))
+    });
+    let next = next.unwrap_or_default();
+    format!("{times} {}{next}; {missed}", schedule.times())
 }
 
 fn state(shown: &Shown<'_>, now_us: u64) -> String {

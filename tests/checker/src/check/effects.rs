@@ -39,13 +39,16 @@ pub(crate) fn check(index: &Index<'_>, sink: &mut Sink) {
     refusals(index, sink);
 }
 
-/// Every message has an author: a client that sent it, or a function that names its input.
+/// Every message has an author: a client that sent it, a function that names its input, or a
+/// schedule.
 fn origin<'h>(index: &Index<'h>, stored: &'h Stored, sink: &mut Sink) {
     let by_function = stored.function.is_some();
     let known = match stored.kind {
         Kind::Checkpoint { .. } => by_function,
         Kind::DeadLetter => by_function && stored.source.is_some(),
         Kind::In | Kind::Ev if by_function => stored.source.is_some(),
+        // Judged as ticks.
+        Kind::Ev if stored.tick.is_some() => true,
         Kind::In | Kind::Ev => return sent(index, stored, sink),
     };
     if !known {

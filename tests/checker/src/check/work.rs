@@ -32,9 +32,17 @@ impl<'h> Work<'h> {
         let kind = input.kind == Kind::In || (input.kind == Kind::Ev && !input.outcome);
         kind && input.stream == self.function.input_stream
             && input.seq >= self.function.start_seq
+            && self.is_called_for(input)
             && *known.entry(&input.channel).or_insert_with(|| {
                 let mut patterns = self.function.channels.iter();
                 patterns.any(|pattern| pattern::matches(pattern, &input.channel))
             })
+    }
+
+    /// A function on a schedule handles its ticks alone.
+    fn is_called_for(&self, input: &Stored) -> bool {
+        let tick = input.tick.as_ref();
+        self.function.every_s.is_none()
+            || tick.is_some_and(|tick| tick.function == self.function.name)
     }
 }

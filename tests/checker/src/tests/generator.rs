@@ -97,6 +97,7 @@ fn functions() -> Vec<Function> {
         channels: vec!["acme/docs.>".into()],
         start_seq: 1,
         silent_allowed,
+        every_s: None,
         expectation: None,
     };
     vec![
@@ -196,6 +197,7 @@ impl World {
             function: None,
             ordinal: None,
             outcome: false,
+            tick: None,
         });
         seq
     }
@@ -311,6 +313,7 @@ impl World {
             function: Some(function.name.clone()),
             ordinal,
             outcome,
+            tick: None,
         });
     }
 

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::generator::{EVENTS, INGRESS, Knobs, history};
-use crate::{Expected, History, Kind, MirrorGap, Parked, Refused, Stored, Verdict, Violation};
+use crate::{
+    Expected, History, Kind, MirrorGap, Parked, Refused, Stored, Tick, Verdict, Violation,
+};
 
 /// Bends a valid history.
 type Bend = fn(&mut History);
@@ -69,6 +71,30 @@ fn again(h: &mut History, fits: impl Fn(&Stored) -> bool, change: impl Fn(&mut S
     copy.seq = state.last_seq;
     change(&mut copy);
     h.push(copy);
+}
+
+/// A function on a schedule of ten seconds, with these ticks: when due, number, left out.
+fn ticking(h: &mut History, ticks: &[(u64, u64, u64)]) {
+    let mut function = h.functions[0].clone();
+    function.name = "clock".into();
+    function.input_stream = EVENTS.into();
+    function.channels = vec!["acme/reports.tick".into()];
+    function.every_s = Some(10);
+    h.push(function);
+    let lane = h.stored.iter().map(|s| s.lane).max().unwrap_or_default() + 1;
+    for (due, n, missed) in ticks.iter().copied() {
+        again(h, is_direct, |s| {
+            s.id = format!("clock/tick/{due}");
+            (s.lane, s.channel) = (lane, "acme/reports.tick".into());
+            let function = "clock".into();
+            s.tick = Some(Tick {
+                function,
+                due,
+                n,
+                missed,
+            });
+        });
+    }
 }
 
 /// Removes everything that a function stored for one input.
@@ -335,6 +361,15 @@ const PLANTED: &[(&str, Bend)] = &[
     ("OutcomeMisdirected", |h| {
         find(h, |s| s.outcome).channel = "acme/_outcome.eve.tab.doc".into()
     }),
+    ("TickOutOfOrder", |h| ticking(h, &[(10, 1, 0), (20, 3, 0)])),
+    ("TickOutOfOrder", |h| ticking(h, &[(10, 2, 0)])),
+    ("TickNotDue", |h| ticking(h, &[(10, 1, 0), (30, 2, 0)])),
+    ("TickNotDue", |h| ticking(h, &[(20, 1, 0), (20, 2, 0)])),
+    ("StoredTwice", |h| ticking(h, &[(10, 1, 0), (10, 1, 0)])),
+    ("UnknownFunction", |h| {
+        ticking(h, &[(10, 1, 0)]);
+        h.functions.pop();
+    }),
     ("MirrorMissing", |h| {
         h.mirrored.remove(9);
     }),
@@ -451,6 +486,8 @@ fn corruptions_of_content_are_seen_whatever_the_history() {
 #[test]
 fn what_is_allowed_stays_clean() {
     let mut h = base();
+    // A schedule of which one tick was missed.
+    ticking(&mut h, &[(10, 1, 0), (30, 2, 1), (40, 3, 0)]);
     // An id reused on purpose, refused as such, and an outcome that nobody knows.
     let ack = h.acked[9].clone();
     let mut sent = h

@@ -91,6 +91,7 @@ fn kept(history: &mut History, seq: u64) {
         function: None,
         ordinal: None,
         outcome: false,
+        tick: None,
     });
     history.push(Mirrored {
         stream: STREAM.into(),

@@ -5,7 +5,7 @@
 
 use anyhow::Context;
 use bus::{Bus, ReaderOptions};
-use checker::{Kind, Parked, Place, Stored, StreamState};
+use checker::{Kind, Parked, Place, Stored, StreamState, Tick};
 use protocol::checkpoint::{Bases, Checkpoint};
 use protocol::header::{self, Headers};
 use protocol::id::OutputId;
@@ -143,6 +143,7 @@ fn record(
         function,
         ordinal: None,
         outcome: false,
+        tick: None,
     };
     Ok(match Parsed::parse(&stored.subject)? {
         Parsed::Event {
@@ -157,6 +158,7 @@ fn record(
                 source: place(headers, header::SOURCE),
                 ordinal: OutputId::parse(&event.id).ok().map(|id| id.ordinal),
                 outcome: channel.namespace() == OUTCOME_NAMESPACE,
+                tick: tick(stored)?,
                 ..event
             }
         }
@@ -168,6 +170,19 @@ fn record(
             record(lane.0, progress(bases, stored)?, Some(function.to_string()))
         }
     })
+}
+
+fn tick(stored: &protocol::bus::Stored) -> anyhow::Result<Option<Tick>> {
+    let Some(function) = stored.headers.get(header::TICK) else {
+        return Ok(None);
+    };
+    let tick: protocol::tick::Tick = serde_json::from_slice(&stored.payload).context("a tick")?;
+    Ok(Some(Tick {
+        function: function.to_owned(),
+        due: tick.due,
+        n: tick.n,
+        missed: tick.missed,
+    }))
 }
 
 fn progress(bases: &mut Bases, stored: &protocol::bus::Stored) -> anyhow::Result<Kind> {

@@ -232,7 +232,7 @@ impl Builder {
             bridges: Vec::new(),
             recorder: Recorder::new(),
             seed: self.seed,
-            tenant: Tenant::parse("acme").expect("a valid name"),
+            tenant: Tenant::parse(setup::TENANT).expect("a valid name"),
             store: spec,
             authenticator: Authenticator::new(&secret).expect("a long secret"),
             secret,
@@ -376,8 +376,10 @@ impl Deployment {
     /// Where the checkpoints of every lane of every function stand.
     pub fn checkpoints(&self) -> Vec<Subject> {
         let functions = self.functions.iter();
-        let lanes = functions
-            .flat_map(|function| (0..self.store.lanes).map(|lane| (Lane(lane), &function.name)));
+        let lanes = functions.flat_map(|function| {
+            let lanes = function.lanes(self.store.lanes);
+            lanes.map(|lane| (Lane(lane), &function.name))
+        });
         lanes
             .map(|(lane, name)| Subject::checkpoint(&self.store.name, lane, name))
             .collect()

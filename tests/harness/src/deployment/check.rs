@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use checker::{Function, Kind, MirroredStream, Report, Stored};
-use protocol::spec::{FunctionSpec, Trigger};
+use protocol::spec::{FunctionSpec, Schedule, Trigger};
 use protocol::stream::StreamName;
 
 use super::{Deployment, setup};
@@ -248,6 +248,10 @@ impl Deployment {
                     .map(|pattern| format!("*/{pattern}"))
                     .collect(),
             ),
+            Trigger::Schedule(schedule) => {
+                let channel = format!("{}/{}", schedule.tenant(), schedule.channel());
+                (&self.events, vec![channel])
+            }
         };
         Function {
             name: spec.name.to_string(),
@@ -255,7 +259,8 @@ impl Deployment {
             output_stream: self.events.stream().to_string(),
             channels,
             start_seq: spec.start_seq,
-            silent_allowed: matches!(spec.trigger, Trigger::Reactive(_)),
+            silent_allowed: !matches!(spec.trigger, Trigger::Gate),
+            every_s: spec.schedule().map(every_s),
             expectation: self.expectations.get(spec.name.as_str()).cloned(),
         }
     }
@@ -271,6 +276,13 @@ impl Deployment {
     }
 }
 
+/// The interval of a schedule that has one.
+fn every_s(schedule: &Schedule) -> u64 {
+    let first = schedule.after(0).expect("there is a first tick");
+    let second = schedule.after(first).expect("there is a second tick");
+    second - first
+}
+
 /// Whether a stored message is an input of the function, as its deployment says.
 fn handles(spec: &FunctionSpec, stored: &Stored) -> bool {
     let Some((_, channel)) = stored.channel.split_once('/') else {
@@ -281,6 +293,11 @@ fn handles(spec: &FunctionSpec, stored: &Stored) -> bool {
             let first = channel.split('.').next().unwrap_or_default();
             stored.kind == Kind::In
                 && setup::namespaces_of(&spec.name).any(|namespace| namespace == first)
+        }
+        Trigger::Schedule(schedule) => {
+            let tick = stored.tick.as_ref();
+            channel == schedule.channel().as_str()
+                && tick.is_some_and(|tick| tick.function == spec.name.as_str())
         }
         Trigger::Reactive(patterns) => {
             let channel = protocol::name::Channel::parse(channel);

@@ -38,7 +38,7 @@ use crate::wait;
 use crate::writer::Writer;
 
 pub use builder::Builder;
-pub use setup::FunctionChoice;
+pub use setup::{FunctionChoice, TICKS};
 
 /// How long tokens of tests last.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
@@ -208,6 +208,15 @@ impl Deployment {
         self.functions
             .retain(|spec| spec.name.as_str() != choice.name());
         self.functions.extend(specs);
+    }
+
+    /// Lets the ticker make no more ticks, and handle those that it has made: a check waits
+    /// for an end.
+    ///
+    /// # Panics
+    /// If some worker does not take that up.
+    pub async fn end_ticks(&self) {
+        setup::end_ticks(&self.bus, &self.store.name).await;
     }
 
     /// What each worker of the store says of itself, by name.

@@ -1,13 +1,20 @@
 //! What a store holds before a test begins: namespaces and functions.
 //! Owns nothing.
 
+use std::collections::BTreeMap;
+
 use bus::Bus;
 use control::{Deployer, FunctionDraft, NamespaceDraft};
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionLimits, FunctionSpec};
+use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
+use serde_json::{Value, json};
 
-use crate::environment;
+use crate::{environment, wait};
 
+/// The tenant of every client.
+pub(super) const TENANT: &str = "acme";
+/// Where the ticks of [`FunctionChoice::Ticker`] go, and what it emits.
+pub const TICKS: &str = "stats.tick";
 /// Who deploys, as it is written beside what is deployed.
 const WHO: &str = "harness";
 /// Namespaces without a gate.
@@ -33,37 +40,56 @@ pub enum FunctionChoice {
     Stats,
     /// `probe`, gate of the namespace `lab`: does what each event tells it to.
     Probe,
+    /// `probe` as `ticker`, called every second: it counts its ticks in its memory and
+    /// emits the count beside them, on [`TICKS`].
+    Ticker,
 }
 
 impl FunctionChoice {
-    /// Its name, which is that of its package.
+    /// Its name, which is that of its package but for the ticker's.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gate => "document-gate",
             Self::Stats => "document-stats",
             Self::Probe => "probe",
+            Self::Ticker => "ticker",
         }
     }
 
-    /// What a reactive function handles; nothing for a gate.
-    fn on(self) -> Vec<ChannelPattern> {
+    fn module(self) -> &'static str {
         match self {
-            Self::Gate | Self::Probe => Vec::new(),
-            Self::Stats => vec![pattern("doc.>")],
+            Self::Ticker => Self::Probe.name(),
+            choice => choice.name(),
         }
+    }
+
+    fn trigger(self) -> Trigger {
+        match self {
+            Self::Gate | Self::Probe => Trigger::Gate,
+            Self::Stats => Trigger::Reactive(vec![pattern("doc.>")]),
+            Self::Ticker => schedule(json!({"every": "1s", "tenant": TENANT, "channel": TICKS})),
+        }
+    }
+
+    fn config(self) -> BTreeMap<String, String> {
+        let order = ("order".to_owned(), r#"{"do":"remember"}"#.to_owned());
+        (self == Self::Ticker)
+            .then_some(order)
+            .into_iter()
+            .collect()
     }
 
     /// Statistics gather, as in `eddyline dev`; nobody may wait for a gate.
     fn linger_ms(self) -> u64 {
         match self {
             Self::Stats => 50,
-            Self::Gate | Self::Probe => 0,
+            Self::Gate | Self::Probe | Self::Ticker => 0,
         }
     }
 
     fn emits(self) -> Vec<ChannelPattern> {
         match self {
-            Self::Gate => Vec::new(),
+            Self::Gate | Self::Ticker => Vec::new(),
             Self::Stats => vec![pattern("stats.>")],
             Self::Probe => vec![pattern("chat.>")],
         }
@@ -99,6 +125,41 @@ pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
     }
 }
 
+fn schedule(json: Value) -> Trigger {
+    Trigger::Schedule(serde_json::from_value(json).expect("a valid schedule"))
+}
+
+fn draft(choice: FunctionChoice, store: &StoreName, limits: &FunctionLimits) -> FunctionDraft {
+    FunctionDraft {
+        emits: choice.emits(),
+        limits: limits.clone(),
+        linger_ms: choice.linger_ms(),
+        trigger: choice.trigger(),
+        config: choice.config(),
+        ..FunctionDraft::new(function(choice.name()), store.clone(), Vec::new())
+    }
+}
+
+/// Deploys the ticker with times that are years away: what it has made is handled, and no
+/// more comes.
+pub(super) async fn end_ticks(bus: &Bus, store: &StoreName) {
+    let choice = FunctionChoice::Ticker;
+    let rare = json!({"cron": "0 0 29 2 *", "tenant": TENANT, "channel": TICKS});
+    let draft = FunctionDraft {
+        trigger: schedule(rare),
+        ..draft(choice, store, &FunctionLimits::default())
+    };
+    let deployer = Deployer::new(bus, WHO);
+    let deployed = deployer
+        .deploy(draft, environment::module(choice.module()))
+        .await;
+    let deployed = deployed.unwrap_or_else(|error| panic!("ticker: {error}"));
+    let (spec, revision) = (deployed.spec, deployed.revision);
+    let rollout = deployer.rollout(&spec, revision, wait::DEADLINE).await;
+    let rollout = rollout.expect("the workers report");
+    assert!(rollout.is_done(), "{rollout:?}");
+}
+
 /// Deploys functions from the modules that `make functions` has built.
 pub(super) async fn functions(
     bus: &Bus,
@@ -109,13 +170,8 @@ pub(super) async fn functions(
     let deployer = Deployer::new(bus, WHO);
     let mut specs = Vec::with_capacity(choices.len());
     for choice in choices {
-        let draft = FunctionDraft {
-            emits: choice.emits(),
-            limits: limits.clone(),
-            linger_ms: choice.linger_ms(),
-            ..FunctionDraft::new(function(choice.name()), store.clone(), choice.on())
-        };
-        let module = environment::module(choice.name());
+        let module = environment::module(choice.module());
+        let draft = draft(*choice, store, limits);
         let deployed = deployer.deploy(draft, vec![module]).await;
         let deployed = deployed.unwrap_or_else(|error| panic!("{}: {error}", choice.name()));
         specs.push(deployed.spec);

@@ -33,6 +33,7 @@ use workers::lane::recall;
 use workers::lane::run::read_range;
 use workers::lane::state::{Action, Machine};
 use workers::lane::takeover::{self, TakeoverError};
+use workers::lane::time;
 
 use super::author::{self, Author};
 use crate::plan::{Act, Mix, Step};
@@ -129,6 +130,7 @@ impl Scene {
             channels: vec!["acme/doc.>".into()],
             start_seq: 1,
             silent_allowed: false,
+            every_s: None,
             expectation: None,
         });
     }
@@ -333,7 +335,7 @@ impl Worker {
                         Landed::Moved => return Ok(Next::Anew),
                     }
                 }
-                match commit::store(&self.bus, scope, commit, faults, || held.is_lost()).await? {
+                match commit::store(&self.bus, scope, *commit, faults, || held.is_lost()).await? {
                     Landed::At(seq) => machine.committed(seq),
                     Landed::Superseded => return Ok(Next::End),
                     Landed::Moved => return Ok(Next::Anew),
@@ -356,6 +358,7 @@ impl Worker {
                     () = sleep(pause) => {}
                 }
             }
+            Action::AskTime => time::tell(&self.bus, &self.scope, machine).await,
             Action::Halted(reason) => {
                 self.world.problem(format!("the function halts: {reason}"));
                 return Ok(Next::End);

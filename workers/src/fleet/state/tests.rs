@@ -55,7 +55,7 @@ impl World {
             ttl_ms: TTL,
             grace_ms: GRACE,
         });
-        fleet.runs(function(), LANES);
+        fleet.runs(function(), 0..LANES);
         for (key, (holder, revision)) in &self.claims {
             fleet.claim(key.clone(), holder.clone(), *revision);
         }

@@ -229,7 +229,7 @@ fn an_event_that_is_not_ours_becomes_a_dead_letter() {
         .map(|message| message.subject.as_str())
         .collect();
     assert_eq!(subjects, ["rej.main.0.probe", "ev.main.0.acme.doc.1"]);
-    world.commit(commit);
+    world.commit(*commit);
 }
 
 #[test]

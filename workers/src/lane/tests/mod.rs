@@ -38,6 +38,7 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
         parked: Vec::new(),
         unparked: Vec::new(),
         held: Vec::new(),
+        ticked: None,
     }
 }
 
@@ -261,7 +262,7 @@ impl World {
                     if crash == Crash::BeforeCommit(commits) {
                         return false;
                     }
-                    let seq = self.commit(commit);
+                    let seq = self.commit(*commit);
                     if crash == Crash::AfterCommit(commits) {
                         return false;
                     }
@@ -397,3 +398,4 @@ proptest! {
 }
 
 mod cases;
+mod schedule;
