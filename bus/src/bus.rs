@@ -373,10 +373,11 @@ impl Bus {
 /// Messages of a core subscription; dropping it unsubscribes. Ends only when the
 /// connection is closed.
 #[derive(Debug)]
-pub struct Subscription(Source);
+pub struct Subscription(pub(crate) Source);
 
+/// Where they come from.
 #[derive(Debug)]
-enum Source {
+pub(crate) enum Source {
     Nats(nats::Subscription),
     Model(model::Subscription),
 }

@@ -4,6 +4,11 @@ use bytes::Bytes;
 use protocol::bus::Republished;
 use protocol::header::Headers;
 
+/// Where somebody waits for an answer. It comes with a question, and is made of no text of
+/// ours.
+#[derive(Debug, Clone)]
+pub struct ReplyTo(pub(crate) async_nats::Subject);
+
 /// A message from a core subscription.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -14,6 +19,8 @@ pub struct Incoming {
     pub payload: Bytes,
     /// Present on what a stream republished.
     pub republished: Option<Republished>,
+    /// Present on a question: where the answer goes.
+    pub reply: Option<ReplyTo>,
 }
 
 impl Incoming {

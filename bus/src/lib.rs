@@ -27,6 +27,7 @@ mod modules;
 mod nats;
 pub mod pulse;
 mod reader;
+mod request;
 mod scan;
 mod share;
 mod whole;
@@ -34,7 +35,7 @@ mod whole;
 pub use bus::{Bus, PendingAck, Subscription};
 pub use error::BusError;
 pub use following::ReaderOptions;
-pub use incoming::Incoming;
+pub use incoming::{Incoming, ReplyTo};
 pub use kv::{Kv, KvChange, KvWatch};
 pub use limits::{
     BATCH_EVENTS_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT, READER_BATCH_MAX,

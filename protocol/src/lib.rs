@@ -15,6 +15,7 @@
 //! - [`error_code`], [`close_code`]: every refusal and every close, with advice
 //! - [`spec`]: store, namespace and function specs
 //! - [`checkpoint`]: what a function lane commits with its outputs
+//! - [`request`]: ephemeral events through a gate
 //! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`state`]: what a function remembers of a channel
 //! - [`tick`]: what a function on a schedule is handed
@@ -44,6 +45,7 @@ pub mod permission;
 pub mod position;
 pub mod record;
 pub mod report;
+pub mod request;
 pub mod secret;
 pub mod spec;
 pub mod state;

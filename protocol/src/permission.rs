@@ -4,7 +4,10 @@
 //! Pure; whoever writes the server's configuration asks here. A user must be called
 //! as its role is: replies come to `_INBOX_{user}.>`.
 
+use std::time::Duration;
+
 use crate::name::StoreName;
+use crate::request::ANSWER_WITHIN;
 use crate::stream::{Bucket, MODULES, StreamName};
 use crate::subject::{Kind, Subject};
 
@@ -26,6 +29,9 @@ pub struct Permissions {
     pub publish: Vec<String>,
     /// May subscribe to.
     pub subscribe: Vec<String>,
+    /// May answer what it is asked: one message to where the question says, within this
+    /// time.
+    pub answer_within: Option<Duration>,
 }
 
 impl Role {
@@ -58,7 +64,17 @@ impl Role {
             let fan = |store| Subject::store_filter(Kind::Fan, store).to_string();
             subscribe.extend(stores.iter().map(fan));
         }
-        Permissions { publish, subscribe }
+        if self == Self::Worker {
+            let asked = |store| Subject::store_filter(Kind::Req, store).to_string();
+            subscribe.extend(stores.iter().map(asked));
+        }
+        // Nobody else waits for what a worker says: least of all in an edge's inbox.
+        let answer_within = (self == Self::Worker).then_some(2 * ANSWER_WITHIN);
+        Permissions {
+            publish,
+            subscribe,
+            answer_within,
+        }
     }
 
     /// What it writes that belongs to no store.
@@ -78,6 +94,7 @@ impl Role {
             Self::Edge => vec![
                 Subject::store_filter(Kind::In, store).to_string(),
                 Subject::store_filter(Kind::Ev, store).to_string(),
+                Subject::store_filter(Kind::Req, store).to_string(),
             ],
             Self::Worker => vec![
                 Subject::store_filter(Kind::Ev, store).to_string(),
@@ -210,10 +227,15 @@ mod tests {
                 "what functions write is for people"
             );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
-            assert_eq!(
-                may_publish(role, "in.main.0.acme.doc.a"),
-                role == Role::Edge
-            );
+            for edges in ["in.main.0.acme.doc.a", "req.main.0.acme.doc.a"] {
+                assert_eq!(may_publish(role, edges), role == Role::Edge);
+            }
+            assert!(role == Role::Edge || !may_publish(role, "_INBOX_edge.1"));
+            let hears = permissions(role).subscribe;
+            let hears = hears
+                .iter()
+                .any(|filter| matches(filter, "req.main.0.acme.doc.a"));
+            assert_eq!(hears, role == Role::Worker);
             for own in [
                 "ck.main.0.gate",
                 "st.main.0.gate.0.acme.a",

@@ -27,6 +27,7 @@ mod e2e {
     mod pipeline;
     mod redeploy;
     mod rejected;
+    mod request;
     mod resend;
     mod resume;
     mod run;

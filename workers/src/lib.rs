@@ -9,6 +9,7 @@
 //! - `logs`: what functions write, kept where people look for it
 //! - `meter`: what functions do, counted
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
+//! - `request`: ephemeral events through gates, by request and reply
 //! - `status`: what a worker shows of itself
 //! - `worker`: one process's worker: connections, host, start and end
 //!
@@ -24,6 +25,7 @@ pub mod lane;
 mod logs;
 mod meter;
 mod registry;
+mod request;
 mod status;
 mod worker;
 

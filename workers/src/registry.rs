@@ -34,7 +34,7 @@ const WATCH_WAIT_FIRST: Duration = Duration::from_millis(200);
 const WATCH_WAIT_LONGEST: Duration = Duration::from_secs(5);
 
 /// What happened to a function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Change {
     /// It is to run like this from now on.
     Program(Deployed),

@@ -23,6 +23,7 @@ use crate::lane::kept;
 use crate::lane::shared::Shared;
 use crate::logs::{self, Keeper};
 use crate::registry::Registry;
+use crate::request::{self, Requests};
 use crate::status::{Status, WorkerStatus};
 use host::{Host, HostConfig};
 
@@ -170,14 +171,25 @@ impl Worker {
     /// [`WorkerError`] when functions cannot be followed at first; later it is tried again
     /// until it succeeds, and what runs goes on meanwhile.
     pub async fn run(self) -> Result<(), WorkerError> {
-        let mut registry = Registry::new(self.crew.shared.clone(), self.functions).await?;
         let (worker, shared) = (self.crew.name.clone(), self.crew.shared.clone());
+        let mut registry = Registry::new(shared.clone(), self.functions.clone()).await?;
+        let (requests, asking) = Requests::new(shared.clone(), self.functions);
+        let answering = tokio::spawn(requests.run(self.shutdown.clone()));
         tracing::info!(worker, store = %shared.store.name, "worker runs");
         let (sender, changes) = mpsc::channel(CHANGES_MAX);
-        let following =
-            tokio::spawn(async move { while sender.send(registry.next().await).await.is_ok() {} });
+        let following = tokio::spawn(async move {
+            loop {
+                let change = registry.next().await;
+                request::heard(&asking, &change).await;
+                if sender.send(change).await.is_err() {
+                    return;
+                }
+            }
+        });
         fleet::run(self.crew, changes, self.shutdown).await;
         following.abort();
+        // It ends with the same shutdown; what it was asked is answered by now.
+        let _ = answering.await;
         self.logs.finish().await;
         tokio::join!(self.leasing.drain(), shared.bus.drain());
         tracing::info!(worker, "worker has ended");

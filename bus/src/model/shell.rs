@@ -109,6 +109,7 @@ impl World {
             headers: delivery.headers,
             payload: delivery.payload,
             republished: delivery.republished,
+            reply: None,
         };
         let lost = subscription.try_send(incoming).is_err();
         metrics::counter!("nats_slow_consumer_total").increment(u64::from(lost));

@@ -79,7 +79,7 @@ pub(super) fn staged(message: &async_nats::Message) -> Result<(), BusError> {
     }
 }
 
-fn require_answer(message: &async_nats::Message) -> Result<(), BusError> {
+pub(super) fn require_answer(message: &async_nats::Message) -> Result<(), BusError> {
     match message.status {
         Some(async_nats::StatusCode::NO_RESPONDERS) => Err(BusError::NoStream),
         _ => Ok(()),

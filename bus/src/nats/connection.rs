@@ -24,7 +24,7 @@ use super::unreadable::Unreadable;
 use super::wire;
 use super::writer::Writer;
 use crate::error::BusError;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, ReplyTo};
 use crate::limits::REQUEST_TIMEOUT;
 use protocol::bus::Outgoing;
 use protocol::permission::inbox;
@@ -325,6 +325,13 @@ async fn check_state(client: Client, signals: Arc<Signals>) {
 #[derive(Debug)]
 pub struct Subscription(async_nats::Subscriber);
 
+impl Subscription {
+    /// Of what async-nats hands over.
+    pub(super) fn new(messages: async_nats::Subscriber) -> Self {
+        Self(messages)
+    }
+}
+
 impl Stream for Subscription {
     type Item = Incoming;
 
@@ -339,6 +346,7 @@ fn incoming(message: async_nats::Message) -> Incoming {
     Incoming {
         headers: wire::own_headers(message.headers.as_ref()),
         republished: message.headers.as_ref().and_then(wire::republished),
+        reply: message.reply.map(ReplyTo),
         subject: message.subject,
         payload: message.payload,
     }

@@ -24,6 +24,7 @@ mod objects;
 mod places;
 mod publish;
 mod reader;
+mod request;
 mod signals;
 mod unreadable;
 mod wire;

@@ -27,6 +27,7 @@ pub fn nats_users(stores: &[StoreName], mut password: impl FnMut() -> String) ->
             password: password(),
             publish_allow: allowed.publish,
             subscribe_allow: allowed.subscribe,
+            answer_within: allowed.answer_within,
             ..NatsUser::default()
         }
     });

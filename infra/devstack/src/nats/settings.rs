@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An event's data may be 1 MiB; headers need room beside it.
 pub const PAYLOAD_BYTES_MAX: u32 = 1024 * 1024 + HEADER_SLACK_BYTES;
@@ -133,6 +134,9 @@ pub struct NatsUser {
     pub subscribe_allow: Vec<String>,
     /// Subjects it may not subscribe to.
     pub subscribe_deny: Vec<String>,
+    /// Whether it may answer what it is asked, once and within this time, wherever the
+    /// answer goes.
+    pub answer_within: Option<Duration>,
 }
 
 impl NatsUser {
@@ -140,10 +144,14 @@ impl NatsUser {
         let (name, password) = (quote(&self.name), quote(&self.password));
         let publish = permission(&self.publish_allow, &self.publish_deny);
         let subscribe = permission(&self.subscribe_allow, &self.subscribe_deny);
+        let answer = self.answer_within.map_or(String::new(), |within| {
+            let ms = within.as_millis();
+            format!(", allow_responses: {{ max: 1, expires: \"{ms}ms\" }}")
+        });
         writeln!(
             text,
             "    {{ user: {name}, password: {password}, \
-             permissions: {{ publish: {publish}, subscribe: {subscribe} }} }}"
+             permissions: {{ publish: {publish}, subscribe: {subscribe}{answer} }} }}"
         )
         .expect("writing to a string cannot fail");
     }

@@ -151,7 +151,7 @@ pub(super) async fn end_ticks(bus: &Bus, store: &StoreName) {
     };
     let deployer = Deployer::new(bus, WHO);
     let deployed = deployer
-        .deploy(draft, environment::module(choice.module()))
+        .deploy(draft, vec![environment::module(choice.module())])
         .await;
     let deployed = deployed.unwrap_or_else(|error| panic!("ticker: {error}"));
     let (spec, revision) = (deployed.spec, deployed.revision);
