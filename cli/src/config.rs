@@ -178,6 +178,13 @@ pub fn cache() -> PathBuf {
     devstack::Config::from_env().cache
 }
 
+/// Where compiled code is kept: a function is compiled once on this machine, whoever
+/// builds, tests, deploys or runs it. Whoever can write there can run code in the name of
+/// who uses this program.
+pub fn compiled() -> PathBuf {
+    local::programs::compiled(&cache())
+}
+
 /// Who uses this program, for what is written in their name: USER@HOST.
 pub fn who() -> String {
     #[allow(

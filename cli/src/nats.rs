@@ -59,10 +59,8 @@ fn settings(url: &str) -> NatsSettings {
 /// As [`connect`].
 pub async fn deployer(args: &NatsArgs) -> Result<Deployer, CliError> {
     let bus = connect(args).await?;
-    Ok(Deployer::new(
-        &bus,
-        args.by.clone().unwrap_or_else(config::who),
-    ))
+    let who = args.by.clone().unwrap_or_else(config::who);
+    Ok(Deployer::new(&bus, who).compiled(config::compiled()))
 }
 
 /// Reads a name of the command line.

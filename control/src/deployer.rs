@@ -2,6 +2,8 @@
 //!
 //! Owns the connection's clone and the deployer's name. It must not know what is allowed.
 
+use std::path::PathBuf;
+
 use bus::{Bus, BusError, Kv};
 use bytes::Bytes;
 use protocol::spec::Written;
@@ -21,6 +23,8 @@ pub struct Deployer {
     pub(crate) bus: Bus,
     by: String,
     pub(crate) keep: usize,
+    /// Where compiled code is kept from one check to the next, if it is.
+    pub(crate) compiled: Option<PathBuf>,
 }
 
 impl Deployer {
@@ -30,6 +34,17 @@ impl Deployer {
             bus: bus.clone(),
             by: by.into(),
             keep: VERSIONS_KEPT,
+            compiled: None,
+        }
+    }
+
+    /// Keeps the compiled code of what it checks in a folder. Whoever can write there can
+    /// run code in this process.
+    #[must_use]
+    pub fn compiled(self, folder: PathBuf) -> Self {
+        Self {
+            compiled: Some(folder),
+            ..self
         }
     }
 

@@ -114,7 +114,7 @@ impl Deployer {
             return Ok(notes);
         }
         check_age(&self.bus, spec).await?;
-        check_modules(spec.clone(), modules.to_vec()).await?;
+        self.check_modules(spec.clone(), modules.to_vec()).await?;
         Ok(notes)
     }
 
@@ -214,6 +214,20 @@ impl Deployer {
         Ok(now.spec.clone())
     }
 
+    /// Compiles and starts it as a worker would.
+    pub(crate) async fn check_modules(
+        &self,
+        spec: FunctionSpec,
+        modules: Vec<Bytes>,
+    ) -> Result<(), ControlError> {
+        let compiled = self.compiled.clone();
+        let check = move || host::check(spec, &modules, compiled.as_deref());
+        match tokio::task::spawn_blocking(check).await {
+            Ok(result) => Ok(result?),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
     /// The first sequence of a start.
     pub(crate) async fn resolve(&self, draft: &FunctionDraft) -> Result<u64, ControlError> {
         let stream = stream(&draft.store, &draft.trigger);
@@ -305,15 +319,4 @@ async fn check_age(bus: &Bus, spec: &FunctionSpec) -> Result<(), ControlError> {
         spec.limits.retry_age_ms
     );
     Err(ControlError::refused("limits.retry_age_ms", problem))
-}
-
-/// Compiles and starts it as a worker would.
-pub(crate) async fn check_modules(
-    spec: FunctionSpec,
-    modules: Vec<Bytes>,
-) -> Result<(), ControlError> {
-    match tokio::task::spawn_blocking(move || host::check(spec, &modules)).await {
-        Ok(result) => Ok(result?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }

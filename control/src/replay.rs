@@ -101,7 +101,7 @@ impl Deployer {
             .saturating_sub(header::HEADERS_BYTES_MAX);
         let store = land.stores.get(&spec.store);
         let lanes = store.map_or(LANES_DEFAULT, |store| store.lanes);
-        let mut candidate = Candidate::start(spec.clone(), modules, lanes, room).await?;
+        let mut candidate = self.candidate(spec.clone(), modules, lanes, room).await?;
         let (inputs, more) = self.inputs(&spec, from, request, &mut candidate).await?;
         let mut fates = Fates::new(&spec);
         if let Some((first, last)) = inputs.first().zip(inputs.last()) {
@@ -119,6 +119,32 @@ impl Deployer {
             })
             .collect();
         Ok(Replayed { inputs, more })
+    }
+
+    async fn candidate(
+        &self,
+        spec: FunctionSpec,
+        modules: Vec<Bytes>,
+        store_lanes: u16,
+        room: usize,
+    ) -> Result<Candidate, ControlError> {
+        let folder = self.compiled.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let host = Host::start(0, room, folder.as_deref())?;
+            let program = host.program(Arc::new(spec), &modules);
+            let program = program.map_err(host::CheckError::from)?;
+            Ok(Candidate {
+                host,
+                program,
+                store_lanes,
+                places: BTreeMap::new(),
+                done: BTreeMap::new(),
+            })
+        });
+        match compiled.await {
+            Ok(started) => started,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
     }
 
     /// The inputs of a function from a sequence on, and what the candidate makes of them.
@@ -211,30 +237,6 @@ struct Place {
 }
 
 impl Candidate {
-    async fn start(
-        spec: FunctionSpec,
-        modules: Vec<Bytes>,
-        store_lanes: u16,
-        room: usize,
-    ) -> Result<Self, ControlError> {
-        let compiled = tokio::task::spawn_blocking(move || {
-            let host = Host::start(0, room)?;
-            let program = host.program(Arc::new(spec), &modules);
-            let program = program.map_err(host::CheckError::from)?;
-            Ok(Self {
-                host,
-                program,
-                store_lanes,
-                places: BTreeMap::new(),
-                done: BTreeMap::new(),
-            })
-        });
-        match compiled.await {
-            Ok(started) => started,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-
     async fn take(&mut self, event: Event) -> Result<(), ControlError> {
         let key = Lane::of(&event.tenant, &event.channel, self.store_lanes).0;
         let lane = self.places.entry(key).or_insert_with(|| Place {

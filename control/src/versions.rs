@@ -12,7 +12,7 @@ use protocol::spec::{FunctionSpec, key};
 
 use crate::deployer::{Deployer, json};
 use crate::error::ControlError;
-use crate::function::{Deployed, check_modules, deployed};
+use crate::function::{Deployed, deployed};
 use crate::landscape::Landscape;
 use crate::rules;
 
@@ -50,7 +50,7 @@ impl Deployer {
         for digest in spec.digests() {
             modules.push(self.bus.get_module(digest).await?);
         }
-        check_modules(spec.clone(), modules.clone()).await?;
+        self.check_modules(spec.clone(), modules.clone()).await?;
         self.put_function(&land, spec, modules, notes).await
     }
 

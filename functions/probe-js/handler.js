@@ -36,6 +36,7 @@ export function handle(event) {
     case 'memory': return fill();
     case 'log': for (let n = 0; n < times; n++) console.log('line', n); break;
     case 'metrics': for (let n = 0; n < times; n++) metrics.count(`name_${event.seq}_${n}`); break;
+    case 'state': return flood(times) ?? event.pass();
     default: return reject('no order');
   }
   return event.pass();
@@ -53,6 +54,16 @@ function remember({ key = 'count', times, then }) {
     throw error;
   }
   return then ? reject('rejected as told') : { json: [count, was] };
+}
+
+// Keeps so many keys.
+function flood(times) {
+  try {
+    for (let n = 0; n < times; n++) state.putBytes(`k${n}`, new Uint8Array());
+  } catch (error) {
+    if (error instanceof StateError) return reject(`${error.problem}: ${error.message}`);
+    throw error;
+  }
 }
 
 function descend(depth) {

@@ -69,9 +69,20 @@ def handle(event):
         case "metrics":
             for n in range(times):
                 metrics.count(f"name_{event.seq}_{n}")
+        case "state":
+            return flood(times) or event.passed()
         case _:
             return reject("no order")
     return event.passed()
+
+
+def flood(times):
+    """Keeps so many keys."""
+    try:
+        for n in range(times):
+            state.put_bytes(f"k{n}", b"")
+    except StateError as error:
+        return reject(f"{error.problem}: {error}")
 
 
 def remember(do, key="count", times=None, then=None):

@@ -3,6 +3,7 @@
 //!
 //! Owns nothing. Must not know where modules are stored.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use crate::account::Accounts;
 use crate::engine;
 use crate::fault::Broken;
 use crate::instance::Instance;
+use crate::kept::{self, Kept};
 use crate::log::ToTracing;
 use crate::module::{ModuleError, Modules};
 
@@ -31,13 +33,16 @@ pub enum CheckError {
 
 /// Compiles a function's modules, one for each of [`FunctionSpec::digests`], and starts an
 /// instance of each. Takes up to a second of processor
-/// time, for an interpreter up to 25: not for Tokio's threads.
+/// time, for an interpreter up to 25: not for Tokio's threads. `compiled` is the folder
+/// where compiled code is kept; one that cannot be used is told to the log, and done
+/// without.
 ///
 /// # Errors
 /// [`CheckError`]; but for `Engine`, only another module or another spec helps.
-pub fn check(spec: FunctionSpec, wasm: &[Bytes]) -> Result<(), CheckError> {
-    let modules = engine::on_demand()
-        .and_then(|engine| Modules::new(&engine))
+pub fn check(spec: FunctionSpec, wasm: &[Bytes], compiled: Option<&Path>) -> Result<(), CheckError> {
+    let kept = kept::or_without(compiled);
+    let modules = engine::on_demand(kept.as_ref().map(Kept::cache))
+        .and_then(|engine| Modules::keeping(&engine, kept))
         .map_err(CheckError::Engine)?;
     let account = Accounts::new(Arc::new(ToTracing)).of(&spec.name);
     let program = modules.program(Arc::new(spec), wasm)?;

@@ -4,12 +4,10 @@
 //! Owns the engine and the ticker thread, which ends when the engine is dropped.
 //! Must not know functions.
 
-use std::path::Path;
 use std::time::Duration;
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel,
-    PoolingAllocationConfig,
+    Cache, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
 /// How often a running guest is looked at. A tenth of the shortest usual deadline;
@@ -33,8 +31,6 @@ const TABLES_PER_COMPONENT: u32 = 16;
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Most stack of a guest, bytes: well inside that of its thread.
 const STACK_BYTES_MAX: usize = 1 << 20;
-/// Compiled code kept on disk, bytes, compressed; the least recently used goes first.
-const KEPT_BYTES_MAX: u64 = 2 << 30;
 /// Slots given back to the system at a time: one call instead of one each.
 const DECOMMIT_BATCH: usize = 16;
 
@@ -44,50 +40,42 @@ const DECOMMIT_BATCH: usize = 16;
 /// # Errors
 /// Wasmtime's, when the address space for the pool cannot be reserved.
 pub fn pooled(kept: Option<Cache>) -> wasmtime::Result<Engine> {
+    pool_of(INSTANCES_MAX, kept)
+}
+
+/// The same for so many instances.
+pub(crate) fn pool_of(instances: u32, kept: Option<Cache>) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(INSTANCES_MAX)
+    pool.total_component_instances(instances)
         // A count, not a reservation.
-        .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_PER_COMPONENT)
+        .total_core_instances(instances * CORE_INSTANCES_PER_COMPONENT)
         // Address space alone: an interpreter may have two.
-        .total_memories(INSTANCES_MAX * 2)
-        .total_tables(INSTANCES_MAX * 4)
+        .total_memories(instances * 2)
+        .total_tables(instances * 4)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .max_tables_per_component(TABLES_PER_COMPONENT)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(MEMORY_BYTES_MAX)
         .decommit_batch_size(DECOMMIT_BATCH);
-    let mut config = config();
-    config.cache(kept);
+    let mut config = config(kept);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     start(&config)
 }
 
 /// Makes an engine that instantiates a guest now and then, to check it: the same
-/// rules, without a pool.
+/// rules, without a pool, and the same compiled code.
 ///
 /// # Errors
 /// Wasmtime's, when the machine is not supported.
-pub fn on_demand() -> wasmtime::Result<Engine> {
-    start(&config())
+pub fn on_demand(kept: Option<Cache>) -> wasmtime::Result<Engine> {
+    start(&config(kept))
 }
 
-/// Keeps compiled code in a folder, for this process and later ones. Whoever can write
-/// there can run code in this process.
-///
-/// # Errors
-/// Wasmtime's, when the folder cannot be used.
-pub fn kept_in(folder: &Path) -> wasmtime::Result<Cache> {
-    let mut config = CacheConfig::new();
-    config
-        .with_directory(folder)
-        .with_files_total_size_soft_limit(KEPT_BYTES_MAX);
-    Cache::new(config)
-}
-
-fn config() -> Config {
+fn config(kept: Option<Cache>) -> Config {
     let mut config = Config::new();
     config
+        .cache(kept)
         .wasm_component_model(true)
         .concurrency_support(false)
         .epoch_interruption(true)

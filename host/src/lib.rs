@@ -1,7 +1,8 @@
 //! The Wasm host: compiles modules, runs guests on threads of their own, and turns
 //! what they answer into checked, typed outcomes.
 //!
-//! - [`module`]: compiles and keeps modules; [`engine`]: how Wasmtime is set up
+//! - [`module`]: compiles and keeps modules; [`kept`]: compiled code on disk; [`engine`]:
+//!   how Wasmtime is set up
 //! - [`event`], [`pack`], [`abi`], [`single`]: a stored event, taken apart and handed over
 //! - [`pool`], [`turns`], [`instance`], [`limits`], [`culprit`]: guests at work
 //! - [`imports`], [`wasi`], [`ambient`], [`account`], [`log`]: what a guest may ask for
@@ -23,6 +24,7 @@ pub mod event;
 pub mod fault;
 pub mod imports;
 pub mod instance;
+pub mod kept;
 pub mod limits;
 pub mod log;
 pub mod memory;
@@ -38,7 +40,7 @@ pub mod wasi;
 
 pub use check::{CheckError, check};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,6 +48,7 @@ use protocol::checkpoint::Digest;
 use protocol::spec::FunctionSpec;
 
 use self::account::Accounts;
+use self::kept::{Kept, KeptError};
 use self::log::{Sink, ToTracing};
 use self::module::{Module, ModuleError, Modules, Program};
 use self::pool::{Guest, GuestPool};
@@ -62,6 +65,9 @@ pub enum HostError {
     /// Wasmtime refuses its configuration or cannot reserve the pool.
     #[error("the wasm engine does not start: {0:#}")]
     Engine(wasmtime::Error),
+    /// Compiled code cannot be kept where it should be.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// No thread can be started.
     #[error("a guest thread does not start")]
     Thread(#[source] std::io::Error),
@@ -81,17 +87,18 @@ pub struct HostConfig {
 
 impl Host {
     /// Starts the engine and its threads, 0 for one per core. What guests log goes to the
-    /// log of the process, and no compiled code is kept.
+    /// log of the process. A folder for compiled code that cannot be used is told there,
+    /// and done without.
     ///
     /// # Errors
     /// [`HostError`] when the machine refuses memory or threads.
-    pub fn start(threads: usize, event_bytes_max: usize) -> Result<Self, HostError> {
-        let config = HostConfig {
-            threads,
-            event_bytes_max,
-            compiled: None,
-        };
-        Self::configured(&config, Arc::new(ToTracing))
+    pub fn start(
+        threads: usize,
+        event_bytes_max: usize,
+        compiled: Option<&Path>,
+    ) -> Result<Self, HostError> {
+        let kept = kept::or_without(compiled);
+        Self::with(threads, event_bytes_max, kept, Arc::new(ToTracing))
     }
 
     /// Starts the engine and its threads; what guests log goes to the sink.
@@ -100,20 +107,24 @@ impl Host {
     /// [`HostError`] when the machine refuses memory or threads, or the folder for
     /// compiled code cannot be used.
     pub fn configured(config: &HostConfig, sink: Arc<dyn Sink>) -> Result<Self, HostError> {
+        let kept = config.compiled.as_deref().map(Kept::open).transpose()?;
+        Self::with(config.threads, config.event_bytes_max, kept, sink)
+    }
+
+    fn with(
+        threads: usize,
+        event_bytes_max: usize,
+        kept: Option<Kept>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self, HostError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = if config.threads == 0 {
-            cores
-        } else {
-            config.threads
-        };
-        let kept = config.compiled.as_deref().map(engine::kept_in).transpose();
-        let modules = kept
-            .and_then(engine::pooled)
-            .and_then(|engine| Modules::new(&engine))
+        let threads = if threads == 0 { cores } else { threads };
+        let modules = engine::pooled(kept.as_ref().map(Kept::cache))
+            .and_then(|engine| Modules::keeping(&engine, kept))
             .map_err(HostError::Engine)?;
         let accounts = Arc::new(Accounts::new(sink));
-        let pool = GuestPool::start(threads, config.event_bytes_max, &accounts)
-            .map_err(HostError::Thread)?;
+        let pool =
+            GuestPool::start(threads, event_bytes_max, &accounts).map_err(HostError::Thread)?;
         Ok(Self { modules, pool })
     }
 

@@ -18,6 +18,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use super::ambient::Ambient;
 use super::fault::Broken;
 use super::imports;
+use super::kept::Kept;
 
 /// Compiled code kept, bytes: a hundred functions of compiled languages, or some ten of
 /// interpreted ones (measured: 0.1 to 1 MB and 4 to 37 MB). The least recently used goes
@@ -165,18 +166,28 @@ impl Program {
 pub struct Modules {
     engine: Engine,
     linker: Linker<Ambient>,
+    kept: Option<Kept>,
     cache: Cache<Digest, Arc<Module>>,
 }
 
 impl Modules {
-    /// An empty cache.
+    /// An empty cache; nothing outlives it.
     ///
     /// # Errors
     /// Wasmtime's, if the imports cannot be linked.
     pub fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        Self::keeping(engine, None)
+    }
+
+    /// An empty cache over the folder of compiled code that the engine was made with.
+    ///
+    /// # Errors
+    /// Wasmtime's, if the imports cannot be linked.
+    pub fn keeping(engine: &Engine, kept: Option<Kept>) -> wasmtime::Result<Self> {
         Ok(Self {
             engine: engine.clone(),
             linker: imports::linker(engine)?,
+            kept,
             cache: Cache::builder()
                 .max_capacity(COMPILED_BYTES_MAX)
                 .weigher(|_, module: &Arc<Module>| weight(module.bytes))
@@ -185,14 +196,15 @@ impl Modules {
         })
     }
 
-    /// The module, compiled now or before. Takes up to a second of
-    /// processor time, for an interpreter up to 25: call it where that is allowed. Callers with one digest share one compilation.
+    /// The module, compiled now or before. Takes up to a second of processor time, for an
+    /// interpreter up to 25, and waits where another process compiles the same: call it
+    /// where that is allowed. Callers with one digest share one compilation.
     ///
     /// # Errors
     /// [`ModuleError`]; failures are not kept.
     pub fn get(&self, digest: &Digest, wasm: &[u8]) -> Result<Arc<Module>, Arc<ModuleError>> {
         self.cache
-            .try_get_with_by_ref(digest, || self.compile(wasm).map(Arc::new))
+            .try_get_with_by_ref(digest, || self.compile(digest, wasm).map(Arc::new))
     }
 
     /// A function with its modules, one for each of [`FunctionSpec::digests`], in that
@@ -216,11 +228,16 @@ impl Modules {
         self.cache.get(digest)
     }
 
-    fn compile(&self, wasm: &[u8]) -> Result<Module, ModuleError> {
+    fn compile(&self, digest: &Digest, wasm: &[u8]) -> Result<Module, ModuleError> {
         if wasm.len() > MODULE_BYTES_MAX {
             return Err(ModuleError::TooLarge { bytes: wasm.len() });
         }
-        let component = Component::new(&self.engine, wasm).map_err(ModuleError::Refused)?;
+        let compile = || Component::new(&self.engine, wasm);
+        let component = match &self.kept {
+            Some(kept) => kept.compile(digest, compile),
+            None => compile(),
+        };
+        let component = component.map_err(ModuleError::Refused)?;
         let linker = imports::link(&self.linker, &component).map_err(ModuleError::Refused)?;
         let pre = linker
             .instantiate_pre(&component)
@@ -267,7 +284,7 @@ mod tests {
 
     #[test]
     fn one_digest_is_compiled_once() {
-        let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
+        let modules = Modules::new(&engine::on_demand(None).unwrap()).unwrap();
         let digest = Digest::from_bytes([1; 32]);
         let wasm = guest("probe");
         let compiled: Vec<Arc<Module>> = std::thread::scope(|scope| {
@@ -289,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_is_no_function_is_refused() {
-        let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
+        let modules = Modules::new(&engine::on_demand(None).unwrap()).unwrap();
         let refused = |text: &str| {
             modules
                 .get(&Digest::from_bytes([2; 32]), text.as_bytes())
@@ -329,7 +346,7 @@ mod tests {
 
     #[test]
     fn an_import_that_nobody_answers_is_refused_by_name() {
-        let modules = Modules::new(&engine::on_demand().unwrap()).unwrap();
+        let modules = Modules::new(&engine::on_demand(None).unwrap()).unwrap();
         let refused = |interface: &str| {
             let wasm = importing(interface);
             let refused = modules.get(&Digest::from_bytes([4; 32]), &wasm);

@@ -1,14 +1,13 @@
 //! The host with real guests: each limit is obeyed once and violated once.
 
-mod guests;
-mod languages;
+mod evict;
 mod pipeline;
 mod remember;
 mod simple;
 mod stage;
-mod table;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::bus::Stored;
@@ -18,10 +17,13 @@ use protocol::id::Publisher;
 use protocol::name::{Channel, ChannelPattern, FunctionName, StoreName, Tenant};
 use protocol::spec::{FunctionLimits, FunctionSpec, Trigger};
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::abi::Batch;
 use super::account::Accounts;
 use super::fault::{Broken, Fault, ReplyFault};
 use super::instance::Instance;
+use super::kept::Kept;
 use super::log::ToTracing;
 use super::module::{Modules, Program};
 use super::pack::Item;
@@ -31,6 +33,19 @@ use crate::event::Event;
 
 /// Data of one emission in these tests, at most.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Where compiled code is kept, so that tests compile each guest once.
+pub fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/kept")
+}
+
+/// A name for bytes in these tests.
+pub fn digest(bytes: &[u8]) -> Digest {
+    let hash = xxh3_128(bytes).to_le_bytes();
+    let mut twice = [0; 32];
+    twice[..16].copy_from_slice(&hash);
+    Digest::from_bytes(twice)
+}
 
 /// A guest as it was built.
 pub fn guest(name: &str) -> Vec<u8> {
@@ -90,9 +105,10 @@ fn load(name: &str, spec: FunctionSpec) -> Arc<Program> {
 }
 
 fn load_wasm(wasm: &[u8], spec: FunctionSpec) -> Arc<Program> {
-    let kept = engine::kept_in(&guests::folder().join("compiled")).unwrap();
-    let modules = Modules::new(&engine::pooled(Some(kept)).unwrap()).unwrap();
-    let module = modules.get(&spec.digest, wasm).unwrap();
+    let kept = Kept::open(&kept()).unwrap();
+    let engine = engine::pooled(Some(kept.cache())).unwrap();
+    let modules = Modules::keeping(&engine, Some(kept)).unwrap();
+    let module = modules.get(&digest(wasm), wasm).unwrap();
     Program::new(Arc::new(spec), vec![module])
 }
 
@@ -278,7 +294,7 @@ fn a_guest_that_refuses_its_configuration_does_not_start() {
 
 #[tokio::test]
 async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
-    let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
+    let host = Host::start(1, EVENT_BYTES_MAX, None).unwrap();
     let limits = FunctionLimits {
         deadline_ms: 50,
         ..wide()
@@ -332,7 +348,7 @@ async fn a_run_finds_its_culprits_and_goes_on_with_a_fresh_instance() {
 /// One function that never returns, on several lanes, and one that does, on one thread.
 #[tokio::test]
 async fn a_poisonous_function_delays_the_others_by_one_turn() {
-    let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
+    let host = Host::start(1, EVENT_BYTES_MAX, None).unwrap();
     let module = host
         .compile(&Digest::from_bytes([7; 32]), &guest("probe"))
         .unwrap();

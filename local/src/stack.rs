@@ -127,7 +127,7 @@ impl Stack {
         let servers = Servers::start(&options, Arc::clone(&on_step), tell.clone()).await?;
         on_step("setting up the store");
         let bus = Bus::connect(&servers.nats.operator(), "eddyline-dev").await?;
-        let (mut setup, deployed) = Setup::new(&bus, options.lanes, modules);
+        let (mut setup, deployed) = Setup::new(&bus, &options, modules);
         let mut troubles = setup.attempt().await;
         on_step("starting the services");
         let shutdown = Ending(Shutdown::new());

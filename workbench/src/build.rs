@@ -65,13 +65,14 @@ pub enum BuildError {
 }
 
 /// Builds a function, or takes the module that it names, and checks it as a worker
-/// would. What tools write is told line by line. A dropped future ends the tool that
+/// would; `compiled` is where compiled code is kept. What tools write is told line by line. A dropped future ends the tool that
 /// runs and leaves the component of the build before.
 ///
 /// # Errors
 /// [`BuildError`].
 pub async fn build(
     project: &Project,
+    compiled: Option<PathBuf>,
     told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Built, BuildError> {
     let start = Instant::now();
@@ -89,7 +90,8 @@ pub async fn build(
     let (spec, checked) = (project.spec(&modules)?, modules.clone());
     let digest = spec.digest.clone();
     told("checking it with the host");
-    tokio::task::spawn_blocking(move || host::check(spec, &checked)).await??;
+    let check = move || host::check(spec, &checked, compiled.as_deref());
+    tokio::task::spawn_blocking(check).await??;
     if made != path {
         put(&path, &wasm)?;
     }

@@ -37,13 +37,13 @@ fn folder(lines: &str) -> (TempDir, Project) {
 }
 
 async fn built(project: &Project) -> Result<Built, BuildError> {
-    build(project, &mut |_| {}).await
+    build(project, None, &mut |_| {}).await
 }
 
 async fn run(project: &Project) -> Vec<Record> {
     let built = built(project).await.unwrap();
     let spec = project.spec(&built.modules).unwrap();
-    let runner = Runner::new(spec, built.modules).await.unwrap();
+    let runner = Runner::new(spec, built.modules, None).await.unwrap();
     let files = file::list(&project.folder).unwrap();
     let mut records = file::read(&files[0]).unwrap();
     let became = runner.run(&records).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_record_that_is_no_event_is_named() {
     let (_folder, project) = folder(lines);
     let built = built(&project).await.unwrap();
     let spec = project.spec(&built.modules).unwrap();
-    let runner = Runner::new(spec, built.modules).await.unwrap();
+    let runner = Runner::new(spec, built.modules, None).await.unwrap();
     let files = file::list(&project.folder).unwrap();
     let refused = runner.run(&file::read(&files[0]).unwrap()).await;
     let said = refused.unwrap_err().to_string();

@@ -10,7 +10,7 @@ use clap::Args;
 pub struct New {
     /// Its name: also that of its folder and of its namespace.
     pub name: String,
-    /// What it is written in: rust, js, ts or python.
+    /// What it is written in: rust, js, ts, python, go or c.
     #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
     pub lang: String,
     /// Let it react to stored events instead of standing before them.

@@ -114,15 +114,15 @@ fn item(seq: u64, channel: &str, data: &str) -> Item {
 fn every_function_starts_with_its_own_file() {
     for (folder, spec, wasm) in library() {
         spec.check().unwrap();
-        host::check(spec, &[wasm.into()])
-            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let checked = host::check(spec, &[wasm.into()], None);
+        checked.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(folder.join("README.md").exists(), "{}", folder.display());
     }
 }
 
 #[tokio::test]
 async fn every_page_says_what_happens() {
-    let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
+    let host = Host::start(1, EVENT_BYTES_MAX, None).unwrap();
     for (folder, spec, wasm) in library() {
         let name = spec.name.as_str().to_owned();
         let program = host.program(Arc::new(spec), &[wasm.into()]).unwrap();
@@ -168,7 +168,7 @@ async fn every_page_says_what_happens() {
 #[tokio::test]
 #[ignore = "measures: cargo test --test library -- --ignored --nocapture"]
 async fn how_large_a_component_is_and_how_long_a_warm_event_takes() {
-    let host = Host::start(1, EVENT_BYTES_MAX).unwrap();
+    let host = Host::start(1, EVENT_BYTES_MAX, None).unwrap();
     for (_, spec, wasm) in library() {
         let name = spec.name.as_str().to_owned();
         let kib = wasm.len() / 1024;

@@ -6,10 +6,10 @@
 //!
 //! | Field | Meaning |
 //! |---|---|
-//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `remember` (counts the events of its channel), `huge`, `emit` or `hand` |
+//! | `do` | `pass`, `drop`, `reject`, `retry`, `halt`, `trap`, `loop` (never returns), `memory` (allocates without end), `stack` (calls itself without end), `log`, `print`, `metrics`, `count`, `remember` (counts the events of its channel), `state` (remembers under many keys), `huge`, `emit` or `hand` |
 //! | `until_attempt` | from this attempt on, `pass` instead; without it, never |
 //! | `delay_ms` | for `retry`: how long to wait, in milliseconds; 0 unless given |
-//! | `times` | for `emit` and `hand`: how many events to emit; for `log`, `print`, `metrics`: how many lines or names; for `huge`: how many MiB to emit; 1 unless given |
+//! | `times` | for `emit` and `hand`: how many events to emit; for `log`, `print`, `metrics`, `state`: how many lines, names or keys; for `huge`: how many MiB to emit; 1 unless given |
 //! | `channel` | for `emit`: where to; the event's own channel unless given |
 //! | `value` | for `emit`: what to put into each; for `hand`: an order for the next stage; for `remember`: what to emit instead of the count; `null` unless given |
 //! | `key` | for `remember`: what to count under; `count` unless given |
@@ -17,7 +17,7 @@
 //!
 //! With the setting `order` it does that with every event, whatever the event says.
 //!
-//! `pass` emits the event as it is, as `log`, `print` and `metrics` do afterwards; `emit`
+//! `pass` emits the event as it is, as `log`, `print`, `metrics` and `state` do afterwards; `emit`
 //! emits `{"n":0,"value":..}` and so on, counting up; `hand` emits the value alone; `count` emits how many events this
 //! instance has counted so far. What is no such object is rejected.
 //!
@@ -57,6 +57,7 @@ enum Action {
     Emit,
     Hand,
     Remember,
+    State,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -151,6 +152,14 @@ impl Worker for Probe {
             }
             Action::Emit => emit(&order, out),
             Action::Hand => hand(&order, out),
+            Action::State => {
+                let state = State::of(event);
+                let mut keys = (0..order.times).map(|n| state.put(&format!("k{n}"), ""));
+                match keys.find_map(Result::err) {
+                    Some(error) => Outcome::reject(error.to_string()),
+                    None => out.pass(),
+                }
+            }
         }
     }
 }

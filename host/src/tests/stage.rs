@@ -43,12 +43,12 @@ impl Stage {
         let config = HostConfig {
             threads: 1,
             event_bytes_max: EVENT_BYTES_MAX,
-            compiled: Some(super::guests::folder().join("compiled")),
+            compiled: Some(super::kept()),
         };
         let lines = Arc::new(Lines::default());
         let host = Host::configured(&config, lines.clone()).unwrap();
         let spec = FunctionSpec {
-            digest: super::guests::digest(wasm),
+            digest: super::digest(wasm),
             then,
             ..spec(limits)
         };

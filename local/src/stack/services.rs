@@ -24,6 +24,7 @@ use super::part::{self, Parts, Seen, View};
 use super::users::Access;
 use crate::http;
 use crate::instance::{Instance, InstanceError, Placement};
+use crate::programs;
 use crate::service::Service;
 
 /// Longest wait for all services to serve: compiling two functions and Kafka's
@@ -56,9 +57,13 @@ impl Bound {
             true => Some(bound("bridge", BridgeConfig::default(), options.grpc_port).await?),
             false => None,
         };
+        let worker = WorkerConfig {
+            compiled: Some(programs::compiled(&options.devstack.cache)),
+            ..WorkerConfig::default()
+        };
         Ok(Self {
             edges,
-            worker: bound("worker", WorkerConfig::default(), 0).await?,
+            worker: bound("worker", worker, 0).await?,
             bridge,
         })
     }

@@ -2,7 +2,7 @@
 //! wanted, the two example functions with their namespaces. What cannot be had at once is
 //! tried again, while the rest of the stack runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bus::Bus;
 use bus::bootstrap::{BootstrapError, StoreSettings, bootstrap};
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
 use super::error::StackError;
-use super::options::store;
+use super::options::{StackOptions, store};
 use crate::programs;
 use crate::sentence::sentence;
 
@@ -60,6 +60,8 @@ pub(super) fn modules(folder: Option<&Path>) -> Result<Modules, StackError> {
 /// by whoever asked for the other end.
 pub(super) struct Setup {
     bus: Bus,
+    /// Where compiled code is kept.
+    compiled: PathBuf,
     store: Option<StoreSettings>,
     namespaces: Vec<NamespaceDraft>,
     functions: Vec<(FunctionDraft, Bytes)>,
@@ -67,11 +69,15 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// A store with so many lanes and, where there are modules, the examples.
-    pub fn new(bus: &Bus, lanes: u16, modules: Option<Modules>) -> (Self, watch::Receiver<usize>) {
+    /// A store as it is wanted and, where there are modules, the examples.
+    pub fn new(
+        bus: &Bus,
+        options: &StackOptions,
+        modules: Option<Modules>,
+    ) -> (Self, watch::Receiver<usize>) {
         let settings = StoreSettings {
             name: store(),
-            lanes,
+            lanes: options.lanes,
             max_bytes: STREAM_BYTES_MAX,
             ..StoreSettings::default()
         };
@@ -79,6 +85,7 @@ impl Setup {
         let (namespaces, functions) = modules.map_or_else(Default::default, examples);
         let setup = Self {
             bus: bus.clone(),
+            compiled: programs::compiled(&options.devstack.cache),
             store: Some(settings),
             namespaces,
             functions,
@@ -99,7 +106,7 @@ impl Setup {
             }
             self.store = None;
         }
-        let deployer = Deployer::new(&self.bus, WHO);
+        let deployer = Deployer::new(&self.bus, WHO).compiled(self.compiled.clone());
         let mut troubles = self.make_namespaces(&deployer).await;
         troubles.extend(self.deploy(&deployer).await);
         troubles

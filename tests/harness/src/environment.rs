@@ -46,6 +46,12 @@ pub fn scratch_folder() -> PathBuf {
     folder
 }
 
+/// Where compiled code of functions is kept: what one test has compiled no other
+/// compiles again.
+pub fn compiled() -> PathBuf {
+    programs::compiled(&devstack::Config::from_env().cache)
+}
+
 /// A program of the workspace.
 ///
 /// # Panics

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -24,6 +25,9 @@ const READY: &str = r#"{"ready":"#;
 /// A cache that holds what this checkout's does, but for the state of a running `dev`.
 pub(super) fn cache_in(folder: &Path) {
     let cache = Config::from_env().cache;
+    let mut private = fs::DirBuilder::new();
+    let private = private.recursive(true).mode(0o700);
+    private.create(environment::compiled()).unwrap();
     for entry in fs::read_dir(&cache).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() && entry.file_name() != "dev" {
             std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())).unwrap();

@@ -3,6 +3,7 @@
 //!
 //! Owns the host for the time of a run. Must not know where records come from.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -67,14 +68,18 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Compiles the function, a module for each of its stages. Takes up to a second, for an interpreter far longer, on a
-    /// thread for that.
+    /// Compiles the function, a module for each of its stages. Takes up to a second, for an
+    /// interpreter far longer, on a thread for that. `compiled` is where compiled code is kept.
     ///
     /// # Errors
     /// [`RunError`]; a dropped future leaves the compilation running.
-    pub async fn new(spec: FunctionSpec, wasm: Vec<Bytes>) -> Result<Self, RunError> {
+    pub async fn new(
+        spec: FunctionSpec,
+        wasm: Vec<Bytes>,
+        compiled: Option<PathBuf>,
+    ) -> Result<Self, RunError> {
         let compiled = tokio::task::spawn_blocking(move || {
-            let host = Host::start(1, EVENT_BYTES_MAX)?;
+            let host = Host::start(1, EVENT_BYTES_MAX, compiled.as_deref())?;
             let program = host.program(Arc::new(spec), &wasm)?;
             Ok(Self { host, program })
         });

@@ -315,6 +315,7 @@ impl Deployment {
             store: self.store.name.clone(),
             name: format!("worker-{index}-{}", self.token),
             claim_interval_ms: 200,
+            compiled: Some(environment::compiled()),
             ..WorkerConfig::default()
         }
     }

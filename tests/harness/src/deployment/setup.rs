@@ -111,7 +111,7 @@ fn function(text: &str) -> FunctionName {
 /// Makes every namespace that tests publish to: `chat` and `stats` directly, `doc` and
 /// `lab` behind their gates, whether or not those are deployed.
 pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
-    let deployer = Deployer::new(bus, WHO);
+    let deployer = Deployer::new(bus, WHO).compiled(environment::compiled());
     let direct = DIRECT.map(|name| (name, None));
     let gated = GATED.map(|(name, gate)| (name, Some(function(gate.name()))));
     for (name, gate) in direct.into_iter().chain(gated) {
@@ -167,7 +167,7 @@ pub(super) async fn functions(
     choices: &[FunctionChoice],
     limits: &FunctionLimits,
 ) -> Vec<FunctionSpec> {
-    let deployer = Deployer::new(bus, WHO);
+    let deployer = Deployer::new(bus, WHO).compiled(environment::compiled());
     let mut specs = Vec::with_capacity(choices.len());
     for choice in choices {
         let module = environment::module(choice.module());

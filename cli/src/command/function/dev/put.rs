@@ -36,7 +36,7 @@ pub(super) async fn put(
     app.namespaces.retain(|_, entry| is_ours(&entry.gate));
     app.functions.retain(|other, _| other == name);
     let modules = BTreeMap::from([(name.clone(), built.modules)]);
-    let deployer = Deployer::new(bus, config::who());
+    let deployer = Deployer::new(bus, config::who()).compiled(config::compiled());
     let plan = deployer.plan(Wanted::of_app(&app, &modules)?).await?;
     let mut deployed = None;
     for step in &plan.steps {

@@ -1,24 +1,23 @@
-//! JavaScript, TypeScript and Python for real: built by their templates' recipes, run by
-//! the host. Skipped with a sentence where the tools have not been fetched.
+//! What the small library of each language must do, and what becomes of what a handler
+//! throws, prints and returns.
 
 use std::collections::BTreeMap;
 
+use host::CheckError;
+use host::fault::{Broken, Fault};
+use host::log::Level;
+use host::remembered::Remembered;
+use host::reply::Handled;
 use protocol::spec::FunctionSpec;
 
-use super::guests::{self, JAVASCRIPT, PYTHON_PROBE, TYPESCRIPT};
-use super::stage::{Stage, data};
-use super::table;
-use super::{emitted, item, load_wasm, spec, start, wide};
-use crate::fault::{Broken, Fault};
-use crate::log::Level;
-use crate::remembered::Remembered;
-use crate::reply::Handled;
+use crate::guests;
+use crate::stage::{Stage, data, emitted, item, spec, wide};
 
 fn order(action: &str, times: u32) -> String {
     format!(r#"{{"do":"{action}","times":{times}}}"#)
 }
 
-/// What every interpreted language's SDK must do.
+/// What every language's library must do.
 async fn check(language: &str, wasm: &[u8], exception: &str) {
     let stage = Stage::new(wasm, wide());
     let orders = ["pass", "drop", "reject", "retry", "json", "bytes"];
@@ -41,15 +40,6 @@ async fn check(language: &str, wasm: &[u8], exception: &str) {
     );
 
     stage.lines();
-    let printed = stage.one(order("print", 1)).await;
-    assert_eq!(emitted(&printed), []);
-    let lines = stage.lines();
-    assert!(
-        lines[0].text.starts_with("printed"),
-        "{language}: {lines:?}"
-    );
-    assert_eq!(lines[0].level, Level::Info);
-
     let Handled::Fault(Fault::Trap(reason)) = stage.one(order("trap", 1)).await else {
         panic!("{language}: it went on");
     };
@@ -59,6 +49,26 @@ async fn check(language: &str, wasm: &[u8], exception: &str) {
     assert_eq!(line.map(|line| line.level), Some(Level::Error), "{lines:?}");
     println!("{language}: {reason}\n{}", line.unwrap().text);
 
+    refuses(wasm);
+    remembers(language, wasm).await;
+}
+
+/// What is printed is a line of the log.
+async fn prints(language: &str, wasm: &[u8]) {
+    let stage = Stage::new(wasm, wide());
+    let printed = stage.one(order("print", 1)).await;
+    assert_eq!(emitted(&printed), []);
+    let lines = stage.lines();
+    assert!(
+        lines[0].text.starts_with("printed"),
+        "{language}: {lines:?}"
+    );
+    assert_eq!(lines[0].level, Level::Info);
+}
+
+/// A language that does not know before whether a handler returns an outcome says so.
+async fn interprets(language: &str, wasm: &[u8]) {
+    let stage = Stage::new(wasm, wide());
     let Handled::Fault(Fault::Trap(reason)) = stage.one(order("wrong", 1)).await else {
         panic!("{language}: it went on");
     };
@@ -67,8 +77,6 @@ async fn check(language: &str, wasm: &[u8], exception: &str) {
         panic!("{language}: it went on");
     };
     println!("{language}: {reason}");
-    refuses(wasm);
-    remembers(language, wasm).await;
 }
 
 /// What a handler remembers of a channel: its count, and for a millisecond some KiB.
@@ -86,12 +94,8 @@ async fn remembers(language: &str, wasm: &[u8]) {
             r#"{"do":"remember","then":"reject"}"#,
             Err("rejected as told"),
         ),
-        (4, &long, Err("key: the key is not 1 to 256 bytes")),
-        (
-            5,
-            r#"{"do":"remember","times":128}"#,
-            Err("full: the channel's memory is full: 256 keys, 128 KiB"),
-        ),
+        (4, &long, Err("key: ")),
+        (5, r#"{"do":"remember","times":128}"#, Err("full: ")),
         (1_000, r#"{"do":"remember","times":100}"#, Ok("[3,0]")),
         (1_999, plain, Ok("[4,102400]")),
         (2_000, plain, Ok("[5,0]")),
@@ -105,7 +109,10 @@ async fn remembers(language: &str, wasm: &[u8]) {
         remembered.take(&item, &handled);
         match becomes {
             Ok(text) => assert_eq!(data(&handled), [text], "{language}: {order}"),
-            Err(reason) => assert_eq!(handled, Handled::Reject(reason.into()), "{language}"),
+            Err(begins) => {
+                let refused = matches!(&handled, Handled::Reject(why) if why.starts_with(begins));
+                assert!(refused, "{language}: {handled:?}");
+            }
         }
     }
     let batch = [("doc.b", 1), ("doc.c", 2), ("doc.b", 3)];
@@ -117,26 +124,28 @@ async fn remembers(language: &str, wasm: &[u8]) {
     assert_eq!(counts, [["[1,0]"], ["[1,0]"], ["[2,0]"]], "{language}");
 }
 
-/// An exception in `setup` is a faulty deployment, with its text.
+/// What `setup` refuses is a faulty deployment, with its text.
 fn refuses(wasm: &[u8]) {
     let config = BTreeMap::from([("refuse".to_owned(), "not today".to_owned())]);
     let refusing = FunctionSpec {
         config,
-        ..spec(wide())
+        ..spec(wasm, wide())
     };
-    let refused = start(&load_wasm(wasm, refusing)).err();
+    let refused = host::check(refusing, wasm, Some(&guests::folder().join("kept")));
     assert!(
-        matches!(&refused, Some(Broken::Init(reason)) if reason.contains("not today")),
+        matches!(&refused, Err(CheckError::Broken(Broken::Init(reason))) if reason.contains("not today")),
         "{refused:?}"
     );
 }
 
 #[tokio::test]
 async fn javascript_runs_and_what_it_throws_is_seen() {
-    let Some(wasm) = guests::build(&JAVASCRIPT) else {
+    let Some(wasm) = guests::build(&guests::JAVASCRIPT).await else {
         return;
     };
     check("js", &wasm, "RangeError: trapped as told").await;
+    prints("js", &wasm).await;
+    interprets("js", &wasm).await;
     let stage = Stage::new(&wasm, wide());
     let Handled::Fault(Fault::Trap(reason)) = stage.one(order("async", 1)).await else {
         panic!("it went on");
@@ -145,15 +154,8 @@ async fn javascript_runs_and_what_it_throws_is_seen() {
 }
 
 #[tokio::test]
-async fn the_limits_hold_for_javascript() {
-    if let Some(wasm) = guests::build(&JAVASCRIPT) {
-        table::check("js", &wasm, order).await;
-    }
-}
-
-#[tokio::test]
 async fn the_template_of_typescript_shouts() {
-    if let Some(wasm) = guests::build(&TYPESCRIPT) {
+    if let Some(wasm) = guests::build(&guests::TYPESCRIPT).await {
         let stage = Stage::new(&wasm, wide());
         assert_eq!(data(&stage.one("größer 💬").await), ["GRÖSSER 💬"]);
         let long = stage.one("x".repeat(281)).await;
@@ -164,10 +166,12 @@ async fn the_template_of_typescript_shouts() {
 
 #[tokio::test]
 async fn python_runs_and_what_it_raises_is_seen() {
-    let Some(wasm) = guests::build(&PYTHON_PROBE) else {
+    let Some(wasm) = guests::build(&guests::PYTHON).await else {
         return;
     };
     check("python", &wasm, "RuntimeError: trapped as told").await;
+    prints("python", &wasm).await;
+    interprets("python", &wasm).await;
     let stage = Stage::new(&wasm, wide());
     let file = stage.one(order("file", 1)).await;
     assert!(
@@ -177,8 +181,37 @@ async fn python_runs_and_what_it_raises_is_seen() {
 }
 
 #[tokio::test]
-async fn the_limits_hold_for_python() {
-    if let Some(wasm) = guests::build(&PYTHON_PROBE) {
-        table::check("python", &wasm, order).await;
+async fn go_runs_and_its_panics_are_seen() {
+    if let Some(wasm) = guests::build(&guests::GO).await {
+        check("go", &wasm, "panic: trapped as told").await;
+    }
+}
+
+#[tokio::test]
+async fn c_runs_and_what_it_says_last_is_seen() {
+    let Some(wasm) = guests::build(&guests::C).await else {
+        return;
+    };
+    check("c", &wasm, "trapped as told").await;
+    prints("c", &wasm).await;
+    let stage = Stage::new(&wasm, wide());
+    assert_eq!(data(&stage.one(order("time", 1)).await), ["1"]);
+}
+
+/// What a call takes is given back when it is over: an instance does not grow.
+#[tokio::test]
+async fn the_memory_of_c_and_go_stays_as_it_is() {
+    for guest in [guests::C, guests::GO] {
+        let Some(wasm) = guests::build(&guest).await else {
+            continue;
+        };
+        let stage = Stage::new(&wasm, wide());
+        let text = "x".repeat(100_000);
+        let orders = vec![format!(r#"{{"do":"pass","text":"{text}"}}"#); 500];
+        stage.run(&orders).await;
+        let before = stage.memory_bytes();
+        assert!(before > 0);
+        stage.run(&orders).await;
+        assert_eq!(stage.memory_bytes(), before, "{}", guest.language);
     }
 }

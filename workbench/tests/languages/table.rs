@@ -3,38 +3,33 @@
 //!
 //! Owns nothing.
 
-use protocol::spec::FunctionLimits;
+use host::account::LOG_LINES_BURST;
+use host::fault::{Fault, ReplyFault};
+use host::reply::Handled;
 
-use super::stage::Stage;
-use crate::account::LOG_LINES_BURST;
-use crate::fault::{Fault, ReplyFault};
-use crate::reply::Handled;
-use crate::tests::guest;
+use crate::guests::{self, Guest};
+use crate::stage::{Stage, data, emitted, wide};
 
-/// Limits under which a fair order passes in every language.
-fn limits() -> FunctionLimits {
-    FunctionLimits {
-        deadline_ms: 1_000,
-        ..FunctionLimits::default()
-    }
-}
+/// Keys that a channel's memory holds.
+const KEYS_MAX: u32 = 256;
 
 /// Every row; `order` writes an action and its number as the language's probe reads it.
-pub async fn check(language: &str, wasm: &[u8], order: fn(&str, u32) -> String) {
-    let stage = Stage::new(wasm, limits());
+async fn check(language: &str, wasm: &[u8], order: fn(&str, u32) -> String) {
+    let stage = Stage::new(wasm, wide());
     obeyed(&stage, order).await;
     ended(language, &stage, order).await;
     tenth(&stage, order).await;
     large(language, &stage, order).await;
     flooded(&stage, order).await;
+    remembered(language, &stage, order).await;
 }
 
 /// Only what the guest reports as its own may pass.
 async fn obeyed(stage: &Stage, order: fn(&str, u32) -> String) {
     let handled = stage.one(order("pass", 1)).await;
-    assert_eq!(super::stage::data(&handled), [order("pass", 1)]);
+    assert_eq!(data(&handled), [order("pass", 1)]);
     let handled = stage.one(order("emit", 3)).await;
-    assert_eq!(super::emitted(&handled).len(), 3);
+    assert_eq!(emitted(&handled).len(), 3);
 }
 
 /// What never returns, takes memory or calls itself without end.
@@ -93,7 +88,7 @@ async fn flooded(stage: &Stage, order: fn(&str, u32) -> String) {
     for action in ["log", "metrics"] {
         stage.lines();
         let handled = stage.one(order(action, 500)).await;
-        assert_eq!(super::emitted(&handled).len(), 1);
+        assert_eq!(emitted(&handled).len(), 1);
         let texts = stage.texts();
         // What a busy machine lets pass while the budget fills again is not asserted.
         assert!(texts.len() < 400, "{} lines of {action}", texts.len());
@@ -108,10 +103,34 @@ async fn flooded(stage: &Stage, order: fn(&str, u32) -> String) {
     }
 }
 
+/// A memory that is full says so, and what was written until then was never written.
+async fn remembered(language: &str, stage: &Stage, order: fn(&str, u32) -> String) {
+    let handled = stage.one(order("state", KEYS_MAX)).await;
+    assert_eq!(emitted(&handled).len(), 1, "{language}");
+    let full = stage.one(order("state", KEYS_MAX + 1)).await;
+    println!("{language}: {full:?}");
+    let Handled::Reject(reason) = &full else {
+        panic!("{language}: {full:?}");
+    };
+    assert!(
+        reason.to_lowercase().contains("full"),
+        "{language}: {reason}"
+    );
+}
+
+fn json(action: &str, times: u32) -> String {
+    format!(r#"{{"do":"{action}","times":{times}}}"#)
+}
+
+async fn check_built(guest: &Guest) {
+    if let Some(wasm) = guests::build(guest).await {
+        check(guest.language, &wasm, json).await;
+    }
+}
+
 #[tokio::test]
 async fn rust_on_packed_batches() {
-    let order = |action: &str, times: u32| format!(r#"{{"do":"{action}","times":{times}}}"#);
-    check("rust", &guest("probe"), order).await;
+    check("rust", &guests::own("probe"), json).await;
 }
 
 #[tokio::test]
@@ -120,5 +139,25 @@ async fn rust_on_single_events() {
         "pass" | "trap" => action.to_owned(),
         action => format!("{action} {number}"),
     };
-    check("single", &guest("single"), order).await;
+    check("single", &guests::own("single"), order).await;
+}
+
+#[tokio::test]
+async fn javascript() {
+    check_built(&guests::JAVASCRIPT).await;
+}
+
+#[tokio::test]
+async fn python() {
+    check_built(&guests::PYTHON).await;
+}
+
+#[tokio::test]
+async fn go() {
+    check_built(&guests::GO).await;
+}
+
+#[tokio::test]
+async fn c() {
+    check_built(&guests::C).await;
 }
