@@ -52,7 +52,7 @@ build: functions
 fetch: build
 	target/debug/devstack fetch
 
-tools: prerequisites ## what builds functions in JavaScript, TypeScript and Python
+tools: prerequisites ## what builds functions in JavaScript, TypeScript, Python and C
 	functions/tools.sh
 
 prerequisites:

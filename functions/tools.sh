@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches what builds functions in JavaScript, TypeScript and Python, in the versions that
-# the templates name, into .cache/guest-tools: for the tests, which try every template.
+# Fetches what builds functions in JavaScript, TypeScript, Python and C, in the versions
+# that the templates name, into .cache/guest-tools: for the tests, which try every template.
 # What is there already is not fetched again. A missing npm or python3 is one sentence.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,15 +21,25 @@ elif ! fetched "$tools/js" "$templates/ts/package.json"; then
     cp "$templates/ts/package.json" "$tools/js/fetched"
 fi
 
-if ! command -v python3 >/dev/null 2>&1; then
-    echo "missing: python3, so functions in Python are not tried; on Debian: apt-get install python3-venv" >&2
 # What pip installs names its interpreter by its whole path: it does not move with the folder.
-elif ! fetched "$tools/python" "$templates/python/requirements.txt" ||
-    ! "$tools/python/bin/componentize-py" --version >/dev/null 2>&1; then
-    echo "fetching what builds Python (50 MB)" >&2
-    rm -rf "$tools/python" && mkdir -p "$tools"
-    python3 -m venv "$tools/python"
-    "$tools/python/bin/pip" install --quiet --disable-pip-version-check \
-        -r "$templates/python/requirements.txt"
-    cp "$templates/python/requirements.txt" "$tools/python/fetched"
+by_pip() { # language, how large, what answers when it is there
+    language=$1 size=$2
+    shift 2
+    folder="$tools/$language" wanted="$templates/$language/requirements.txt"
+    if fetched "$folder" "$wanted" && "$folder/bin/$@" >/dev/null 2>&1; then
+        return
+    fi
+    echo "fetching what builds $language ($size)" >&2
+    rm -rf "$folder" && mkdir -p "$tools" && python3 -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$wanted" &&
+        cp "$wanted" "$folder/fetched"
+}
+
+if ! command -v python3 >/dev/null 2>&1; then
+    echo "missing: python3, so functions in Python and C are not tried; on Debian: apt-get install python3-venv" >&2
+else
+    by_pip python "50 MB" componentize-py --version
+    # Not demanded: there is no wheel of it for every machine.
+    by_pip c "100 MB" python -m ziglang version ||
+        echo "missing: ziglang from PyPI, so functions in C are tried only where zig is" >&2
 fi

@@ -224,7 +224,8 @@ impl Bus {
         // Before it is asked: what is stored meanwhile may not be in the answer.
         let known = self.1.highest(stream);
         let state = either!(self, bus => bus.stream_state(stream).await)?;
-        self.1.judge(stream, known, state.last_seq, Instant::now())?;
+        self.1
+            .judge(stream, known, state.last_seq, Instant::now())?;
         Ok(state)
     }
 

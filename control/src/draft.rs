@@ -70,7 +70,7 @@ impl StageDraft {
 }
 
 /// A module's digest.
-pub fn digest(wasm: &Bytes) -> Digest {
+pub fn digest(wasm: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(wasm).into())
 }
 

@@ -39,7 +39,11 @@ pub enum CheckError {
 ///
 /// # Errors
 /// [`CheckError`]; but for `Engine`, only another module or another spec helps.
-pub fn check(spec: FunctionSpec, wasm: &[Bytes], compiled: Option<&Path>) -> Result<(), CheckError> {
+pub fn check(
+    spec: FunctionSpec,
+    wasm: &[Bytes],
+    compiled: Option<&Path>,
+) -> Result<(), CheckError> {
     let kept = kept::or_without(compiled);
     let modules = engine::on_demand(kept.as_ref().map(Kept::cache))
         .and_then(|engine| Modules::keeping(&engine, kept))

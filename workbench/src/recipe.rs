@@ -18,6 +18,8 @@ const TARGET: &str = "wasm32-wasip2";
 const RUST: &str = "install Rust from https://rustup.rs";
 /// The folder with the interface, in every folder of sources.
 const WIT: &str = "wit";
+/// What stands for the compiler in a line of a recipe.
+const COMPILER: &str = "{compiler}";
 /// The file with the recipes of the other languages, among the templates.
 const RECIPES: &str = "recipes.toml";
 
@@ -30,12 +32,6 @@ pub enum RecipeError {
     /// Rust lacks the target.
     #[error("Rust's target {TARGET} is missing: run `rustup target add {TARGET}`")]
     Target,
-    /// The language cannot be built yet.
-    #[error("functions in {language} are not built by this command: name their module instead")]
-    Language {
-        /// Its name.
-        language: &'static str,
-    },
     /// What the tools made cannot become a component.
     #[error(transparent)]
     Component(#[from] ComponentError),
@@ -107,29 +103,17 @@ async fn written(
     sources: &Path,
     told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<PathBuf, RecipeError> {
-    let recipe = recipe(language).ok_or(RecipeError::Language {
-        language: language::name(language),
-    })?;
+    let recipe = recipe(language).expect("every language but Rust has a recipe: tested");
     let installed = recipe.installed.as_ref();
     let installs = match installed.is_none_or(|folder| sources.join(folder).exists()) {
         true => &[][..],
         false => &recipe.install,
     };
+    let compiler = compiler(&recipe, sources).await?;
     for line in installs.iter().chain(&recipe.build) {
-        let mut words = line.split_whitespace().map(str::to_owned);
-        let name = words.next().unwrap_or_default();
-        told(line);
-        let tool = Tool {
-            program: match name.contains('/') {
-                true => sources.join(&name),
-                false => PathBuf::from(&name),
-            },
-            name,
-            advice: recipe.needs.clone(),
-            arguments: words.collect(),
-            environment: recipe.environment.clone(),
-        };
-        tool.run(sources, told).await?;
+        let line = line.replace(COMPILER, &compiler);
+        told(&line);
+        tool(&recipe, &line, sources).run(sources, told).await?;
     }
     let module = sources.join(&recipe.module);
     if let Some(core) = &recipe.core {
@@ -139,6 +123,56 @@ async fn written(
         .is_file()
         .then_some(module)
         .ok_or(RecipeError::Nothing)
+}
+
+/// A line of a recipe, ready to be run.
+fn tool(recipe: &Recipe, line: &str, sources: &Path) -> Tool {
+    let mut words = line
+        .split_whitespace()
+        .flat_map(|word| named(word, sources));
+    let name = words.next().unwrap_or_default();
+    Tool {
+        program: match name.contains('/') {
+            true => sources.join(&name),
+            false => PathBuf::from(&name),
+        },
+        name,
+        advice: recipe.needs.clone(),
+        arguments: words.collect(),
+        environment: recipe.environment.clone(),
+    }
+}
+
+/// What a word of a line stands for: `lib/*.c`, say, for the files of that folder that end
+/// so.
+fn named(word: &str, sources: &Path) -> Vec<String> {
+    let Some((folder, end)) = word.split_once('*') else {
+        return vec![word.to_owned()];
+    };
+    let entries = std::fs::read_dir(sources.join(folder));
+    let names = entries.into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let ending = names.filter(|name| name.ends_with(end));
+    let mut paths: Vec<String> = ending.map(|name| format!("{folder}{name}")).collect();
+    paths.sort();
+    paths
+}
+
+/// The first of the recipe's compilers that is there; empty if it names none.
+async fn compiler(recipe: &Recipe, sources: &Path) -> Result<String, RecipeError> {
+    if recipe.compilers.is_empty() {
+        return Ok(String::new());
+    }
+    for compiler in &recipe.compilers {
+        let asked = tool(recipe, &format!("{compiler} --version"), sources);
+        if asked.run(sources, &mut |_| {}).await.is_ok() {
+            return Ok(compiler.clone());
+        }
+    }
+    Err(RecipeError::Tool(ToolError::Missing {
+        tool: format!("a compiler ({})", recipe.compilers.join(", ")),
+        advice: recipe.needs.clone(),
+    }))
 }
 
 /// Makes a component of a core module. Takes up to a second, on a thread for that.
@@ -164,6 +198,10 @@ struct Recipe {
     /// What is there once `install` has been done; nothing has to be installed where it is
     /// missing.
     installed: Option<PathBuf>,
+    /// Beginnings of commands, of which the first that is there takes the place of
+    /// `{compiler}`.
+    #[serde(default)]
+    compilers: Vec<String>,
     /// Commands, one after another.
     #[serde(default)]
     install: Vec<String>,
@@ -202,24 +240,45 @@ mod tests {
     }
 
     #[test]
-    fn every_recipe_can_be_read() {
-        let text = TEMPLATES.iter().find(|(path, _)| *path == RECIPES);
-        let names: BTreeMap<String, toml::Table> =
-            text.map_or_else(BTreeMap::new, |(_, text)| toml::from_str(text).unwrap());
-        for name in names.keys() {
-            assert!(recipe(language::parse(name).unwrap()).is_some(), "{name}");
+    fn every_language_but_rust_has_a_recipe() {
+        for language in language::ALL {
+            assert_eq!(recipe(language).is_none(), language == Language::Rust);
         }
     }
 
     #[tokio::test]
-    async fn a_language_without_a_recipe_says_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let built = follow(Language::C, folder.path(), &mut |_| {}).await;
-        assert!(
-            built
-                .unwrap_err()
-                .to_string()
-                .contains("in c are not built")
+    async fn a_missing_compiler_is_one_sentence() {
+        let none = Recipe {
+            compilers: vec!["no-such-tool cc".into(), ".venv/bin/python -m none".into()],
+            needs: "install one".into(),
+            ..recipe(Language::C).unwrap()
+        };
+        let found = |recipe| async move {
+            let folder = tempfile::tempdir().unwrap();
+            compiler(&recipe, folder.path()).await
+        };
+        let said = found(none).await.unwrap_err().to_string();
+        let tried = "no-such-tool cc, .venv/bin/python -m none";
+        assert_eq!(
+            said,
+            format!("a compiler ({tried}) is missing: install one")
         );
+        let second = Recipe {
+            compilers: vec!["no-such-tool".into(), "true".into()],
+            ..recipe(Language::C).unwrap()
+        };
+        assert_eq!(found(second).await.unwrap(), "true");
+    }
+
+    #[test]
+    fn a_line_names_files_by_their_end() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lib")).unwrap();
+        for name in ["b.c", "a.c", "a.h", "lib/d.c"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let line = "cc -o x *.c lib/*.c";
+        let tool = tool(&recipe(Language::C).unwrap(), line, folder.path());
+        assert_eq!(tool.arguments, ["-o", "x", "a.c", "b.c", "lib/d.c"]);
     }
 }

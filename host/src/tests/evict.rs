@@ -29,7 +29,7 @@ async fn the_instance_that_was_used_longest_ago_makes_room_for_another() {
     let modules = Modules::keeping(&engine, Some(kept)).unwrap();
     let wasm = guest("probe");
     let module = modules.get(&digest(&wasm), &wasm).unwrap();
-    let program = Program::new(Arc::new(spec(wide())), module);
+    let program = Program::new(Arc::new(spec(wide())), vec![module]);
     let pool = GuestPool::start(1, EVENT_BYTES_MAX, &Arc::new(accounts())).unwrap();
     let [a, b, c] = [0, 1, 2].map(|lane| pool.attach(lane));
     // As many as there is room for stay as they are.

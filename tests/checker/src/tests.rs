@@ -2,6 +2,7 @@
 //!
 //! State: none. Must not know: real servers.
 
+mod bend;
 mod generator;
 mod planted;
 mod scale;

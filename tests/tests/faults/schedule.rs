@@ -6,7 +6,7 @@ use harness::{DEADLINE, Deployment, FunctionChoice, TICKS, wait};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::kills::forgetful;
+use super::hunt::forgetful;
 
 /// Steps, and the largest number of visits that a worker survives there: of each tick it
 /// makes two commits, of which one remembers.

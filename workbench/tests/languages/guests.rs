@@ -6,8 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::checkpoint::Digest;
-use sha2::{Digest as _, Sha256};
+use control::digest;
 use tokio::sync::Mutex;
 use workbench::language;
 use workbench::recipe::{self, RecipeError};
@@ -62,11 +61,6 @@ pub const C: Guest = Guest {
     tools: Some(("c", ".venv")),
     demanded: false,
 };
-
-/// What a store names bytes by.
-pub fn digest(bytes: &[u8]) -> Digest {
-    Digest::from_bytes(Sha256::digest(bytes).into())
-}
 
 /// Where guests are built.
 pub fn folder() -> PathBuf {

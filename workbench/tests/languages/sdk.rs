@@ -131,7 +131,11 @@ fn refuses(wasm: &[u8]) {
         config,
         ..spec(wasm, wide())
     };
-    let refused = host::check(refusing, wasm, Some(&guests::folder().join("kept")));
+    let refused = host::check(
+        refusing,
+        &[wasm.to_vec().into()],
+        Some(&guests::folder().join("kept")),
+    );
     assert!(
         matches!(&refused, Err(CheckError::Broken(Broken::Init(reason))) if reason.contains("not today")),
         "{refused:?}"

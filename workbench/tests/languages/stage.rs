@@ -53,7 +53,7 @@ pub fn spec(wasm: &[u8], limits: FunctionLimits) -> FunctionSpec {
     let store = StoreName::parse("main").unwrap();
     FunctionSpec {
         limits,
-        ..FunctionSpec::new(name, guests::digest(wasm), store, Trigger::Gate)
+        ..FunctionSpec::new(name, control::digest(wasm), store, Trigger::Gate)
     }
 }
 
@@ -96,7 +96,7 @@ impl Stage {
         let spec = spec(wasm, limits);
         let module = host.compile(&spec.digest, wasm).unwrap();
         Self {
-            program: Program::new(Arc::new(spec), module),
+            program: Program::new(Arc::new(spec), vec![module]),
             guest: host.attach(3),
             lines,
             _host: host,

@@ -18,6 +18,7 @@ use protocol::spec::{FunctionSpec, Trigger};
 use protocol::subject::{Kind, Parsed, Subject};
 use service::clock::now_us;
 use service::shutdown::Shutdown;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -167,9 +168,19 @@ impl Requests {
         if running.deployed.borrow().program.remembers() {
             return self.refuse(&gate, &reply, Cause::Remembers, "").await;
         }
-        if let Err(full) = running.queue.try_send(Asked::new(event, reply)) {
-            let reply = full.into_inner().reply;
-            self.refuse(&gate, &reply, Cause::Overloaded, "").await;
+        match running.queue.try_send(Asked::new(event, reply)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(asked)) => {
+                self.refuse(&gate, &asked.reply, Cause::Overloaded, "")
+                    .await;
+            }
+            // A fault of ours has ended it: it begins anew.
+            Err(TrySendError::Closed(asked)) => {
+                let running = self.gates.remove(&gate);
+                let last = running.map(|running| running.deployed.borrow().clone());
+                last.into_iter().for_each(|deployed| self.runs(deployed));
+                self.refuse(&gate, &asked.reply, Cause::Loading, "").await;
+            }
         }
     }
 
