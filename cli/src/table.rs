@@ -57,6 +57,14 @@ pub fn ago(at_us: u64, now_us: u64) -> String {
     }
 }
 
+/// A share in a thousand, as people say it.
+pub fn share(permille: u16) -> String {
+    match (permille / 10, permille % 10) {
+        (percent, 0) => format!("{percent} %"),
+        (percent, tenth) => format!("{percent}.{tenth} %"),
+    }
+}
+
 /// When something was written, and by whom.
 pub fn when(written: Option<&Written>, now_us: u64) -> String {
     match written {
@@ -79,6 +87,11 @@ mod tests {
         table.row(["a".into(), "gate".into()]);
         table.row(["longer".into(), String::new()]);
         assert_eq!(table.text(), "NAME    KIND\na       gate\nlonger");
+    }
+
+    #[test]
+    fn shares_are_told_in_percent() {
+        assert_eq!([5, 50, 125].map(share), ["0.5 %", "5 %", "12.5 %"]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use protocol::checkpoint::Digest;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter, Stage, Trigger};
+use protocol::spec::{
+    EVENTS_MIN_DEFAULT, FOR_MS_DEFAULT, FunctionLimits, HeaderFilter, Stage, Trigger,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::{FunctionEntry, StageEntry, StartEntry};
@@ -39,6 +41,30 @@ pub struct FunctionDraft {
     /// Begin anew: what it has done is not gone on from, and it may become another kind
     /// of function, or one of another store.
     pub restart: bool,
+    /// Try it out on a share of the channels beside what is deployed.
+    pub canary: Option<CanaryDraft>,
+}
+
+/// A trial as it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CanaryDraft {
+    /// Its share of the channels, in a thousand.
+    pub permille: u16,
+    /// Events that it handles before it may be promoted.
+    pub events_min: u64,
+    /// How long it is on trial before it may be promoted, milliseconds.
+    pub for_ms: u64,
+}
+
+impl CanaryDraft {
+    /// A trial on this share, with the usual terms.
+    pub fn new(permille: u16) -> Self {
+        Self {
+            permille,
+            events_min: EVENTS_MIN_DEFAULT,
+            for_ms: FOR_MS_DEFAULT,
+        }
+    }
 }
 
 /// A further stage before its module is stored.
@@ -105,6 +131,7 @@ impl FunctionDraft {
             loops: false,
             start: Start::Earliest,
             restart: false,
+            canary: None,
         }
     }
 

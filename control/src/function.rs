@@ -17,6 +17,7 @@ use crate::draft::{FunctionDraft, Start, digest};
 use crate::error::ControlError;
 use crate::landscape::{Entry, Landscape};
 use crate::rules;
+use crate::trial;
 
 /// A function that is deployed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,13 @@ impl Deployer {
         {
             return Ok(now.clone());
         }
+        if let Some(now) = now {
+            let tried = now.canary.as_ref().filter(|_| draft.canary.is_some());
+            if tried.is_some_and(|tried| is_same(&tried.candidate, &draft, &digest, &then)) {
+                return Ok(now.clone());
+            }
+            trial::none_on_trial(now)?;
+        }
         let last = land.last(&draft.name);
         let start_seq = match last {
             Some(last) if !draft.restart => last.start_seq,
@@ -73,8 +81,9 @@ impl Deployer {
             _ => 1,
         };
         let anew = u64::from(draft.restart && last.is_some());
-        Ok(FunctionSpec {
-            name: draft.name,
+        let canary = draft.canary;
+        let wanted = FunctionSpec {
+            name: draft.name.clone(),
             digest,
             store: draft.store,
             trigger: draft.trigger,
@@ -85,13 +94,18 @@ impl Deployer {
             limits: draft.limits,
             linger_ms: draft.linger_ms,
             start_seq,
-            version: last.map_or(0, |last| last.version) + 1,
+            version: land.next_version(&draft.name),
             repeats: None,
             incarnation: last.map_or(0, |last| last.incarnation) + anew,
             loops: draft.loops,
             paused: now.and_then(|now| now.paused.clone()),
             deployed: Some(self.written()),
-        })
+            canary: None,
+        };
+        match canary {
+            Some(canary) => trial::beside(now, wanted, canary, land),
+            None => Ok(wanted),
+        }
     }
 
     /// Judges a spec beside what there will be; `land` is what there is.
@@ -113,8 +127,16 @@ impl Deployer {
         if now == Some(spec) {
             return Ok(notes);
         }
-        check_age(&self.bus, spec).await?;
-        self.check_modules(spec.clone(), modules.to_vec()).await?;
+        // What is wanted, and what its module is.
+        let wanted = spec
+            .canary
+            .as_ref()
+            .map_or(spec, |canary| &canary.candidate);
+        if spec.canary.is_some() {
+            rules::function(wanted, land.last(&spec.name), planned)?;
+        }
+        check_age(&self.bus, wanted).await?;
+        self.check_modules(wanted.clone(), modules.to_vec()).await?;
         Ok(notes)
     }
 
@@ -132,10 +154,11 @@ impl Deployer {
         let mut revision = same.map_or(0, |same| same.revision);
         let changed = same.is_none();
         if changed {
-            revision = self.replace(now, &spec).await?;
+            revision = self.replace(land, &spec).await?;
             // A collector that saw no spec name the module may have taken it meanwhile.
             self.put_modules(&modules).await?;
-            if let Err(error) = self.collect(&spec.name).await {
+            let swept = self.sweep_ended(land, &spec.name).await;
+            if let Err(error) = swept.and(self.collect(&spec.name).await) {
                 notes.push(format!("old versions are not collected: {error}"));
             }
         }
@@ -155,16 +178,15 @@ impl Deployer {
     }
 
     /// Puts a spec into the place of another, which is kept; returns its revision.
-    async fn replace(
-        &self,
-        before: Option<&Entry<FunctionSpec>>,
-        spec: &FunctionSpec,
-    ) -> Result<u64, ControlError> {
+    async fn replace(&self, land: &Landscape, spec: &FunctionSpec) -> Result<u64, ControlError> {
         let functions = self.functions().await?;
         let name = spec.name.as_str();
-        let written = match before {
+        let written = match land.functions.get(&spec.name) {
             Some(before) => {
-                self.keep_version(&before.spec).await?;
+                self.keep_ended(land, &spec.name).await?;
+                if before.spec.version != spec.version {
+                    self.keep_version(&before.spec).await?;
+                }
                 functions.update(name, json(spec), before.revision).await
             }
             None => functions.create(name, json(spec)).await,
@@ -183,11 +205,13 @@ impl Deployer {
         let (mut spec, mut revision) = (now.spec.clone(), now.revision);
         if changed {
             spec.paused = paused.then(|| self.written());
+            self.keep_ended(&land, name).await?;
             let functions = self.functions().await?;
             let written = functions.update(name.as_str(), json(&spec), now.revision);
             let what = format!("the function {name}");
             let written = written.await;
             revision = written.map_err(|error| ControlError::written(error, what))?;
+            self.sweep_ended(&land, name).await?;
         }
         Ok(Deployed {
             spec,
@@ -207,10 +231,13 @@ impl Deployer {
         let land = self.landscape().await?;
         let now = deployed(&land, name)?;
         rules::removal_of_function(name, &land)?;
+        trial::none_on_trial(&now.spec)?;
+        self.keep_ended(&land, name).await?;
         self.keep_version(&now.spec).await?;
         let functions = self.functions().await?;
         let deleted = functions.delete(name.as_str(), now.revision).await;
         deleted.map_err(|error| ControlError::written(error, format!("the function {name}")))?;
+        self.sweep_ended(&land, name).await?;
         Ok(now.spec.clone())
     }
 

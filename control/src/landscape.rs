@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bus::{Bus, BusError};
 use protocol::name::{FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionSpec, NamespaceSpec, StoreSpec, key};
+use protocol::spec::{FunctionSpec, Judgement, NamespaceSpec, StoreSpec, key};
 use protocol::stream::Bucket;
 use serde::de::DeserializeOwned;
 
@@ -34,6 +34,11 @@ pub struct Landscape {
     /// The versions that are kept of each function, of removed ones too, but for the one
     /// that is deployed.
     pub versions: BTreeMap<FunctionName, BTreeMap<u64, FunctionSpec>>,
+    /// How the last trial of each function ended.
+    pub judged: BTreeMap<FunctionName, Judgement>,
+    /// Functions of which the stored spec still has the trial that was judged, as it is
+    /// stored: what they are since then stands among the functions.
+    pub ended: BTreeMap<FunctionName, FunctionSpec>,
     /// Keys of specs that this program cannot read, and why.
     pub unreadable: BTreeMap<String, String>,
 }
@@ -58,6 +63,12 @@ impl Landscape {
             }
         }
         for (key, json, revision) in bus.kv(Bucket::Functions).await?.entries().await? {
+            if let Some(name) = key::parse_judged(&key) {
+                let judgement = land.parse::<Judgement>(&key, &json);
+                land.judged
+                    .extend(judgement.map(|judgement| (name, judgement)));
+                continue;
+            }
             let Some(spec) = land.parse::<FunctionSpec>(&key, &json) else {
                 continue;
             };
@@ -71,6 +82,7 @@ impl Landscape {
                 }
             }
         }
+        land.settle();
         // Written before its function was replaced, by a deployment that did not end.
         for (name, entry) in &land.functions {
             if let Some(versions) = land.versions.get_mut(name) {
@@ -78,6 +90,30 @@ impl Landscape {
             }
         }
         Ok(land)
+    }
+
+    /// Makes of each function what its last judgement has made of it.
+    pub(crate) fn settle(&mut self) {
+        for (name, entry) in &mut self.functions {
+            let judgement = self.judged.get(name);
+            let Some(spec) = judgement.and_then(|judgement| entry.spec.judged(judgement)) else {
+                continue;
+            };
+            let stored = std::mem::replace(&mut entry.spec, spec);
+            if entry.spec.version != stored.version {
+                let versions = self.versions.entry(name.clone()).or_default();
+                versions.insert(stored.version, stored.without_canary());
+            }
+            self.ended.insert(name.clone(), stored);
+        }
+    }
+
+    /// The number of a function's next version: after every one that it has had, whatever
+    /// became of it.
+    pub(crate) fn next_version(&self, name: &FunctionName) -> u64 {
+        let last = self.last(name).map_or(0, |last| last.version);
+        let judged = self.judged.get(name).map_or(0, |judged| judged.version);
+        last.max(judged) + 1
     }
 
     fn parse<T: DeserializeOwned>(&mut self, key: &str, json: &[u8]) -> Option<T> {

@@ -6,6 +6,7 @@
 //! - `draft`: a function as it is wanted
 //! - `landscape`: all that is configured and deployed; `rules`: what may be beside it
 //! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
+//! - `trial`: a version beside the deployed one; `judgement`: how that ends by hand
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
 //! - `logs`: what functions write; `load`: how busy they are
@@ -20,6 +21,7 @@ mod draft;
 mod error;
 mod fate;
 mod function;
+mod judgement;
 mod landscape;
 mod letter;
 mod load;
@@ -30,10 +32,11 @@ mod rejected;
 mod replay;
 mod rollout;
 mod rules;
+mod trial;
 mod versions;
 
 pub use deployer::{Deployer, VERSIONS_KEPT};
-pub use draft::{FunctionDraft, StageDraft, Start, digest};
+pub use draft::{CanaryDraft, FunctionDraft, StageDraft, Start, digest};
 pub use error::ControlError;
 pub use fate::{Fate, Output};
 pub use function::Deployed;
@@ -46,3 +49,4 @@ pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};
 pub use rejected::{LETTERS_MAX, LetterFilter, Letters, Redriven};
 pub use replay::{Compared, ReplayRequest, Replayed};
 pub use rollout::Rollout;
+pub use trial::TrialLoad;

@@ -16,6 +16,7 @@ use service::clock;
 
 use crate::deployer::Deployer;
 use crate::error::ControlError;
+use crate::trial::{self, TrialLoad};
 
 /// Looks at the workers of a store, again and again.
 #[derive(Debug)]
@@ -53,6 +54,9 @@ pub struct Load {
     pub function: FunctionName,
     /// The version that is deployed.
     pub version: u64,
+    /// How the version on trial does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialLoad>,
     /// Whether its inputs wait because somebody has paused it.
     pub paused: bool,
     /// Lanes that there are.
@@ -179,6 +183,7 @@ fn load(spec: &FunctionSpec, lanes: u16, seen: &BTreeMap<String, Seen>) -> Load 
     let mut load = Load {
         function: name.clone(),
         version: spec.version,
+        trial: trial::trial(spec, now.clone()),
         paused: spec.paused.is_some(),
         lanes: spec.lanes(lanes).len() as u16,
         running: 0,

@@ -179,7 +179,12 @@ impl Deployer {
             }
             Thing::Function(spec, modules) => {
                 let before = land.functions.get(&spec.name).map(|entry| &entry.spec);
-                step.action = action(before, spec);
+                step.action = match (before, &spec.canary) {
+                    (Some(before), Some(canary)) if before != &**spec => {
+                        Action::Change(differences(before, &*canary.candidate))
+                    }
+                    _ => action(before, &**spec),
+                };
                 self.judge(spec, modules, land, planned).await
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bus::BusError;
 use protocol::lane::Lane;
-use protocol::name::{FunctionName, StoreName};
+use protocol::name::StoreName;
 use protocol::report::{FunctionReport, LaneReport, WorkerReport, worker_key};
 use protocol::spec::FunctionSpec;
 use protocol::stream::Bucket;
@@ -61,7 +61,7 @@ impl Deployer {
         let until = Instant::now() + timeout;
         loop {
             let reports = self.reports(&spec.store).await?;
-            let rollout = judge(&spec.name, revision, lanes.clone(), &reports);
+            let rollout = judge(spec, revision, lanes.clone(), &reports);
             if rollout.is_done() || Instant::now() >= until {
                 return Ok(rollout);
             }
@@ -85,7 +85,7 @@ impl Deployer {
 
 /// Judges how far it has come.
 fn judge(
-    name: &FunctionName,
+    spec: &FunctionSpec,
     revision: u64,
     lanes: Range<u16>,
     reports: &[WorkerReport],
@@ -95,7 +95,7 @@ fn judge(
         ..Rollout::default()
     };
     for lane in lanes {
-        match obstacle(name, revision, Lane(lane), reports) {
+        match obstacle(spec, revision, Lane(lane), reports) {
             None => rollout.running += 1,
             Some(reason) => rollout.waiting.entry(reason).or_default().push(lane),
         }
@@ -105,11 +105,12 @@ fn judge(
 
 /// Why a lane does not run it; `None` if it does.
 fn obstacle(
-    name: &FunctionName,
+    spec: &FunctionSpec,
     revision: u64,
     lane: Lane,
     reports: &[WorkerReport],
 ) -> Option<String> {
+    let name = &spec.name;
     let of = |report: &'_ WorkerReport| -> Option<LaneReport> {
         let function: &FunctionReport = report.functions.get(name)?;
         let mut owned = function.lanes.iter();
@@ -136,13 +137,27 @@ fn obstacle(
             None => format!("{worker} has not taken it up yet"),
         });
     }
-    let reason = owned.halted?;
-    Some(format!("it is halted on {worker}: {reason}"))
+    if let Some(reason) = owned.halted {
+        return Some(format!("it is halted on {worker}: {reason}"));
+    }
+    // What is newer has ended the trial.
+    let canary = spec
+        .canary
+        .as_ref()
+        .filter(|_| owned.revision == revision)?;
+    let trial = owner.functions.get(name).and_then(|of| of.trial.as_ref());
+    let version = canary.candidate.version;
+    let begun = trial.is_some_and(|trial| trial.version == version);
+    (!begun).then(|| format!("{worker} has not compiled version {version} yet"))
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::checkpoint::Digest;
+    use protocol::name::FunctionName;
+    use protocol::report::TrialReport;
+    use protocol::spec::{Canary, Trigger};
+    use protocol::work::Work;
 
     use super::*;
 
@@ -160,6 +175,7 @@ mod tests {
             lanes: lanes.iter().map(lane).collect(),
             memory_bytes: 0,
             work: None,
+            trial: None,
         };
         WorkerReport {
             name: named.into(),
@@ -174,7 +190,13 @@ mod tests {
     }
 
     fn told(reports: &[WorkerReport]) -> Vec<(String, Vec<u16>)> {
-        let rollout = judge(&name(), 7, 0..4, reports);
+        let store = StoreName::parse("main").unwrap();
+        let spec = FunctionSpec::new(name(), Digest::from_bytes([1; 32]), store, Trigger::Gate);
+        told_of(&spec, reports)
+    }
+
+    fn told_of(spec: &FunctionSpec, reports: &[WorkerReport]) -> Vec<(String, Vec<u16>)> {
+        let rollout = judge(spec, 7, 0..4, reports);
         assert_eq!(rollout.is_done(), rollout.waiting.is_empty());
         rollout.waiting.into_iter().collect()
     }
@@ -210,5 +232,35 @@ mod tests {
         lane.halted = Some("no schema".into());
         let halted = "it is halted on a: no schema".to_owned();
         assert!(told(&[late]).contains(&(halted, vec![1])));
+    }
+
+    #[test]
+    fn a_trial_has_begun_when_its_version_is_compiled_or_known_not_to_run() {
+        let store = StoreName::parse("main").unwrap();
+        let base = FunctionSpec::new(name(), Digest::from_bytes([1; 32]), store, Trigger::Gate);
+        let spec = FunctionSpec {
+            canary: Some(Canary {
+                permille: 50,
+                candidate: Box::new(FunctionSpec {
+                    version: 2,
+                    ..base.clone()
+                }),
+                events_min: 1,
+                for_ms: 1,
+            }),
+            ..base
+        };
+        let mut all = worker("a", &[(0, 7), (1, 7), (2, 8), (3, 8)]);
+        let waits = "a has not compiled version 2 yet".to_owned();
+        let told = told_of(&spec, std::slice::from_ref(&all));
+        assert_eq!(told, [(waits, vec![0, 1])], "what is newer has none");
+        let trial = TrialReport {
+            version: 2,
+            failed: Some("no such import".into()),
+            candidate: Work::default(),
+            other: Work::default(),
+        };
+        all.functions.get_mut(&name()).unwrap().trial = Some(trial);
+        assert_eq!(told_of(&spec, &[all]), []);
     }
 }

@@ -109,7 +109,7 @@ fn fits(namespace: &NamespaceSpec, gate: &FunctionSpec) -> Result<(), SpecError>
 pub fn removal_of_namespace(name: &Namespace, land: &Landscape) -> Result<(), SpecError> {
     let functions = land.functions.values().map(|entry| &entry.spec);
     let mut emitting = functions.clone().filter(|spec| {
-        let mut named = spec.emits.iter().filter_map(ChannelPattern::namespace);
+        let mut named = emits(spec).filter_map(ChannelPattern::namespace);
         named.any(|named| named == *name)
     });
     if let Some(spec) = emitting.next() {
@@ -343,13 +343,19 @@ fn circle<'a>(spec: &'a FunctionSpec, land: &'a Landscape) -> Option<Vec<&'a Fun
     None
 }
 
+/// Where a function may emit to, the version that is on trial included.
+fn emits(spec: &FunctionSpec) -> impl Iterator<Item = &ChannelPattern> {
+    let tried = spec.canary.iter();
+    let tried = tried.flat_map(|canary| &canary.candidate.emits);
+    spec.emits.iter().chain(tried)
+}
+
 /// Whether what one function may emit is handled by another.
 fn feeds(one: &FunctionSpec, other: &FunctionSpec) -> bool {
     let Trigger::Reactive(on) = &other.trigger else {
         return false;
     };
-    let mut emits = one.emits.iter();
-    emits.any(|emit| on.iter().any(|on| on.overlaps(emit)))
+    emits(one).any(|emit| on.iter().any(|on| on.overlaps(emit)))
 }
 
 #[cfg(test)]

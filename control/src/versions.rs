@@ -8,17 +8,19 @@ use std::collections::BTreeSet;
 
 use protocol::checkpoint::Digest;
 use protocol::name::FunctionName;
-use protocol::spec::{FunctionSpec, key};
+use protocol::spec::{FunctionSpec, Verdict, key};
 
 use crate::deployer::{Deployer, json};
 use crate::error::ControlError;
 use crate::function::{Deployed, deployed};
 use crate::landscape::Landscape;
 use crate::rules;
+use crate::trial;
 
 impl Deployer {
     /// Deploys an earlier version again, as a version of its own: the one before the
-    /// deployed one unless `to` says which.
+    /// deployed one unless `to` says which. While a version is on trial, that is taken back
+    /// instead.
     ///
     /// # Errors
     /// [`ControlError`]; nothing was changed.
@@ -29,9 +31,13 @@ impl Deployer {
     ) -> Result<Deployed, ControlError> {
         let land = self.landscape().await?;
         let now = deployed(&land, name)?;
+        if now.spec.canary.is_some() && to.is_none() {
+            return self.end_trial(now, Verdict::RolledBack).await;
+        }
+        trial::none_on_trial(&now.spec)?;
         let target = target(&land, &now.spec, to)?;
         let spec = FunctionSpec {
-            version: now.spec.version + 1,
+            version: land.next_version(name),
             repeats: Some(target.repeats.unwrap_or(target.version)),
             start_seq: now.spec.start_seq,
             paused: now.spec.paused.clone(),
@@ -93,7 +99,7 @@ impl Deployer {
     /// Removes a module unless a spec names it. One that is deployed at this moment is put
     /// back: either its spec is seen here, or its deployer finds the module gone and puts
     /// it back itself.
-    async fn remove_orphan(&self, digest: &Digest) -> Result<(), ControlError> {
+    pub(crate) async fn remove_orphan(&self, digest: &Digest) -> Result<(), ControlError> {
         if names(&self.landscape().await?, digest) {
             return Ok(());
         }
@@ -117,10 +123,14 @@ fn names(land: &Landscape, digest: &Digest) -> bool {
         .versions
         .values()
         .flat_map(|versions| versions.values());
-    !land.unreadable.is_empty()
-        || deployed
-            .chain(kept)
-            .any(|spec| spec.digests().any(|named| named == digest))
+    let is_named = |spec: &FunctionSpec| {
+        let tried = spec.canary.as_ref().map(|canary| &*canary.candidate);
+        let specs = std::iter::once(spec).chain(tried);
+        specs
+            .flat_map(FunctionSpec::digests)
+            .any(|named| named == digest)
+    };
+    !land.unreadable.is_empty() || deployed.chain(kept).any(is_named)
 }
 
 /// The version to go back to. One that was itself a way back stands for what it repeats,

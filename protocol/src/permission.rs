@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::name::StoreName;
 use crate::request::ANSWER_WITHIN;
+use crate::spec::key;
 use crate::stream::{Bucket, MODULES, StreamName};
 use crate::subject::{Kind, Subject};
 
@@ -83,7 +84,12 @@ impl Role {
         let leases = bucket(Bucket::Leases);
         match self {
             Self::Edge => Vec::new(),
-            Self::Worker => vec![bucket(Bucket::Workers), bucket(Bucket::Lanes)],
+            // How a trial ended, and nothing else that is deployed.
+            Self::Worker => vec![
+                bucket(Bucket::Workers),
+                bucket(Bucket::Lanes),
+                format!("$KV.{}.*.{}", Bucket::Functions.as_str(), key::JUDGED),
+            ],
             // Which partition of the progress topic belongs to which shard.
             Self::Bridge => vec![leases, format!("$KV.{}.mirror.>", Bucket::Config.as_str())],
         }
@@ -221,6 +227,9 @@ mod tests {
             assert!(!may_publish(role, "fan.main.0.acme.chat.a"));
             assert!(!may_publish(role, "in.other.0.acme.chat.a"));
             assert!(!may_publish(role, "$KV.FUNCTIONS.gate"));
+            assert!(!may_publish(role, "$KV.FUNCTIONS.gate.3"));
+            let judges = may_publish(role, "$KV.FUNCTIONS.gate.judged");
+            assert_eq!(judges, role == Role::Worker);
             assert!(!may_publish(role, "log.other.gate"));
             assert!(
                 !may_publish(role, "$JS.API.DIRECT.GET.LOGS-main"),

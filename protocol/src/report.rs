@@ -19,6 +19,8 @@ pub const REASON_BYTES_MAX: usize = 200;
 /// Most functions whose work stands in a report, for the same: some 300 bytes each. Of the
 /// others it says how many they are.
 pub const WORKS_MAX: usize = 256;
+/// Most trials of a store at a time, for the same: each has the work of two versions.
+pub const TRIALS_MAX: usize = 64;
 
 /// One worker, as it is now. Key `{store}.{name}` in `WORKERS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,25 @@ pub struct FunctionReport {
     /// What it has done here since the worker started, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
+    /// The version that is on trial, once it is compiled here or is known not to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialReport>,
+}
+
+/// A trial on one worker, since it has begun there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialReport {
+    /// The version that is on trial.
+    pub version: u64,
+    /// Why it does not run here, or not any more: the version beside it has its channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// What it has done.
+    #[serde(default)]
+    pub candidate: Work,
+    /// What the version beside it has done on the other channels.
+    #[serde(default)]
+    pub other: Work,
 }
 
 /// A lane that a worker owns.

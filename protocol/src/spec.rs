@@ -11,11 +11,16 @@ use crate::lane::{LANES_MAX, Lane};
 use crate::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName};
 use crate::position::Epoch;
 
+mod canary;
 mod cron;
 mod headers;
 mod schedule;
 mod stage;
 
+pub use canary::{
+    Canary, EVENTS_MIN_DEFAULT, FOR_MS_DEFAULT, Judgement, LONGEST_TIMES, PERMILLE, PERMILLE_MAX,
+    Verdict,
+};
 pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
 pub use schedule::{
     Due, EVERY_S_MAX, EVERY_S_MIN, LATE_S_MAX, MADE_UP_MAX, MISSED_S_MAX, Missed, Schedule,
@@ -151,6 +156,9 @@ pub struct FunctionSpec {
     /// Who deployed this version, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed: Option<Written>,
+    /// A later version that is on trial beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
 }
 
 /// What a function handles.
@@ -283,6 +291,7 @@ impl FunctionSpec {
             loops: false,
             paused: None,
             deployed: None,
+            canary: None,
         }
     }
 
@@ -386,7 +395,11 @@ impl FunctionSpec {
                 .into()
         })?;
         let empty = matches!(&self.trigger, Trigger::Reactive(patterns) if patterns.is_empty());
-        check(!empty, "trigger", || "names nothing to handle".into())
+        check(!empty, "trigger", || "names nothing to handle".into())?;
+        match &self.canary {
+            Some(canary) => canary.check(self),
+            None => Ok(()),
+        }
     }
 }
 
@@ -433,6 +446,20 @@ pub mod key {
         let (name, version) = key.split_once('.')?;
         Some((FunctionName::parse(name).ok()?, version.parse().ok()?))
     }
+
+    /// How the last trial of a function ended, in `FUNCTIONS`.
+    pub fn judged(name: &FunctionName) -> String {
+        format!("{name}.{JUDGED}")
+    }
+
+    /// The function that [`judged`] made this key of.
+    pub fn parse_judged(key: &str) -> Option<FunctionName> {
+        let (name, what) = key.split_once('.')?;
+        FunctionName::parse(name).ok().filter(|_| what == JUDGED)
+    }
+
+    /// What keys of judgements end with; no version's number does.
+    pub const JUDGED: &str = "judged";
 
     /// What namespace keys start with.
     pub const NAMESPACE_PREFIX: &str = "namespace.";

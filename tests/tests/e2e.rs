@@ -8,6 +8,7 @@
 
 mod e2e {
     mod apply;
+    mod canary;
     mod common;
     mod demo;
     mod deployer;

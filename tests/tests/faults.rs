@@ -24,4 +24,5 @@ mod faults {
     mod servers;
     mod short;
     mod takeover;
+    mod trial;
 }

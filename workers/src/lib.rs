@@ -11,6 +11,7 @@
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
 //! - `request`: ephemeral events through gates, by request and reply
 //! - `status`: what a worker shows of itself
+//! - `trial`: a version on trial beside another, and what becomes of it
 //! - `worker`: one process's worker: connections, host, start and end
 //!
 //! Functions read INGRESS (gates) or EVENTS (reactive functions) and write EVENTS.
@@ -27,6 +28,7 @@ mod meter;
 mod registry;
 mod request;
 mod status;
+mod trial;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -6,15 +6,14 @@
 //! many. It must not know lanes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
-use parking_lot::Mutex;
 use protocol::name::FunctionName;
 use protocol::work::Work;
 
 use crate::lane::tally::Tally;
+use crate::trial::Count;
 
 /// Versions of one function that have a label of their own in a worker's life: series of
 /// the recorder are never taken back. What is deployed oftener is counted as [`LATER`].
@@ -25,15 +24,15 @@ const LATER: &str = "later";
 /// The counts of every function.
 #[derive(Debug, Default)]
 pub struct Meters {
-    works: BTreeMap<FunctionName, Arc<Mutex<Work>>>,
+    works: BTreeMap<FunctionName, Count>,
     versions: BTreeMap<FunctionName, BTreeSet<u64>>,
 }
 
 impl Meters {
-    /// The meter of one version of a function.
-    pub fn of(&mut self, function: &FunctionName, version: u64) -> Meter {
+    /// The meter of one version of a function; during a trial it counts for that too.
+    pub fn of(&mut self, function: &FunctionName, version: u64, trial: Option<Count>) -> Meter {
         let work = self.works.entry(function.clone()).or_default().clone();
-        Meter::new(function, self.label(function, version), work)
+        Meter::new(function, self.label(function, version), work, trial)
     }
 
     /// A lane of a function has taken up another version.
@@ -69,7 +68,8 @@ impl Meters {
 
 /// Counts what one version of a function does.
 pub struct Meter {
-    work: Arc<Mutex<Work>>,
+    work: Count,
+    trial: Option<Count>,
     outcomes: [Counter; 7],
     emitted: Counter,
     cpu: Counter,
@@ -79,7 +79,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    fn new(function: &FunctionName, version: String, work: Arc<Mutex<Work>>) -> Self {
+    fn new(function: &FunctionName, version: String, work: Count, trial: Option<Count>) -> Self {
         let labels = [("function", function.to_string()), ("version", version)];
         let outcomes = Tally::default().outcomes().map(|(outcome, _)| {
             let [function, version] = labels.clone();
@@ -88,6 +88,7 @@ impl Meter {
         });
         Self {
             work,
+            trial,
             outcomes,
             emitted: counter!("function_emitted_total", &labels),
             cpu: counter!("function_cpu_microseconds_total", &labels),
@@ -103,7 +104,9 @@ impl Meter {
         self.run.record(took);
         let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
         self.cpu.increment(cpu_us);
-        self.work.lock().cpu_us += cpu_us;
+        for work in self.counts() {
+            work.lock().cpu_us += cpu_us;
+        }
     }
 
     /// A commit has ended, well or not: how long it took.
@@ -131,15 +134,21 @@ impl Meter {
             counter.increment(count);
         }
         self.emitted.increment(tally.emitted);
-        let mut work = self.work.lock();
-        work.ack += tally.acked;
-        work.drop += tally.dropped;
-        work.reject += tally.rejected;
-        work.retry += tally.retried;
-        work.fault += tally.faulted;
-        work.halt += tally.halted;
-        work.dead_letter += tally.dead;
-        work.emitted += tally.emitted;
+        for work in self.counts() {
+            let mut work = work.lock();
+            work.ack += tally.acked;
+            work.drop += tally.dropped;
+            work.reject += tally.rejected;
+            work.retry += tally.retried;
+            work.fault += tally.faulted;
+            work.halt += tally.halted;
+            work.dead_letter += tally.dead;
+            work.emitted += tally.emitted;
+        }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &Count> {
+        [&self.work].into_iter().chain(&self.trial)
     }
 }
 
@@ -167,7 +176,11 @@ mod tests {
         let mut meters = Meters::default();
         let gate = name("gate");
         assert_eq!(meters.work(&gate), None);
-        let (one, two) = (meters.of(&gate, 1), meters.of(&gate, 2));
+        let trial = Count::default();
+        let (one, two) = (
+            meters.of(&gate, 1, None),
+            meters.of(&gate, 2, Some(trial.clone())),
+        );
         assert_eq!(meters.work(&gate), None, "it has done nothing");
         let tally = Tally {
             acked: 2,
@@ -183,6 +196,8 @@ mod tests {
         assert_eq!((work.ack, work.emitted, work.swaps), (4, 6, 1));
         assert_eq!(work.cpu_us, 4_000);
         assert!(work.latency.quantile_ms(1.0).unwrap() <= 2.0);
+        let tried = trial.lock().clone();
+        assert_eq!((tried.ack, tried.cpu_us), (2, 4_000));
         meters.forget(&gate);
         assert_eq!(meters.work(&gate), None);
     }

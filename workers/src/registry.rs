@@ -1,8 +1,9 @@
 //! Follows `FUNCTIONS`: reads specs, fetches modules, compiles them off the lanes.
 //!
-//! Owns the loads that are under way, one per function and that of its newest spec, and
-//! the watch: one that ends is begun anew, and what was deleted meanwhile is gone then.
-//! A module that is slow, or not there yet, delays no other function's. It must not know
+//! Owns what is told of each function, the loads that are under way, one per function and
+//! that of its newest spec, and the watch: one that ends is begun anew, and what was deleted meanwhile is gone then.
+//! A module that is slow, or not there yet, delays no other function's, and
+//! one on trial not that of the version beside it. It must not know
 //! lanes: what it hands on is a program, or that a function is gone or broken.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,13 @@ use bus::{BusError, Kv, KvChange, KvWatch};
 use futures_util::StreamExt;
 use protocol::checkpoint::Digest;
 use protocol::name::FunctionName;
-use protocol::spec::FunctionSpec;
+use protocol::spec::{FunctionSpec, Judgement, key};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::deployed::Deployed;
 use crate::lane::shared::Shared;
+use crate::trial::Trial;
 use host::module::{Module, Program};
 use service::backoff::Backoff;
 
@@ -49,6 +51,8 @@ pub struct Registry {
     shared: Arc<Shared>,
     functions: Kv,
     watch: KvWatch,
+    /// What is told of each function of which anything is.
+    told: BTreeMap<FunctionName, Told>,
     /// Functions whose specs are there.
     known: BTreeSet<FunctionName>,
     /// Of a watch that has begun: those that have been seen, until all have.
@@ -60,10 +64,28 @@ pub struct Registry {
     turns: Arc<Semaphore>,
 }
 
-struct Loaded {
+/// What the bucket says of a function, with revisions.
+#[derive(Debug, Default)]
+struct Told {
+    spec: Option<(FunctionSpec, u64)>,
+    /// How its last trial ended.
+    judged: Option<(Judgement, u64)>,
+}
+
+/// What is loaded.
+#[derive(Debug, Clone)]
+struct Wanted {
     spec: Arc<FunctionSpec>,
     revision: u64,
+    /// What runs already, where only the version on trial is wanted.
+    running: Option<Arc<Program>>,
+}
+
+struct Loaded {
+    wanted: Wanted,
     outcome: Result<Arc<Program>, Failure>,
+    /// The version on trial, where it was compiled before.
+    tried: Option<Arc<Program>>,
 }
 
 enum Failure {
@@ -83,6 +105,7 @@ impl Registry {
             shared,
             watch: functions.watch_all().await?,
             functions,
+            told: BTreeMap::new(),
             known: BTreeSet::new(),
             seen: None,
             gone: Vec::new(),
@@ -146,6 +169,9 @@ impl Registry {
 
     fn forget(&mut self, name: FunctionName) -> Change {
         self.stop_loading(&name);
+        if let Some(told) = self.told.get_mut(&name) {
+            told.spec = None;
+        }
         broken(&name, false);
         Change::Gone(name)
     }
@@ -158,6 +184,9 @@ impl Registry {
 
     /// Takes a change of the bucket in: a new spec is loaded, and told when it is.
     fn take(&mut self, change: KvChange) -> Option<Change> {
+        if let Some(name) = key::parse_judged(&change.key) {
+            return self.take_judgement(name, &change);
+        }
         let name = FunctionName::parse(&change.key).ok();
         self.account(name.as_ref(), &change);
         let name = name?;
@@ -165,17 +194,13 @@ impl Registry {
             return Some(self.forget(name));
         };
         match read(&value) {
-            // What is paused is given back, and its inputs wait.
-            Ok(spec)
-                if spec.store != self.shared.store.name
-                    || spec.name != name
-                    || spec.paused.is_some() =>
-            {
+            Ok(spec) if spec.store != self.shared.store.name || spec.name != name => {
                 Some(self.forget(name))
             }
             Ok(spec) => {
-                self.load(Arc::new(spec), change.revision);
-                None
+                let told = self.told.entry(name.clone()).or_default();
+                told.spec = Some((spec, change.revision));
+                self.settle(name)
             }
             Err(problem) => {
                 tracing::error!(function = %name, problem, "the spec is not accepted; what runs goes on");
@@ -183,6 +208,49 @@ impl Registry {
                 Some(Change::Broken(name, problem))
             }
         }
+    }
+
+    fn take_judgement(&mut self, name: FunctionName, change: &KvChange) -> Option<Change> {
+        let value = change.value.as_deref()?;
+        let judgement: Judgement = match serde_json::from_slice(value) {
+            Ok(judgement) => judgement,
+            Err(error) => {
+                tracing::error!(function = %name, %error, "how a trial ended is not readable");
+                return None;
+            }
+        };
+        let told = self.told.entry(name.clone()).or_default();
+        told.judged = Some((judgement, change.revision));
+        let (spec, _) = told.spec.as_ref()?;
+        let ends = told
+            .judged
+            .as_ref()
+            .and_then(|(judged, _)| spec.judged(judged));
+        ends.and_then(|_| self.settle(name))
+    }
+
+    /// Runs a function as it is after its last judgement; what is paused is given back, and
+    /// its inputs wait.
+    fn settle(&mut self, name: FunctionName) -> Option<Change> {
+        let told = self.told.get(&name)?;
+        let (spec, revision) = told.spec.as_ref()?;
+        let judged = told.judged.as_ref();
+        let judged = judged.and_then(|(judged, at)| Some((spec.judged(judged)?, *at)));
+        let (spec, revision) = match judged {
+            Some((spec, at)) => (spec, at.max(*revision)),
+            None => (spec.clone(), *revision),
+        };
+        if spec.paused.is_some() {
+            self.stop_loading(&name);
+            broken(&name, false);
+            return Some(Change::Gone(name));
+        }
+        self.load(Wanted {
+            spec: Arc::new(spec),
+            revision,
+            running: None,
+        });
+        None
     }
 
     /// Keeps account of what is there; at the end of a new watch's first part, what has
@@ -206,19 +274,24 @@ impl Registry {
     }
 
     /// Loads a spec's module beside everything else; an older spec's load is given up.
-    fn load(&mut self, spec: Arc<FunctionSpec>, revision: u64) {
-        self.load_after(Duration::ZERO, spec, revision);
+    fn load(&mut self, wanted: Wanted) {
+        self.load_after(Duration::ZERO, wanted);
     }
 
-    fn load_after(&mut self, pause: Duration, spec: Arc<FunctionSpec>, revision: u64) {
-        let (shared, turns, name) = (self.shared.clone(), self.turns.clone(), spec.name.clone());
+    fn load_after(&mut self, pause: Duration, wanted: Wanted) {
+        let (shared, turns) = (self.shared.clone(), self.turns.clone());
+        let (name, revision) = (wanted.spec.name.clone(), wanted.revision);
         let load = self.loads.spawn(async move {
             tokio::time::sleep(pause).await;
             let _turn = turns.acquire().await;
-            let outcome = compile(&shared, &spec).await;
+            let tried = wanted.tried();
+            let outcome = match (&wanted.running, &tried) {
+                (Some(_), Some(tried)) => compile(&shared, tried).await,
+                _ => compile(&shared, &wanted.spec).await,
+            };
             Loaded {
-                spec,
-                revision,
+                tried: tried.and_then(|spec| cached(&shared, &spec)),
+                wanted,
                 outcome,
             }
         });
@@ -228,24 +301,37 @@ impl Registry {
 
     fn loaded(&mut self, loaded: Loaded) -> Option<Change> {
         let Loaded {
-            spec,
-            revision,
+            wanted,
             outcome,
+            tried,
         } = loaded;
-        let name = spec.name.clone();
+        let (name, revision) = (wanted.spec.name.clone(), wanted.revision);
         if self.loading.get(&name).map(|(wanted, _)| *wanted) != Some(revision) {
             return None;
         }
         self.loading.remove(&name);
+        if let Some(running) = wanted.running.clone() {
+            return self.loaded_beside(running, wanted, outcome);
+        }
         Some(match outcome {
             Ok(program) => {
                 broken(&name, false);
-                tracing::info!(function = %name, digest = %spec.digest, "function is compiled");
-                Change::Program(Deployed { program, revision })
+                tracing::info!(function = %name, digest = %wanted.spec.digest, "function is compiled");
+                if wanted.spec.canary.is_some() && tried.is_none() {
+                    self.load(Wanted {
+                        running: Some(program.clone()),
+                        ..wanted
+                    });
+                }
+                Change::Program(Deployed {
+                    program,
+                    revision,
+                    trial: tried.map(|tried| Arc::new(Trial::of(tried))),
+                })
             }
             Err(Failure::Fetch(error)) => {
                 tracing::warn!(function = %name, %error, "the module cannot be fetched yet");
-                self.load_after(FETCH_RETRY, spec, revision);
+                self.load_after(FETCH_RETRY, wanted);
                 Change::Broken(name, format!("the module cannot be fetched yet: {error}"))
             }
             Err(Failure::Permanent(problem)) => {
@@ -254,6 +340,44 @@ impl Registry {
                 Change::Broken(name, problem)
             }
         })
+    }
+
+    /// The version on trial is compiled, or cannot be.
+    fn loaded_beside(
+        &mut self,
+        running: Arc<Program>,
+        wanted: Wanted,
+        outcome: Result<Arc<Program>, Failure>,
+    ) -> Option<Change> {
+        let (name, version) = (&wanted.spec.name, wanted.tried()?.version);
+        let trial = match outcome {
+            Ok(tried) => {
+                tracing::info!(function = %name, version, "the version on trial is compiled");
+                Trial::of(tried)
+            }
+            Err(Failure::Fetch(error)) => {
+                tracing::warn!(function = %name, version, %error, "the module on trial cannot be fetched yet");
+                self.load_after(FETCH_RETRY, wanted);
+                return None;
+            }
+            Err(Failure::Permanent(problem)) => {
+                tracing::error!(function = %name, version, problem, "the module on trial is not usable");
+                Trial::broken(version, &format!("its module is not usable: {problem}"))
+            }
+        };
+        Some(Change::Program(Deployed {
+            program: running,
+            revision: wanted.revision,
+            trial: Some(Arc::new(trial)),
+        }))
+    }
+}
+
+impl Wanted {
+    /// The version that is on trial.
+    fn tried(&self) -> Option<Arc<FunctionSpec>> {
+        let canary = self.spec.canary.as_ref()?;
+        Some(Arc::new(FunctionSpec::clone(&canary.candidate)))
     }
 }
 
@@ -269,6 +393,13 @@ async fn compile(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Result<Arc<P
         modules.push(module(shared, digest).await?);
     }
     Ok(Program::new(spec.clone(), modules))
+}
+
+/// A function of which every module is compiled already.
+fn cached(shared: &Arc<Shared>, spec: &Arc<FunctionSpec>) -> Option<Arc<Program>> {
+    let modules = spec.digests().map(|digest| shared.host.cached(digest));
+    let modules = modules.collect::<Option<Vec<_>>>()?;
+    Some(Program::new(spec.clone(), modules))
 }
 
 async fn module(shared: &Arc<Shared>, digest: &Digest) -> Result<Arc<Module>, Failure> {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::deployed::Deployed;
 use crate::meter::{Meter, Meters};
+use crate::trial::{Count, Trial};
 
 /// What a worker shows of itself.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ struct Version {
     digest: Digest,
     revision: u64,
     number: u64,
+    trial: Option<Arc<Trial>>,
 }
 
 /// One lane.
@@ -48,9 +50,15 @@ struct Owned {
     /// When its oldest input was stored that is not settled, microseconds since 1970.
     oldest: Option<u64>,
     cost: Arc<Cost>,
+    /// That of the version on trial.
+    beside: Arc<Cost>,
 }
 
 impl Owned {
+    fn memory_bytes(&self) -> u64 {
+        self.cost.memory_bytes() + self.beside.memory_bytes()
+    }
+
     fn report(&self, now_us: u64) -> LaneReport {
         let age = |since: u64| now_us.saturating_sub(since) / 1_000;
         LaneReport {
@@ -78,6 +86,7 @@ impl Status {
                 digest: spec.digest.clone(),
                 revision: deployed.revision,
                 number: spec.version,
+                trial: deployed.trial.clone(),
             };
             shown.functions.insert(spec.name.clone(), version);
             shown.broken.remove(&spec.name);
@@ -112,6 +121,7 @@ impl Status {
             report: LaneReport::new(lane, revision),
             oldest: None,
             cost: Arc::default(),
+            beside: Arc::default(),
         };
         let key = (function, lane);
         self.change(|shown| {
@@ -130,7 +140,7 @@ impl Status {
             let first = (name.clone(), Lane(0));
             let lanes = shown.lanes.range(first..);
             let lanes = lanes.take_while(|((of, _), _)| of == name);
-            let cost = |(_, lane): (_, &Owned)| lane.cost.memory_bytes();
+            let cost = |(_, lane): (_, &Owned)| lane.memory_bytes();
             let report = FunctionReport {
                 digest: version.digest.clone(),
                 revision: version.revision,
@@ -138,6 +148,7 @@ impl Status {
                 memory_bytes: lanes.clone().map(cost).sum(),
                 lanes: lanes.map(|(_, lane)| lane.report(now_us)).collect(),
                 work: shown.meters.work(name),
+                trial: version.trial.as_ref().map(|trial| trial.report()),
             };
             (name.clone(), report)
         });
@@ -198,8 +209,14 @@ impl OwnedLane {
     }
 
     /// Counts what a version of the function does.
-    pub fn meter(&self, version: u64) -> Meter {
-        self.status.shown.lock().meters.of(&self.key.0, version)
+    pub fn meter(&self, version: u64, trial: Option<Count>) -> Meter {
+        let meters = &mut self.status.shown.lock().meters;
+        meters.of(&self.key.0, version, trial)
+    }
+
+    /// The version on trial has failed on this lane.
+    pub fn trial_failed(&self) {
+        self.status.change(|_| ());
     }
 
     /// The lane's calls cost this, and its instance holds that.
@@ -207,6 +224,14 @@ impl OwnedLane {
         let mut shown = self.status.shown.lock();
         if let Some(lane) = shown.lanes.get_mut(&self.key) {
             lane.cost = cost.clone();
+        }
+    }
+
+    /// The same of the version on trial.
+    pub fn costs_beside(&self, cost: &Arc<Cost>) {
+        let mut shown = self.status.shown.lock();
+        if let Some(lane) = shown.lanes.get_mut(&self.key) {
+            lane.beside = cost.clone();
         }
     }
 
@@ -307,6 +332,7 @@ mod tests {
             report: LaneReport::new(Lane(1), 3),
             oldest: Some(5_000_000),
             cost: Arc::default(),
+            beside: Arc::default(),
         };
         assert_eq!(owned.report(6_000_000).lag_ms, 1_000);
         assert_eq!(owned.report(9_000_000).lag_ms, 4_000);

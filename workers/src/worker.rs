@@ -61,6 +61,7 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         leasing.kv(Bucket::Lanes).await?,
     );
     let functions = bus.kv(Bucket::Functions).await?;
+    let judged = leasing.kv(Bucket::Functions).await?;
     let pulse = Pulse::start(
         bus.clone(),
         StreamName::events(&store.name),
@@ -96,6 +97,7 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         shared: Arc::new(shared),
         workers,
         lanes,
+        functions: judged,
         name,
         grace: Duration::from_millis(config.claim_interval_ms.max(1)),
     };

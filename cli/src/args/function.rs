@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use protocol::log::LogLevel;
+use protocol::spec::EVENTS_MIN_DEFAULT;
 
 use super::author::{Build, FunctionDev, New, Test};
 use super::nats::NatsArgs;
@@ -36,7 +37,10 @@ pub enum FunctionCommand {
     Pause(Named),
     /// Let a paused function go on.
     Resume(Resume),
-    /// Deploy the version before again, or the one that --to names.
+    /// Give a version that is on trial every channel.
+    Promote(Promote),
+    /// Take back a version that is on trial; otherwise deploy the version before again, or
+    /// the one that --to names.
     Rollback(Rollback),
     /// Withdraw a function; its versions and its progress are kept.
     Remove(Named),
@@ -145,6 +149,19 @@ pub struct Resume {
     pub nats: NatsArgs,
 }
 
+/// `eddyline function promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The function.
+    pub name: String,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+    /// Where.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+}
+
 /// `eddyline function rollback`.
 #[derive(Debug, Args)]
 pub struct Rollback {
@@ -190,6 +207,16 @@ pub struct Deploy {
     /// let it become another kind of function.
     #[arg(long, requires = "start")]
     pub restart: bool,
+    /// Try it out on this share of the channels, such as 5%, beside the version that is
+    /// deployed. It is promoted or taken back by itself.
+    #[arg(long, value_name = "SHARE", value_parser = value::permille, conflicts_with_all = ["start", "restart"])]
+    pub canary: Option<u16>,
+    /// How long it is on trial before it may be promoted, such as 10m.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::duration, requires = "canary")]
+    pub canary_for: Duration,
+    /// Events that it handles before it may be promoted.
+    #[arg(long, value_name = "N", default_value_t = EVENTS_MIN_DEFAULT, requires = "canary")]
+    pub canary_events: u64,
     /// How many versions of it are kept, this one included.
     #[arg(long, value_name = "N", default_value_t = control::VERSIONS_KEPT as u64, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub keep: u64,

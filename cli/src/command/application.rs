@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::error::{CliError, EXIT_SETTINGS, sentence};
 use crate::output::Output;
+use crate::table::share;
 
 /// Longest value of a difference that is shown, in characters: digests are told apart by
 /// less, and lists have to fit a line.
@@ -138,7 +139,14 @@ fn line(step: &Step, dry_run: bool) -> String {
     };
     let mut text = format!("{verb}  {}", step.what());
     if let (Thing::Function(spec, _), false) = (&step.thing, step.action == Action::Keep) {
-        text.push_str(&format!(" (version {})", spec.version));
+        text.push_str(&match &spec.canary {
+            None => format!(" (version {})", spec.version),
+            Some(canary) => format!(
+                " (version {} on trial on {} of its channels)",
+                canary.candidate.version,
+                share(canary.permille)
+            ),
+        });
     }
     if let Action::Change(differences) = &step.action {
         for found in differences {

@@ -32,6 +32,7 @@ fn worker(named: &str, second: u64, ack: u64, lanes: &[LaneReport]) -> WorkerRep
         lanes: lanes.to_vec(),
         memory_bytes: 1_000,
         work: Some(work),
+        trial: None,
     };
     WorkerReport {
         name: named.into(),

@@ -21,6 +21,9 @@
 //! emits `{"n":0,"value":..}` and so on, counting up; `hand` emits the value alone; `count` emits how many events this
 //! instance has counted so far. What is no such object is rejected.
 //!
+//! The setting `pass_is` names another action that is done wherever `pass` is ordered: so
+//! two versions of this function do different things with the same events.
+//!
 //! Owns nothing. Must not know the host's limits: it is there to pass them.
 
 use std::borrow::Cow;
@@ -29,6 +32,7 @@ use std::time::Duration;
 
 use sdk::{Config, Emitter, Event, Outcome, State, Worker, log, metrics};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What `memory` takes at a time, in bytes: one page of Wasm memory.
@@ -101,12 +105,20 @@ struct Emitted<'a> {
 pub struct Probe {
     counted: u32,
     order: Option<String>,
+    /// What is done where `pass` is ordered.
+    pass_is: Option<Action>,
 }
 
 impl Worker for Probe {
     fn init(config: &Config) -> Result<Self, String> {
+        let read = |name| {
+            let name = Value::String(name);
+            Action::deserialize(name).map_err(|error| format!("pass_is: {error}"))
+        };
+        let pass_is = config.get("pass_is").map(str::to_owned).map(read);
         Ok(Self {
             order: config.get("order").map(str::to_owned),
+            pass_is: pass_is.transpose()?,
             ..Self::default()
         })
     }
@@ -120,7 +132,11 @@ impl Worker for Probe {
         let last = order
             .until_attempt
             .is_some_and(|last| event.attempt() >= last);
-        match order.action {
+        let action = match (order.action, self.pass_is) {
+            (Action::Pass, Some(other)) => other,
+            (action, _) => action,
+        };
+        match action {
             Action::Remember => remember(&order, last, event, out),
             _ if last => out.pass(),
             Action::Pass => out.pass(),

@@ -26,6 +26,15 @@ fn orders_become_outcomes() {
 }
 
 #[test]
+fn a_setting_changes_what_pass_means() {
+    let mut rejecting = Runner::<Probe>::new(&[("pass_is", "reject")]).unwrap();
+    let (outcome, _) = rejecting.run_one(Input::json("try.a", r#"{"do":"pass"}"#));
+    assert_eq!(outcome, Outcome::reject("rejected as told"));
+    let wrong = Runner::<Probe>::new(&[("pass_is", "nonsense")]).err();
+    assert!(wrong.unwrap().starts_with("pass_is: "));
+}
+
+#[test]
 fn a_retry_ends_at_the_attempt_it_was_given() {
     let order = r#"{"do":"retry","until_attempt":3,"delay_ms":5}"#;
     let retry = Outcome::retry(Duration::from_millis(5), "retried as told");

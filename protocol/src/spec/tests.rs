@@ -11,6 +11,7 @@ fn specs_that_were_stored_before_stay_readable() {
     let spec: FunctionSpec = serde_json::from_str(OLD).unwrap();
     assert_eq!((spec.version, spec.incarnation), (0, 0));
     assert!(spec.paused.is_none() && spec.deployed.is_none() && !spec.loops);
+    assert!(spec.canary.is_none() && spec.then.is_empty());
     let old = r#"{"name":"chat","store":"main","path":"direct"}"#;
     let spec: NamespaceSpec = serde_json::from_str(old).unwrap();
     assert_eq!(spec.written, None);

@@ -37,7 +37,7 @@ fn digest(module: &[u8]) -> String {
 
 /// The same module under another digest: a component may end with a section of any name
 /// (component model, binary format: custom sections).
-fn variant(module: &Bytes) -> Bytes {
+pub fn variant(module: &Bytes) -> Bytes {
     let mut bytes = module.to_vec();
     bytes.extend([0, 4, 2, b'v', b'2', 0]);
     bytes.into()

@@ -13,7 +13,7 @@ use super::hunt::{Ground, forgetful, hunt};
 const CHANNELS: usize = 6;
 
 /// The counts that the events of a channel say.
-fn counts(follower: &Follower) -> Vec<u64> {
+pub fn counts(follower: &Follower) -> Vec<u64> {
     let events = follower.events();
     let count = |event| {
         let data: Value = serde_json::from_slice(&data_of(event).unwrap()).unwrap();
@@ -22,7 +22,8 @@ fn counts(follower: &Follower) -> Vec<u64> {
     events.iter().map(count).collect()
 }
 
-async fn follow(deployment: &mut Deployment, channels: &[String]) -> Vec<Follower> {
+/// Followers of these channels, from their first event.
+pub async fn follow(deployment: &mut Deployment, channels: &[String]) -> Vec<Follower> {
     let mut followers = Vec::with_capacity(channels.len());
     for channel in channels {
         followers.push(deployment.follow(&[0, 1], "bob", channel, EARLIEST).await);

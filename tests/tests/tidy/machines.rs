@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 23] = [
+const MACHINES: [&str; 26] = [
     "bridge/src/mirror/relay.rs",
     "bus/src/codes.rs",
     "bus/src/share.rs",
@@ -28,6 +28,9 @@ const MACHINES: [&str; 23] = [
     "workers/src/lane/ticks.rs",
     "workers/src/lane/verdict.rs",
     "workers/src/request/answer.rs",
+    "workers/src/trial/judge.rs",
+    "workers/src/trial/jury.rs",
+    "workers/src/trial/split.rs",
 ];
 
 /// What none of them may name outside comments: who carries, waits or runs.

@@ -17,12 +17,14 @@ type Labels = [(&'static str, String); 2];
 #[derive(Debug, Default)]
 pub struct Gauges {
     shown: BTreeSet<(FunctionName, String)>,
+    /// Versions that are on trial.
+    tried: BTreeSet<(FunctionName, String)>,
 }
 
 impl Gauges {
     /// Shows what a report says.
     pub fn show(&mut self, report: &WorkerReport, status: &Status) {
-        let mut now = BTreeSet::new();
+        let (mut now, mut tried) = (BTreeSet::new(), BTreeSet::new());
         for (function, report) in &report.functions {
             let version = status.label(function, report.version);
             set(
@@ -31,7 +33,17 @@ impl Gauges {
                 report.memory_bytes,
             );
             now.insert((function.clone(), version));
+            if let Some(trial) = &report.trial {
+                let version = status.label(function, trial.version);
+                let runs = trial.failed.is_none();
+                gauge!("function_trial", &labels(function, &version)).set(u32::from(runs));
+                tried.insert((function.clone(), version));
+            }
         }
+        for (function, version) in self.tried.difference(&tried) {
+            gauge!("function_trial", &labels(function, version)).set(0.0);
+        }
+        self.tried = tried;
         for (function, version) in self.shown.difference(&now) {
             set(&labels(function, version), &[], 0);
         }

@@ -6,6 +6,7 @@
 //! - [`gauges`]: shows the report's figures as metrics
 //! - [`hearing`]: follows the reports and the claims of all
 //! - [`task`]: drives the machine: claims, runs lanes, gives them up
+//! - [`verdict`]: writes how a trial ended that this worker judges
 //!
 //! An idle lane costs nothing here: a claim is written when its lane changes hands, and
 //! one report per worker keeps all of its claims.
@@ -16,5 +17,6 @@ mod presence;
 mod share;
 mod state;
 mod task;
+mod verdict;
 
 pub use task::{Crew, run};

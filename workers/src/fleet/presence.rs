@@ -138,6 +138,7 @@ mod tests {
             lanes: Vec::new(),
             memory_bytes: 0,
             work: Some(Work::default()),
+            trial: None,
         };
         let name = |n: usize| FunctionName::parse(&format!("f{n:04}")).unwrap();
         (0..count).map(|n| (name(n), report.clone())).collect()

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use bus::{BusError, Kv};
 use bytes::Bytes;
+use protocol::lane::Lane;
 use protocol::name::FunctionName;
 use protocol::report::{LaneClaim, claim_key};
+use protocol::spec::Judgement;
 use rand::Rng;
+use service::clock::now_us;
 use service::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -20,11 +23,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::hearing::{self, Heard};
 use super::presence::{self, Presence};
 use super::state::{Action, Fleet, Key, Me};
+use super::verdict;
 use crate::deployed::Deployed;
 use crate::lane::grant::Grant;
 use crate::lane::owner::Owner;
 use crate::lane::shared::Shared;
 use crate::registry::Change;
+use crate::trial::jury::Jury;
 
 /// How often the machine is asked when nothing is heard: what it does by time alone is
 /// measured in seconds.
@@ -41,6 +46,8 @@ pub struct Crew {
     pub workers: Kv,
     /// The bucket of claims.
     pub lanes: Kv,
+    /// The bucket of functions, where it is written how a trial ended.
+    pub functions: Kv,
     /// How the worker calls itself.
     pub name: String,
     /// How long another worker may take to claim a lane of its own that is free.
@@ -54,6 +61,7 @@ struct Task {
     life: LaneClaim,
     started: Instant,
     functions: BTreeMap<FunctionName, watch::Sender<Deployed>>,
+    jury: Jury,
     /// How each lane that runs is told to end, or that it is lost.
     running: BTreeMap<Key, (Shutdown, Shutdown)>,
     lanes: JoinSet<(Key, bool)>,
@@ -65,6 +73,8 @@ struct Task {
 enum Written {
     Claimed(Key, Option<u64>),
     Released(Key),
+    /// A version is judged, by whomever, or (false) it is not known.
+    Judged(FunctionName, u64, bool),
 }
 
 /// Runs the lanes of every function that `changes` tells of, as far as they are this
@@ -108,7 +118,10 @@ pub async fn run(crew: Crew, mut changes: mpsc::Receiver<Change>, stop: Shutdown
             Ok(()) = reported.changed() => task.reported(),
             Some(ended) = task.lanes.join_next() => task.ended(ended.ok()),
             Some(written) = task.writes.join_next() => task.written(written.ok()),
-            _ = tick.tick() => task.tick(),
+            _ = tick.tick() => {
+                task.tick();
+                task.judge();
+            }
             () = stop.triggered(), if deadline.is_none() => {
                 deadline = Some(Instant::now() + DRAIN_DEADLINE);
                 leaving.trigger();
@@ -149,6 +162,7 @@ impl Task {
             life,
             started: Instant::now(),
             functions: BTreeMap::new(),
+            jury: Jury::default(),
             running: BTreeMap::new(),
             lanes: JoinSet::new(),
             writes: JoinSet::new(),
@@ -175,6 +189,7 @@ impl Task {
         match change {
             Change::Program(deployed) => {
                 status.runs(&deployed);
+                self.jury.runs(&deployed.program.spec);
                 let spec = deployed.program.spec.clone();
                 match self.functions.get(&spec.name) {
                     Some(function) => drop(function.send_replace(deployed)),
@@ -188,6 +203,7 @@ impl Task {
             }
             Change::Gone(name) => {
                 status.runs_no_more(&name);
+                self.jury.gone(&name);
                 if self.functions.remove(&name).is_some() {
                     tracing::info!(function = %name, "function is withdrawn");
                     self.fleet.withdrawn(&name);
@@ -208,6 +224,7 @@ impl Task {
                         "another process reports under this worker's name"
                     );
                 }
+                self.jury.heard(&report);
                 self.fleet.heard(&report, now);
             }
             Heard::Left(name) => self.fleet.left(&name),
@@ -242,6 +259,8 @@ impl Task {
                 self.perform(action);
             }
             Some(Written::Released(key)) => self.fleet.released(&key),
+            Some(Written::Judged(_, _, true)) => {}
+            Some(Written::Judged(name, version, false)) => self.jury.unwritten(&name, version),
             None => {}
         }
     }
@@ -252,6 +271,23 @@ impl Task {
                 let revision = rand::rng().random_range(1 << 40..1 << 50);
                 self.start(key, Grant::forced(revision), Shutdown::new());
             }
+        }
+    }
+
+    /// Writes what is decided of the trials that are this worker's to judge.
+    fn judge(&mut self) {
+        let running = &self.running;
+        let first = |name: &FunctionName| running.contains_key(&(name.clone(), Lane(0)));
+        for (name, judgement) in self.jury.next(now_us(), first) {
+            let judgement = Judgement {
+                by: self.life.worker.clone(),
+                ..judgement
+            };
+            let (functions, shared) = (self.crew.functions.clone(), self.crew.shared.clone());
+            self.writes.spawn(async move {
+                let known = verdict::write(&functions, &shared.faults, &name, &judgement).await;
+                Written::Judged(name, judgement.version, known)
+            });
         }
     }
 

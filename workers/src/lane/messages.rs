@@ -91,6 +91,17 @@ impl Scope {
         Subject::checkpoint(&self.store.name, self.lane, &self.spec.name)
     }
 
+    /// The version that handles an event: during a trial there are two.
+    pub fn version(&self, event: &Event) -> &FunctionSpec {
+        self.spec.version_for(&event.tenant, &event.channel)
+    }
+
+    /// Whether an event is handled by the version on trial.
+    pub fn is_tried(&self, event: &Event) -> bool {
+        let canary = self.spec.canary.as_ref();
+        canary.is_some_and(|canary| canary.takes(&event.tenant, &event.channel))
+    }
+
     /// Whether an event is this function's own output: it must not feed itself.
     pub fn is_own(&self, event: &Event) -> bool {
         !self.is_gate() && event.envelope.function.as_ref() == Some(&self.spec.name)
@@ -127,11 +138,21 @@ impl Scope {
 
     /// The dead letter of an input, whether or not it can be read as an event.
     pub fn dead_letter(&self, stored: &Stored, reason: &str, attempts: u32) -> Outgoing {
+        self.letter(stored, &self.spec, reason, attempts)
+    }
+
+    fn letter(
+        &self,
+        stored: &Stored,
+        version: &FunctionSpec,
+        reason: &str,
+        attempts: u32,
+    ) -> Outgoing {
         let mut headers = stored.headers.clone();
         headers.push(dead_letter::SUBJECT, stored.subject.clone());
         headers.push(dead_letter::REASON, reason);
         headers.push(dead_letter::ATTEMPTS, attempts.to_string());
-        headers.push(dead_letter::DIGEST, self.spec.digest.as_str());
+        headers.push(dead_letter::DIGEST, version.digest.as_str());
         headers.push(dead_letter::SOURCE, self.source(stored.seq).to_string());
         let subject = Subject::dead_letter(&self.store.name, self.lane, &self.spec.name);
         Outgoing {
@@ -230,7 +251,7 @@ impl Scope {
         reason: String,
         attempts: u32,
     ) -> Vec<Outgoing> {
-        let letter = self.dead_letter(&event.stored, &reason, attempts);
+        let letter = self.letter(&event.stored, self.version(event), &reason, attempts);
         let mut messages = self.told(event, outcome, reason);
         messages.push(letter);
         messages

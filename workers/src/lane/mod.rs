@@ -2,8 +2,9 @@
 //!
 //! [`state`] decides, without awaiting; [`run`] drives it; [`commit`] stores what was
 //! decided; [`takeover`] begins where the owner before ended; [`owner`] is one ownership
-//! from grant to end.
+//! from grant to end; [`beside`] is a lane's half of a trial.
 
+pub mod beside;
 pub mod commit;
 pub mod grant;
 pub mod guard;
@@ -13,6 +14,7 @@ pub mod messages;
 pub mod owner;
 pub mod progress;
 pub mod quiet;
+pub mod range;
 pub mod recall;
 pub mod retry;
 pub mod run;
@@ -25,6 +27,7 @@ pub mod tally;
 pub mod ticks;
 pub mod time;
 pub mod verdict;
+pub mod version;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, Reader, ReaderOptions};
-use protocol::bus::Stored;
 use protocol::lane::Lane;
 use protocol::subject::Subject;
 use service::clock::now_us;
@@ -15,6 +14,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::beside::Beside;
 use super::commit;
 use super::grant::Grant;
 use super::guard::Landed;
@@ -22,20 +22,20 @@ use super::kept::{Kept, Unread};
 use super::messages::Scope;
 use super::progress::Key;
 use super::quiet;
+use super::range;
 use super::recall;
 use super::shared::Shared;
 use super::staging::Commit;
-use super::state::{Action, Machine, PARKED_READ_MAX, RUN_BYTES_MAX};
+use super::state::{Action, Machine};
 use super::takeover::{self, Taken, TakeoverError};
 use super::tally::Tally;
 use super::time;
+use super::version::Version;
 use crate::deployed::Deployed;
-use crate::meter::Meter;
 use crate::status::OwnedLane;
+use crate::trial::Count;
 use host::fault::Broken;
-use host::module::Program;
 use host::pack::Item;
-use host::pool::Guest;
 
 /// Wait before a guest is called again for which there was no instance.
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
@@ -75,7 +75,7 @@ impl Run<'_> {
     /// again. Not cancel safe.
     pub async fn run(&mut self) -> Result<End, BusError> {
         loop {
-            let (scope, program) = self.scope();
+            let (scope, deployed) = self.scope();
             let lost = || self.grant.is_lost();
             let taken = takeover::take(
                 &self.shared.bus,
@@ -86,7 +86,7 @@ impl Run<'_> {
             )
             .await;
             let end = match taken {
-                Ok(taken) => self.drive(scope, program, taken).await?,
+                Ok(taken) => self.drive(scope, deployed, taken).await?,
                 Err(TakeoverError::Superseded) => Some(End::Superseded),
                 Err(TakeoverError::Bus(error)) => return Err(error),
                 Err(TakeoverError::Alarm(reason)) => self.hold(&reason, None).await,
@@ -97,24 +97,35 @@ impl Run<'_> {
         }
     }
 
-    /// What is deployed now, and the module that belongs to it.
-    fn scope(&mut self) -> (Scope, Arc<Program>) {
-        let Deployed { program, revision } = self.deployed.borrow_and_update().clone();
-        self.shown.runs(revision, program.spec.version);
+    /// What is deployed now, and what runs it.
+    fn scope(&mut self) -> (Scope, Deployed) {
+        let deployed = self.deployed.borrow_and_update().clone();
+        let spec = &deployed.program.spec;
+        self.shown.runs(deployed.revision, spec.version);
+        let tried = deployed.candidate();
         let scope = Scope {
-            spec: program.spec.clone(),
+            spec: match (tried, &spec.canary) {
+                (None, Some(_)) => Arc::new(spec.without_canary()),
+                _ => spec.clone(),
+            },
             store: self.shared.store.clone(),
             lane: self.lane,
-            remembers: program.remembers(),
+            remembers: deployed.program.remembers() || tried.is_some_and(|tried| tried.remembers()),
         };
-        (scope, program)
+        (scope, deployed)
+    }
+
+    /// The lane's half of the trial that is under way, if one is.
+    fn beside(&self, deployed: &Deployed) -> Option<Beside> {
+        let trial = deployed.trial.as_ref();
+        Beside::begin(self.shared, self.shown, self.lane, trial)
     }
 
     /// Opens the lane behind what was taken over.
     async fn begin(
         &self,
         scope: Scope,
-        program: Arc<Program>,
+        deployed: Deployed,
         taken: Taken,
     ) -> Result<(Reader, Machine, Driven), BusError> {
         let options = ReaderOptions {
@@ -138,10 +149,13 @@ impl Run<'_> {
         let guest = self.shared.host.attach(self.lane.0);
         self.shown.costs(guest.cost());
         let lane = Driven {
-            meter: self.shown.meter(scope.spec.version),
+            own: Version {
+                meter: self.shown.meter(scope.spec.version, count(&deployed)),
+                program: deployed.program.clone(),
+                guest,
+            },
+            beside: self.beside(&deployed),
             scope,
-            program,
-            guest,
             fence: taken.fence,
             kept,
             unread: Unread::from(from),
@@ -154,13 +168,14 @@ impl Run<'_> {
 
     /// Takes up what is deployed now; false if the lane has to be taken over anew for it.
     fn reload(&mut self, lane: &mut Driven, machine: &mut Machine) -> bool {
-        let (scope, program) = self.scope();
+        let (scope, deployed) = self.scope();
         let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
             && scope.stream() == lane.scope.stream()
             && (lane.fence.is_some() || !scope.remembers);
         if goes_on {
-            lane.meter = self.shown.meter(scope.spec.version);
-            (lane.scope, lane.program) = (scope.clone(), program);
+            lane.own.meter = self.shown.meter(scope.spec.version, count(&deployed));
+            lane.beside = self.beside(&deployed);
+            (lane.scope, lane.own.program) = (scope.clone(), deployed.program);
             machine.reload(scope);
         }
         goes_on
@@ -170,10 +185,10 @@ impl Run<'_> {
     async fn drive(
         &mut self,
         scope: Scope,
-        program: Arc<Program>,
+        deployed: Deployed,
         taken: Taken,
     ) -> Result<Option<End>, BusError> {
-        let (mut reader, mut machine, mut lane) = self.begin(scope, program, taken).await?;
+        let (mut reader, mut machine, mut lane) = self.begin(scope, deployed, taken).await?;
         loop {
             if self.grant.is_lost() {
                 return Ok(Some(End::Superseded));
@@ -188,7 +203,7 @@ impl Run<'_> {
             let mut action = Some(machine.next(now_us()));
             while let Some(current) = action.take() {
                 match current {
-                    Action::Run(items) => self.call(&lane, &mut machine, items).await,
+                    Action::Run(items) => self.call(&mut lane, &mut machine, items).await,
                     Action::ReadParked { subject, from, to } => {
                         action = self
                             .read_parked(&lane.scope, &mut machine, subject, from, to)
@@ -221,12 +236,16 @@ impl Run<'_> {
         }
     }
 
-    async fn call(&self, lane: &Driven, machine: &mut Machine, items: Vec<Item>) {
+    async fn call(&self, lane: &mut Driven, machine: &mut Machine, items: Vec<Item>) {
         self.shared.faults.hit("lane.before_run");
-        let began = Instant::now();
-        let result = lane.guest.run(lane.program.clone(), items).await;
-        let cpu = lane.guest.cost().take_cpu();
-        lane.meter.ran(began.elapsed(), cpu);
+        let result = match &lane.beside {
+            Some(beside) => beside.run(&lane.own, &lane.scope, items).await,
+            None => lane.own.run(items).await,
+        };
+        if lane.beside.as_ref().is_some_and(Beside::is_over) {
+            self.shown.trial_failed();
+            lane.end_trial(machine);
+        }
         match result {
             Ok(handled) => machine.ran(handled, now_us()),
             Err(broken @ Broken::Init(_)) => machine.run_failed(Some(broken.to_string())),
@@ -252,7 +271,7 @@ impl Run<'_> {
         }
         let landed =
             commit::store(&self.shared.bus, scope, commit, &self.shared.faults, lost).await;
-        lane.meter.committed(began.elapsed());
+        lane.own.meter.committed(began.elapsed());
         self.shared.faults.hit("lane.after_commit");
         landed
     }
@@ -277,7 +296,7 @@ impl Run<'_> {
         from: u64,
         to: u64,
     ) -> Option<Action> {
-        match read_range(&self.shared.bus, scope, &subject, from, to).await {
+        match range::read(&self.shared.bus, scope, &subject, from, to).await {
             Ok((events, complete)) => machine.parked_read(events, complete, now_us()),
             Err(error) => {
                 tracing::warn!(%error, function = %scope.spec.name, lane = self.lane.0, "a parked channel cannot be read");
@@ -352,11 +371,17 @@ impl Run<'_> {
     }
 }
 
+/// What the version that most channels have does during a trial.
+fn count(deployed: &Deployed) -> Option<Count> {
+    let trial = deployed.trial.as_ref();
+    trial.map(|trial| trial.other.clone())
+}
+
 struct Driven {
-    meter: Meter,
+    own: Version,
+    /// The version on trial.
+    beside: Option<Beside>,
     scope: Scope,
-    program: Arc<Program>,
-    guest: Guest,
     /// The sequence of our fence in STATE, if the function remembers anything.
     fence: Option<u64>,
     kept: watch::Receiver<Kept>,
@@ -366,6 +391,13 @@ struct Driven {
 impl Driven {
     fn name(&self) -> String {
         self.scope.spec.name.to_string()
+    }
+
+    /// The candidate has failed: its channels are the function's from now on.
+    fn end_trial(&mut self, machine: &mut Machine) {
+        self.beside = None;
+        self.scope.spec = Arc::new(self.scope.spec.without_canary());
+        machine.reload(self.scope.clone());
     }
 
     /// Compares what was read with what the stream keeps now.
@@ -426,10 +458,13 @@ impl Driven {
     }
 
     fn report(&self, machine: &mut Machine, pending: u64, shown: &OwnedLane) {
-        self.meter.settled(&machine.take_since(), now_us());
-        let tally = machine.take_tally();
+        self.own.meter.settled(&machine.take_since(), now_us());
+        let (tally, tried) = machine.take_tallies();
+        if let Some(beside) = self.beside.as_ref().filter(|_| tried != Tally::default()) {
+            beside.count(&tried);
+        }
         if tally != Tally::default() {
-            self.meter.count(&tally);
+            self.own.meter.count(&tally);
             metrics::counter!("function_inputs_lost_total", "function" => self.name())
                 .increment(tally.lost);
         }
@@ -444,45 +479,4 @@ impl Driven {
         let events = pending + machine.queued() as u64;
         shown.lags(events, machine.oldest(), machine.parked() as u64);
     }
-}
-
-/// Reads one channel within a range, and says whether the range has no more of it
-/// for certain: the server that answers may lag behind the stream's leader.
-pub async fn read_range(
-    bus: &Bus,
-    scope: &Scope,
-    subject: &Subject,
-    from: u64,
-    to: u64,
-) -> Result<(Vec<Stored>, bool), BusError> {
-    let chunk = bus
-        .next_on(
-            &scope.stream(),
-            subject,
-            from,
-            PARKED_READ_MAX,
-            RUN_BYTES_MAX,
-        )
-        .await?;
-    let mut events = chunk.events;
-    let read = events.len();
-    events.retain(|event| event.seq <= to);
-    if events.len() < read {
-        return Ok((events, true));
-    }
-    if chunk.more {
-        return Ok((events, false));
-    }
-    let known = events
-        .last()
-        .map_or(from.saturating_sub(1), |event| event.seq);
-    // What this lane has read is known to the bus: a leader that has less is refused.
-    // Asked before and after, because a deposed one may answer only one of them.
-    bus.stream_state(&scope.stream()).await?;
-    let last = bus
-        .last_on(&scope.stream(), subject)
-        .await?
-        .map_or(0, |event| event.seq);
-    bus.stream_state(&scope.stream()).await?;
-    Ok((events, last <= known))
 }

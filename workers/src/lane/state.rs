@@ -23,7 +23,7 @@ use super::messages::Scope;
 use super::progress::{Effect, Key, Waiting};
 use super::slot::{Slot, Slots};
 use super::staging::{Commit, SKIPPED_US_MAX, Staging};
-use super::tally::Tally;
+use super::tally::{Tallies, Tally};
 use super::ticks::Clock;
 use host::pack::{Item, packed_bytes};
 use host::reply::Handled;
@@ -117,7 +117,7 @@ pub struct Machine {
     /// When a held tenant is read again of which a lagging server did not know everything.
     held_due: BTreeMap<Tenant, u64>,
     clock: Clock,
-    tally: Tally,
+    tallies: Tallies,
     /// When the inputs were stored of which something was committed since somebody last
     /// asked: as many as a commit holds.
     since: Vec<u64>,
@@ -147,7 +147,7 @@ impl Machine {
             tenant_max: PARKED_TENANT_MAX,
             held_due: BTreeMap::new(),
             clock: Clock::default(),
-            tally: Tally::default(),
+            tallies: Tallies::default(),
             since: Vec::new(),
         }
     }
@@ -202,9 +202,11 @@ impl Machine {
         tried.chain(queued).min()
     }
 
-    /// What has happened since the last call.
-    pub fn take_tally(&mut self) -> Tally {
-        std::mem::take(&mut self.tally)
+    /// What has happened since the last call: by the function as it is deployed, and by
+    /// the version on trial.
+    pub fn take_tallies(&mut self) -> (Tally, Tally) {
+        let Tallies { own, tried } = std::mem::take(&mut self.tallies);
+        (own, tried)
     }
 
     /// When the inputs were stored of which something was committed since the last call,
@@ -338,7 +340,7 @@ impl Machine {
         if missing {
             // Retention was faster than the retries: of this input, or of those behind it,
             // of which nobody knows how many they were.
-            self.tally.lost += 1;
+            self.tallies.own.lost += 1;
             let onward = (waiting.seq + 1).max(self.kept_from);
             *waiting = Waiting::onward(found.unwrap_or(onward), now);
             suspect = false;

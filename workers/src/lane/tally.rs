@@ -27,6 +27,25 @@ pub struct Tally {
     pub lost: u64,
 }
 
+/// The counts of the two versions of a trial; without one there is only the function's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// Those of the function as it is deployed.
+    pub own: Tally,
+    /// Those of the version on trial.
+    pub tried: Tally,
+}
+
+impl Tallies {
+    /// Those of one of the two.
+    pub fn of(&mut self, tried: bool) -> &mut Tally {
+        match tried {
+            true => &mut self.tried,
+            false => &mut self.own,
+        }
+    }
+}
+
 impl Tally {
     /// Counts a verdict.
     pub fn count(&mut self, handled: &Handled) {

@@ -9,7 +9,7 @@ use protocol::state::Change;
 use super::messages::{Scope, Settled};
 use super::progress::Waiting;
 use super::retry::{self, Next};
-use super::tally::Tally;
+use super::tally::Tallies;
 use host::event::Event;
 use host::fault::Fault;
 use host::reply::{self, Handled};
@@ -35,13 +35,14 @@ pub enum Verdict {
 /// event's channel waited, if it did.
 pub fn judge(
     scope: &Scope,
-    tally: &mut Tally,
+    tallies: &mut Tallies,
     event: &Event,
     handled: Handled,
     before: Option<Waiting>,
     now: u64,
 ) -> Verdict {
     let attempt = before.map_or(0, |waiting| waiting.attempts_on(event.seq())) + 1;
+    let tally = tallies.of(scope.is_tried(event));
     tally.count(&handled);
     let refused = matches!(handled, Handled::Fault(Fault::Reply(_)));
     let (wish_ms, reason) = match handled {
@@ -64,7 +65,13 @@ pub fn judge(
         tally.dead += 1;
         return Verdict::GaveUp(scope.settle(event, Settled::Dead(reason, attempt)));
     }
-    match retry::next(&scope.spec.limits, event.seq(), before, wish_ms, now) {
+    match retry::next(
+        &scope.version(event).limits,
+        event.seq(),
+        before,
+        wish_ms,
+        now,
+    ) {
         Next::Again(waiting) => Verdict::Wait(waiting),
         Next::GiveUp { attempts } => {
             tally.dead += 1;

@@ -1,4 +1,5 @@
-//! `eddyline function pause`, `resume`, `rollback` and `remove`: what takes one word.
+//! `eddyline function pause`, `resume`, `promote`, `rollback` and `remove`: what takes one
+//! word.
 
 use control::Deployed;
 use protocol::name::FunctionName;
@@ -6,7 +7,7 @@ use protocol::spec::FunctionSpec;
 use serde::Serialize;
 
 use super::list::version;
-use crate::args::function::{Named, Resume, Rollback};
+use crate::args::function::{Named, Promote, Resume, Rollback};
 use crate::command::rollout;
 use crate::error::CliError;
 use crate::nats;
@@ -62,6 +63,20 @@ pub async fn resume(args: &Resume, output: &Output) -> Result<(), CliError> {
         true => format!("{name} goes on where it was paused"),
         false => format!("{name} was not paused"),
     };
+    tell(&deployed, text, output)?;
+    rollout::wait(&deployer, &deployed, &args.wait, output).await
+}
+
+/// Ends a trial well.
+///
+/// # Errors
+/// NATS cannot be reached or written; there is no such function, or none on trial.
+pub async fn promote(args: &Promote, output: &Output) -> Result<(), CliError> {
+    let name: FunctionName = nats::name(&args.name)?;
+    let deployer = nats::deployer(&args.nats).await?;
+    let deployed = deployer.promote(&name).await?;
+    let version = deployed.spec.version;
+    let text = format!("version {version} of {name} has every channel from now on");
     tell(&deployed, text, output)?;
     rollout::wait(&deployer, &deployed, &args.wait, output).await
 }

@@ -1,6 +1,6 @@
 //! `eddyline function deploy`: one function of an application, or a module by itself.
 
-use control::{Action, Start, Step, Thing};
+use control::{Action, CanaryDraft, Start, Step, Thing};
 use service::clock;
 
 use super::source;
@@ -23,6 +23,11 @@ pub async fn run(args: &Deploy, output: &Output) -> Result<(), CliError> {
     for (draft, _) in &mut wanted.functions {
         draft.restart = args.restart;
         draft.start = start.unwrap_or(draft.start);
+        draft.canary = args.canary.map(|permille| CanaryDraft {
+            permille,
+            events_min: args.canary_events,
+            for_ms: u64::try_from(args.canary_for.as_millis()).unwrap_or(u64::MAX),
+        });
     }
     let deployer = nats::deployer(&args.nats).await?.keep(args.keep as usize);
     let plan = deployer.plan(wanted).await?;

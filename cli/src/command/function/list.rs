@@ -10,7 +10,7 @@ use crate::args::function::List;
 use crate::error::CliError;
 use crate::nats;
 use crate::output::Output;
-use crate::table::{Table, when};
+use crate::table::{Table, share, when};
 
 /// A deployed function, in short.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,15 @@ pub(super) struct Summary<'a> {
     emits: &'a [ChannelPattern],
     paused: Option<&'a Written>,
     deployed: Option<&'a Written>,
+    /// The version that is on trial, and its share of the channels in a thousand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<Trial>,
+}
+
+#[derive(Debug, Serialize)]
+struct Trial {
+    version: u64,
+    permille: u16,
 }
 
 impl<'a> Summary<'a> {
@@ -50,6 +59,10 @@ impl<'a> Summary<'a> {
             emits: &spec.emits,
             paused: spec.paused.as_ref(),
             deployed: spec.deployed.as_ref(),
+            trial: spec.canary.as_ref().map(|canary| Trial {
+                version: canary.candidate.version,
+                permille: canary.permille,
+            }),
         }
     }
 
@@ -62,9 +75,13 @@ impl<'a> Summary<'a> {
                 true => "nothing yet".to_owned(),
                 false => self.handles.join(", "),
             },
-            match self.paused {
-                Some(paused) => format!("paused {}", when(Some(paused), now_us)),
-                None => "runs".to_owned(),
+            match (self.paused, &self.trial) {
+                (Some(paused), _) => format!("paused {}", when(Some(paused), now_us)),
+                (None, Some(trial)) => {
+                    let (version, share) = (trial.version, share(trial.permille));
+                    format!("runs; version {version} on trial on {share}")
+                }
+                (None, None) => "runs".to_owned(),
             },
             when(self.deployed, now_us),
         ]

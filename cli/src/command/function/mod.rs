@@ -14,6 +14,7 @@ mod show;
 mod source;
 mod test;
 mod top;
+mod trial;
 
 use service::shutdown::Shutdown;
 
@@ -57,6 +58,7 @@ async fn brief(command: FunctionCommand, output: &Output) -> Result<(), CliError
         FunctionCommand::Top(args) => top::run(&args, output).await,
         FunctionCommand::Pause(args) => change::pause(&args, output).await,
         FunctionCommand::Resume(args) => change::resume(&args, output).await,
+        FunctionCommand::Promote(args) => change::promote(&args, output).await,
         FunctionCommand::Rollback(args) => change::rollback(&args, output).await,
         FunctionCommand::Remove(args) => change::remove(&args, output).await,
         FunctionCommand::Replay(args) => replay::run(&args, output).await,

@@ -4,11 +4,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use control::Landscape;
 use protocol::name::FunctionName;
-use protocol::spec::{FunctionSpec, Missed, Schedule, Trigger};
+use protocol::spec::{FunctionSpec, Judgement, Missed, Schedule, Trigger};
 use serde::Serialize;
 use service::clock;
 
 use super::list::version;
+use super::trial;
 use crate::args::function::Named;
 use crate::error::{CliError, EXIT_FAILED};
 use crate::nats;
@@ -25,6 +26,8 @@ struct Shown<'a> {
     is_deployed: bool,
     namespaces: Vec<&'a str>,
     versions: Vec<&'a FunctionSpec>,
+    /// How its last trial ended.
+    judged: Option<&'a Judgement>,
 }
 
 /// Shows it.
@@ -51,6 +54,7 @@ pub async fn run(args: &Named, output: &Output) -> Result<(), CliError> {
             .map(|spec| spec.name.as_str())
             .collect(),
         versions: kept.flat_map(|kept| kept.values()).collect(),
+        judged: land.judged.get(&name),
     };
     output.result(&shown, || text(&shown, &land))
 }
@@ -60,6 +64,12 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
     let mut table = Table::new(&[spec.name.as_str(), ""]);
     let mut row = |name: &str, value: String| table.row([format!("  {name}"), value]);
     row("state", state(shown, now_us));
+    if let Some(canary) = &spec.canary {
+        row("on trial", trial::under_way(canary, now_us));
+    }
+    if let Some(judgement) = shown.judged {
+        row("last trial", trial::ended(judgement, now_us));
+    }
     match &spec.trigger {
         Trigger::Gate => row("gate of", list(&shown.namespaces)),
         Trigger::Reactive(on) => {
@@ -138,6 +148,15 @@ fn list(names: &[&str]) -> String {
 /// The versions, the newest first, as somebody who wants to go back looks for one.
 fn versions(shown: &Shown<'_>, land: &Landscape, now_us: u64) -> String {
     let mut table = Table::new(&["VERSION", "DIGEST", "DEPLOYED", ""]);
+    if let Some(canary) = &shown.spec.canary {
+        let tried = &canary.candidate;
+        table.row([
+            version(tried.version, tried.repeats),
+            tried.digest.as_str()[..DIGEST_SHOWN].to_owned(),
+            when(tried.deployed.as_ref(), now_us),
+            "on trial".to_owned(),
+        ]);
+    }
     let now = land.functions.get(&shown.spec.name);
     let now = now.map(|entry| (&entry.spec, "deployed"));
     let kept = shown.versions.iter().rev().map(|spec| (*spec, ""));

@@ -10,7 +10,7 @@ use crate::args::function::Top;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::nats;
 use crate::output::{Output, harmless, thousands};
-use crate::table::Table;
+use crate::table::{Table, share};
 
 /// Least time between two looks: workers report at most four times a second.
 const INTERVAL_MIN: Duration = Duration::from_millis(250);
@@ -79,6 +79,17 @@ fn text(loads: &Loads) -> String {
         loads.workers,
         table.text()
     );
+    let failed = loads.functions.iter().flat_map(|load| {
+        let trial = load.trial.iter();
+        trial.flat_map(|trial| &trial.failed).map(|(worker, why)| {
+            let function = &load.function;
+            format!(
+                "\n{function}: the version on trial fails on {worker}: {}",
+                harmless(why)
+            )
+        })
+    });
+    text.extend(failed);
     let broken = loads.functions.iter().flat_map(|load| {
         let each = load.broken.iter();
         each.map(|(worker, why)| format!("\n{}: {worker}: {}", load.function, harmless(why)))
@@ -135,7 +146,16 @@ fn state(load: &Load) -> String {
         halted.count(),
         usize::from(load.lanes) - load.by_lane.len().min(load.lanes.into()),
     );
+    let trial = load.trial.as_ref();
+    let trial = trial.map(|trial| {
+        let (version, tried) = (trial.version, thousands(trial.candidate.settled()));
+        format!(
+            "version {version} on trial on {}, {tried} events",
+            share(trial.permille)
+        )
+    });
     let states = [
+        (trial.is_some(), trial.unwrap_or_default()),
         (load.paused, "paused".to_owned()),
         (halted > 0, format!("{halted} lanes halted")),
         (
@@ -185,7 +205,7 @@ fn time(ms: f64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use control::LaneLoad;
+    use control::{LaneLoad, TrialLoad};
     use protocol::lane::Lane;
     use protocol::report::LaneReport;
     use protocol::work::Work;
@@ -200,6 +220,7 @@ mod tests {
         Load {
             function: FunctionName::parse("gate").unwrap(),
             version: 7,
+            trial: None,
             paused: false,
             lanes: 2,
             running: 2,
@@ -249,5 +270,17 @@ mod tests {
         assert_eq!(state(&load), "paused");
         load.paused = false;
         assert_eq!(state(&load), "2 lanes have no worker");
+        load.lanes = 0;
+        load.trial = Some(TrialLoad {
+            version: 8,
+            permille: 50,
+            candidate: Work {
+                ack: 1_200,
+                ..Work::default()
+            },
+            other: Work::default(),
+            failed: BTreeMap::new(),
+        });
+        assert_eq!(state(&load), "version 8 on trial on 5 %, 1,200 events");
     }
 }

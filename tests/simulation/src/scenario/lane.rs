@@ -29,8 +29,8 @@ use workers::lane::commit;
 use workers::lane::guard::Landed;
 use workers::lane::messages::Scope;
 use workers::lane::progress::Key;
+use workers::lane::range;
 use workers::lane::recall;
-use workers::lane::run::read_range;
 use workers::lane::state::{Action, Machine};
 use workers::lane::takeover::{self, TakeoverError};
 use workers::lane::time;
@@ -342,7 +342,7 @@ impl Worker {
                 }
             }
             Action::ReadParked { subject, from, to } => {
-                let read = read_range(&self.bus, &self.scope, &subject, from, to).await;
+                let read = range::read(&self.bus, &self.scope, &subject, from, to).await;
                 let (events, complete) = read.unwrap_or_default();
                 let next = machine.parked_read(events, complete, now_us());
                 return Ok(next.map_or(Next::On, Next::Action));

@@ -172,6 +172,7 @@ fn report(worker: &Worker) -> WorkerReport {
         lanes: Vec::new(),
         memory_bytes: 0,
         work: None,
+        trial: None,
     };
     WorkerReport {
         name: worker.name.to_owned(),

@@ -64,7 +64,7 @@ impl Machine {
         let found = events.first().map_or(u64::MAX, |event| event.seq);
         if from < self.kept_from && found > from {
             // Retention was faster; how many they were nobody knows.
-            self.tally.lost += 1;
+            self.tallies.own.lost += 1;
         }
         let mut slots = Slots::default();
         let parked = &self.staging.view.parked;
@@ -117,7 +117,7 @@ impl Machine {
                 continue;
             }
             let key = (event.tenant.clone(), event.channel.clone());
-            match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
+            match verdict::judge(&self.scope, &mut self.tallies, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);
                     let effect = hold(seq + 1, messages).of(stored_us);

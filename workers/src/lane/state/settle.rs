@@ -33,7 +33,7 @@ impl Machine {
                 continue;
             }
             let key = (event.tenant.clone(), event.channel.clone());
-            match verdict::judge(&self.scope, &mut self.tally, &event, outcome, None, now) {
+            match verdict::judge(&self.scope, &mut self.tallies, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);
                     let effect = Effect::settled(at, messages).of(at.1);
@@ -89,7 +89,7 @@ impl Machine {
             };
             match verdict::judge(
                 &self.scope,
-                &mut self.tally,
+                &mut self.tallies,
                 &event,
                 outcome,
                 Some(waiting),
@@ -123,7 +123,7 @@ impl Machine {
     pub(super) fn bury(&mut self, slot: &Slot) -> Vec<Outgoing> {
         match slot {
             Slot::Foreign { stored, reason, .. } => {
-                self.tally.dead += 1;
+                self.tallies.own.dead += 1;
                 vec![self.scope.dead_letter(stored, reason, 1)]
             }
             _ => Vec::new(),

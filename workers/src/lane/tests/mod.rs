@@ -43,7 +43,7 @@ pub fn checkpoint(seq: u64, lease: u64) -> Checkpoint {
 }
 
 /// An event as INGRESS holds it, published by alice; on `else.x` it is another gate's.
-fn stored(seq: u64, channel: &str, data: &str) -> Stored {
+pub fn stored(seq: u64, channel: &str, data: &str) -> Stored {
     let gate = if channel == "else.x" {
         "other"
     } else {

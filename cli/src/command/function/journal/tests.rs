@@ -218,6 +218,27 @@ fn other_functions_are_not_looked_at() {
 }
 
 #[test]
+fn a_tick_is_an_input_and_what_stands_beside_it_is_none() {
+    let (mut journal, now) = (journal(), Instant::now());
+    let on = |seq: u64| {
+        let envelope = Envelope {
+            id: format!("shout/tick/{seq}"),
+            ..Envelope::default()
+        };
+        event(Kind::Ev, seq, "shout.tick", envelope, "{}")
+    };
+    let (mut tick, mut other) = (on(7), on(8));
+    tick.headers.push(header::TICK, "shout");
+    other.headers.push(header::TICK, "other");
+    for stored in [tick, other, on(9)] {
+        assert!(journal.see(stored, now).is_empty());
+    }
+    let told = journal.see(checkpoint(9, &[]), now);
+    let told: Vec<_> = told.iter().filter_map(|record| record.seq).collect();
+    assert_eq!(told, [7]);
+}
+
+#[test]
 fn what_waits_is_told_once() {
     let (mut journal, now) = (journal(), Instant::now());
     journal.see(input(4, "shout.a"), now);
