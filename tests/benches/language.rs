@@ -1,5 +1,5 @@
-//! What a function costs in each interpreted language that has been built here by the
-//! tests of the host; a language that has not is left out.
+//! What a function costs in each language but Rust that has been built here by the tests
+//! of the workbench; a language that has not is left out.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,12 @@ use crate::options::Options;
 use crate::table::Row;
 
 /// Languages, by the beginning of their guests' names.
-const LANGUAGES: [(&str, &str); 2] = [("js", "JavaScript"), ("python", "Python")];
+const LANGUAGES: [(&str, &str); 4] = [
+    ("js", "JavaScript"),
+    ("python", "Python"),
+    ("go", "Go"),
+    ("c", "C"),
+];
 /// Where their guests are, from here.
 const GUESTS: &str = "../target/guests";
 /// Bytes of an event of JSON.

@@ -5,8 +5,9 @@
 //! - [`world`]: a deployment to measure, filled streams, processor time and memory
 //! - [`bare`], [`kafka`]: the yardsticks, straight on NATS and Kafka
 //! - [`crowd`]: many subscribers that read and nothing else
-//! - [`publish`], [`fanout`], [`guest`], [`language`], [`lane`], [`mirror`], [`idle`], [`resume`]: the rows
+//! - [`publish`], [`fanout`], [`guest`], [`language`], [`lane`], [`abuse`], [`mirror`], [`idle`], [`resume`]: the rows
 
+mod abuse;
 mod bare;
 mod crowd;
 mod fanout;
@@ -30,8 +31,8 @@ use options::Options;
 use table::Row;
 
 /// Every bench by its name, in the order of the table.
-const BENCHES: [&str; 8] = [
-    "publish", "fanout", "guest", "language", "lane", "mirror", "idle", "resume",
+const BENCHES: [&str; 9] = [
+    "publish", "fanout", "guest", "language", "lane", "abuse", "mirror", "idle", "resume",
 ];
 
 async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
@@ -41,6 +42,7 @@ async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
         "guest" => guest::run(options).await,
         "language" => language::run(options).await,
         "lane" => lane::run(options).await,
+        "abuse" => abuse::run(options).await,
         "mirror" => mirror::run(options).await,
         "idle" => idle::run(options).await,
         _ => resume::run(options).await,

@@ -75,12 +75,31 @@ pub async fn fill(
     count: usize,
     data: &Bytes,
 ) -> anyhow::Result<()> {
+    fill_each(deployment, kind, channels, count, &|_| data.clone()).await
+}
+
+/// The same with data of its own for each event. The channels are of one namespace.
+///
+/// # Errors
+/// The store refuses.
+pub async fn fill_each(
+    deployment: &Deployment,
+    kind: Kind,
+    channels: &[Channel],
+    count: usize,
+    data: &(dyn Fn(usize) -> Bytes + Sync),
+) -> anyhow::Result<()> {
     let (store, tenant) = (&deployment.store, &deployment.tenant);
     let publisher = Publisher {
         user: User::parse("load")?,
         client: ClientId::parse("fill")?,
     };
-    let gate = FunctionName::parse(FunctionChoice::Gate.name())?;
+    let of_lab = |channel: &Channel| channel.as_str().starts_with("lab.");
+    let gate = match channels.iter().any(of_lab) {
+        true => FunctionChoice::Probe,
+        false => FunctionChoice::Gate,
+    };
+    let gate = FunctionName::parse(gate.name())?;
     let message = |n: usize| {
         let channel = &channels[n % channels.len()];
         let id = EventId {
@@ -104,7 +123,7 @@ pub async fn fill(
                 channel,
             ),
             headers: envelope.to_headers(),
-            payload: data.clone(),
+            payload: data(n),
             msg_id: None,
             expect: None,
         }
