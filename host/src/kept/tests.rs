@@ -96,6 +96,16 @@ fn what_is_damaged_is_compiled_again() {
     assert_eq!(process(&folder, &["single"]), (0, 1));
 }
 
+/// What can be unpacked, and would be run.
+#[test]
+fn the_code_of_another_module_is_not_taken_for_its_own() {
+    let (_around, folder) = fresh();
+    assert_eq!(process(&folder, &["single", "probe"]), (0, 2));
+    let both = code(&folder);
+    std::fs::copy(&both[0], &both[1]).unwrap();
+    assert_eq!(process(&folder, &["single", "probe"]), (1, 1));
+}
+
 #[test]
 fn a_folder_that_others_can_write_is_refused() {
     let folder = tempfile::tempdir().unwrap();
