@@ -112,4 +112,7 @@ pub enum Broken {
     /// No instance is free; temporary.
     #[error("no instance can be made now: {0}")]
     Unavailable(String),
+    /// Its calls fail, and others use the thread; temporary.
+    #[error("the function rests after a call that failed")]
+    Rests,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use protocol::spec::Isolation;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::abi::Batch;
 use super::account::{Account, Accounts};
@@ -203,13 +204,22 @@ impl Thread {
                 };
                 turns.push(&call.program.spec.name.clone(), call);
             }
-            let call = turns.pop().expect("a call waits");
+            let (call, rests) = turns.pop(Instant::now()).expect("a call waits");
+            if rests {
+                metrics::counter!("function_rests_total").increment(1);
+                let _ = call.reply.send(Err(Broken::Rests));
+                continue;
+            }
             let began = cpu::thread_time();
             self.slots.retain(|_, slot| slot.key.strong_count() > 0);
             let result = self.call(&call);
             let time = cpu::thread_time().saturating_sub(began);
             turns.charge(&call.program.spec.name, time);
             call.cost.charge(time);
+            let failed = |handled: &Handled| matches!(handled, Handled::Fault(_));
+            if result.iter().flatten().any(failed) {
+                turns.failed(&call.program.spec.name, time, Instant::now());
+            }
             // The lane may have gone; then nobody wants the answer.
             let _ = call.reply.send(result);
         }

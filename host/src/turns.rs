@@ -1,13 +1,23 @@
 //! Whose turn it is on a thread: the function that has used the least of it, so that one
-//! that is slow or poisonous delays the others by one call and no more. A plain machine.
+//! that is slow or poisonous delays the others by one call and no more. One that fails rests
+//! as well, for as long as others use the thread: between their calls it would have all of
+//! it, and each of them would come in the middle of a call that runs into its deadline.
+//! A plain machine.
 //!
-//! Owns the waiting calls, and each function's time while any call waits. Must not know what
-//! a call is.
+//! Owns the waiting calls, each function's time while any call waits, and who rests. Must
+//! not know what a call is.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use protocol::name::FunctionName;
+use tokio::time::Instant;
+
+/// How many times as long as a failed call took its function rests: it has a tenth of the
+/// thread then, and the others lose less than the fifth that is promised to them.
+const REST_TIMES: u32 = 9;
+/// How long a function counts as one that uses the thread: longer than a commit takes.
+const ACTIVE: Duration = Duration::from_secs(1);
 
 /// Calls that wait, by function.
 #[derive(Debug)]
@@ -17,6 +27,10 @@ pub struct Turns<T> {
     /// here, because time that nobody wanted is not saved up.
     floor: Duration,
     waiting: usize,
+    /// Until when a function rests.
+    resting: BTreeMap<FunctionName, Instant>,
+    /// When each had its last turn, of those within [`ACTIVE`].
+    turns: BTreeMap<FunctionName, Instant>,
 }
 
 #[derive(Debug)]
@@ -32,6 +46,8 @@ impl<T> Default for Turns<T> {
             functions: BTreeMap::new(),
             floor: Duration::ZERO,
             waiting: 0,
+            resting: BTreeMap::new(),
+            turns: BTreeMap::new(),
         }
     }
 }
@@ -56,14 +72,32 @@ impl<T> Turns<T> {
         self.functions.insert(function.clone(), queue);
     }
 
-    /// Takes the next call.
-    pub fn pop(&mut self) -> Option<T> {
-        let ready = self.functions.values_mut();
-        let ready = ready.filter(|queue| !queue.calls.is_empty());
-        let queue = ready.min_by_key(|queue| queue.used)?;
-        self.floor = queue.used;
+    /// Takes the next call, and says whether it has to wait because its function rests:
+    /// such a call comes only where no other waits.
+    pub fn pop(&mut self, now: Instant) -> Option<(T, bool)> {
+        self.resting.retain(|_, until| now < *until);
+        self.turns
+            .retain(|_, last| now.saturating_duration_since(*last) < ACTIVE);
+        let (resting, turns) = (&self.resting, &self.turns);
+        let rests = |name: &FunctionName| {
+            resting.contains_key(name) && turns.keys().any(|other| other != name)
+        };
+        let ready = self.functions.iter_mut();
+        let ready = ready.filter(|(_, queue)| !queue.calls.is_empty());
+        let (name, queue) = ready.min_by_key(|(name, queue)| (rests(name), queue.used))?;
+        let waits = rests(name);
         self.waiting -= 1;
-        queue.calls.pop_front()
+        if !waits {
+            self.floor = queue.used;
+            self.turns.insert(name.clone(), now);
+        }
+        Some((queue.calls.pop_front()?, waits))
+    }
+
+    /// A call of a function has failed, after so long.
+    pub fn failed(&mut self, function: &FunctionName, time: Duration, now: Instant) {
+        self.resting
+            .insert(function.clone(), now + REST_TIMES * time);
     }
 
     /// A call has taken its time. Once nothing waits, nobody is owed anything.
@@ -89,7 +123,8 @@ mod tests {
 
     /// Takes a turn; each function's calls take as long as its name says.
     fn turn(turns: &mut Turns<&'static str>) -> &'static str {
-        let taken = turns.pop().unwrap();
+        let (taken, waits) = turns.pop(Instant::now()).unwrap();
+        assert!(!waits, "nobody rests");
         turns.charge(&name(taken), if taken == "slow" { SLOW } else { FAST });
         taken
     }
@@ -102,7 +137,7 @@ mod tests {
         }
         let taken: Vec<&str> = (0..6).map(|_| turn(&mut turns)).collect();
         assert_eq!(taken, ["fast", "slow", "fast", "fast", "slow", "slow"]);
-        assert!(turns.pop().is_none() && turns.waiting() == 0);
+        assert!(turns.pop(Instant::now()).is_none() && turns.waiting() == 0);
     }
 
     #[test]
@@ -145,9 +180,41 @@ mod tests {
         for n in 0..100 {
             let function = name(&format!("f{n}"));
             turns.push(&function, "call");
-            turns.pop();
+            turns.pop(Instant::now());
             turns.charge(&function, FAST);
         }
         assert!(turns.functions.is_empty());
+    }
+
+    #[test]
+    fn who_fails_rests_while_others_use_the_thread() {
+        let (mut turns, began) = (Turns::default(), Instant::now());
+        let at = |ms| began + Duration::from_millis(ms);
+        let ask = |turns: &mut Turns<&'static str>, function, ms| {
+            turns.push(&name(function), function);
+            turns.pop(at(ms)).unwrap()
+        };
+        assert_eq!(ask(&mut turns, "slow", 0), ("slow", false));
+        turns.failed(&name("slow"), SLOW, at(100));
+        // Nobody else is there.
+        assert_eq!(ask(&mut turns, "slow", 100), ("slow", false));
+        assert_eq!(ask(&mut turns, "fast", 200), ("fast", false));
+        assert_eq!(ask(&mut turns, "slow", 201), ("slow", true));
+        turns.push(&name("slow"), "slow");
+        assert_eq!(
+            ask(&mut turns, "fast", 999),
+            ("fast", false),
+            "it comes first"
+        );
+        assert_eq!(turns.pop(at(999)), Some(("slow", true)));
+        // Ten times what it took after it began, it has its turn.
+        assert_eq!(ask(&mut turns, "slow", 1_000), ("slow", false));
+        turns.failed(&name("slow"), SLOW, at(1_100));
+        assert_eq!(ask(&mut turns, "slow", 1_998), ("slow", true));
+        assert_eq!(
+            ask(&mut turns, "slow", 2_000),
+            ("slow", false),
+            "the other has gone"
+        );
     }
 }

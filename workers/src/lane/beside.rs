@@ -89,8 +89,10 @@ impl Beside {
                 (Vec::new(), None)
             }
             // Somebody else has the room for the moment: its events come again.
-            Err(broken @ Broken::Unavailable(_)) if split.other.is_empty() => return Err(broken),
-            Err(Broken::Unavailable(_)) => (Vec::new(), None),
+            Err(broken @ (Broken::Unavailable(_) | Broken::Rests)) if split.other.is_empty() => {
+                return Err(broken);
+            }
+            Err(Broken::Unavailable(_) | Broken::Rests) => (Vec::new(), None),
         };
         let joined = split.join(theirs?, tried);
         let (true, Some(first)) = (joined.is_empty(), first) else {

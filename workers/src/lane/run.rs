@@ -249,8 +249,10 @@ impl Run<'_> {
         match result {
             Ok(handled) => machine.ran(handled, now_us()),
             Err(broken @ Broken::Init(_)) => machine.run_failed(Some(broken.to_string())),
-            Err(broken @ Broken::Unavailable(_)) => {
-                tracing::warn!(function = lane.name(), lane = self.lane.0, "{broken}");
+            Err(broken) => {
+                if broken != Broken::Rests {
+                    tracing::warn!(function = lane.name(), lane = self.lane.0, "{broken}");
+                }
                 machine.run_failed(None);
                 tokio::time::sleep(UNAVAILABLE_DELAY).await;
             }

@@ -113,7 +113,7 @@ async fn answers(guest: &Guest, deployed: &Deployed, ready: &[Asked]) -> Vec<Ans
                 let broken = answer::unavailable(Cause::Broken, gate, &reason.to_string());
                 answers.resize(items.len(), broken);
             }
-            Ok(Err(Broken::Unavailable(_))) => {
+            Ok(Err(Broken::Unavailable(_) | Broken::Rests)) => {
                 let busy = answer::unavailable(Cause::Overloaded, gate, "");
                 answers.resize(items.len(), busy);
             }
