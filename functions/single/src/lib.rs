@@ -2,8 +2,7 @@
 //! it does what each event tells it to. The data of an event is text, a word and perhaps
 //! a number: `pass`, `drop`, `reject`, `retry 70`, `halt`, `trap`, `exit`, `loop`,
 //! `memory`, `stack`, `count` (events of this instance so far), `emit 3`, `huge 9` (that
-//! many MiB in one emission), `print`, `wail`, `log 3`, `metrics 3`, `state 3`
-//! (keys that are remembered), `time`, `random`,
+//! many MiB in one emission), `print`, `wail`, `log 3`, `metrics 3`, `time`, `random`,
 //! `outside` (looks for an environment, a file and input), `side.a` (any channel: emits
 //! to it).
 //!
@@ -30,7 +29,7 @@ mod function {
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use super::bindings::eddyline::function::events::{Emission, Event, Later, Outcome, Payload};
-    use super::bindings::eddyline::function::{log, metrics, state};
+    use super::bindings::eddyline::function::{log, metrics};
 
     const MIB: usize = 1 << 20;
 
@@ -87,12 +86,6 @@ mod function {
             "log" => (0..number).for_each(|n| log::write(log::Level::Info, &format!("line {n}"))),
             "metrics" => {
                 (0..number).for_each(|n| metrics::count(&format!("name_{}_{n}", event.seq), 1))
-            }
-            "state" => {
-                let mut keys = (0..number).map(|n| state::put(0, &format!("k{n}"), &[], 0));
-                if let Some(problem) = keys.find_map(Result::err) {
-                    return Outcome::Reject(format!("{problem:?}"));
-                }
             }
             "trap" => unreachable(),
             "exit" => std::process::exit(3),

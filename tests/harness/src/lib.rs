@@ -9,6 +9,7 @@
 //! - [`instance`]: one edge node, worker or bridge, in this process or as a child
 //!   process that can be killed
 //! - [`deployment`]: all of them together, with a store, namespaces and functions
+//! - [`store`]: the store of a test
 //! - [`traffic`]: events that keep flowing while a test breaks things
 //! - [`foreign`]: some other program that writes into our streams
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
@@ -34,6 +35,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod servers;
+pub mod store;
 pub mod traffic;
 pub mod wait;
 pub mod writer;

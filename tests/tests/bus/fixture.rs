@@ -3,13 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::bootstrap::{StoreSettings, bootstrap};
+use bus::bootstrap::StoreSettings;
 use bus::model::{Model, ModelFaults};
 use bus::{Bus, BusError, Subscription};
 use bytes::Bytes;
 use devstack::{Config, NatsCluster, NatsClusterPlan, NatsOptions, NatsServer, fetch};
 use futures_util::TryStreamExt;
-use harness::{Proxy, foreign};
+use harness::{Proxy, foreign, store as stores};
 use protocol::bus::Outgoing;
 use protocol::header::{self, Headers};
 use protocol::lane::Lane;
@@ -122,7 +122,7 @@ impl Fixture {
             events: StreamName::events(&store()),
             replicas,
         };
-        bootstrap(&fixture.bus, &fixture.settings()).await.unwrap();
+        stores::make(&fixture.bus, &fixture.settings()).await;
         fixture
     }
 
@@ -142,7 +142,7 @@ impl Fixture {
         let mut settings = self.settings();
         settings.name = StoreName::parse(name).unwrap();
         change(&mut settings);
-        bootstrap(&self.bus, &settings).await.unwrap();
+        stores::make(&self.bus, &settings).await;
         StreamName::events(&settings.name)
     }
 

@@ -96,6 +96,12 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
     for (name, value) in &spec.config {
         row(&format!("config {name}"), harmless(value));
     }
+    for stage in &spec.then {
+        row(&format!("then {}", stage.name), stage.digest.to_string());
+        for (name, value) in &stage.config {
+            row(&format!("config {}.{name}", stage.name), harmless(value));
+        }
+    }
     let limits = serde_json::to_value(&spec.limits).expect("limits are numbers");
     for (name, value) in limits.as_object().into_iter().flatten() {
         row(&format!("limit {name}"), value.to_string());

@@ -1,5 +1,5 @@
 /* What eddyline.h promises and the host need not know of. */
-#include "interface.h"
+#include "inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,12 +1,9 @@
 /* The interface of wit/ by hand: how WebAssembly's canonical ABI lays its values out in
  * memory. What the host hands over is in memory of the call, and so is what it is handed:
  * it says when it has read that. */
-#include "interface.h"
+#include "inside.h"
 
 #include <string.h>
-
-#define IMPORT(interface, name) \
-    __attribute__((import_module("eddyline:function/" interface "@1.0.0"), import_name(name)))
 
 /* Strings and lists of bytes. */
 typedef struct {
@@ -76,7 +73,6 @@ _Static_assert(sizeof(event_record) == 88 && sizeof(emission_record) == 44 &&
                    sizeof(outcome_record) == 20 && sizeof(setup_record) == 12,
                "the records of wit/events.wit");
 
-IMPORT("log", "write") void log_write(uint32_t level, const char *at, size_t size);
 IMPORT("metrics", "count") void metrics_count(const char *at, size_t size, uint64_t delta);
 IMPORT("metrics", "gauge") void metrics_gauge(const char *at, size_t size, double value);
 IMPORT("metrics", "observe") void metrics_observe(const char *at, size_t size, double value);
@@ -209,8 +205,6 @@ EXPORT("cabi_post_handle") void end_handle(outcome_record *result) {
     eddyline_free_room();
 }
 
-void eddyline_log(eddy_level level, const char *at, size_t size) { log_write(level, at, size); }
-void eddy_log(eddy_level level, const char *line) { log_write(level, line, strlen(line)); }
 void eddy_count(const char *name, uint64_t delta) { metrics_count(name, strlen(name), delta); }
 void eddy_gauge(const char *name, double value) { metrics_gauge(name, strlen(name), value); }
 void eddy_observe(const char *name, double value) { metrics_observe(name, strlen(name), value); }

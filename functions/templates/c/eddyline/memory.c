@@ -1,5 +1,5 @@
 /* Memory of a call: taken piece by piece, given back at once when the call is over. */
-#include "interface.h"
+#include "inside.h"
 
 #include <stdlib.h>
 #include <string.h>

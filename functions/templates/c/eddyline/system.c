@@ -1,7 +1,7 @@
 /* What C's library asks the system for, under the names of wasi-libc. Standard output and
  * standard error are terminals, so that a line is written when it ends; time is the
  * event's. Whatever is not here is answered as if there were no such file. */
-#include "interface.h"
+#include "inside.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use auth::Authenticator;
 use bridge::BridgeConfig;
 use bus::Bus;
-use bus::bootstrap::{StoreSettings, bootstrap};
+use bus::bootstrap::StoreSettings;
 use checker::Recorder;
 use edge::EdgeConfig;
 use protocol::lane::Lane;
@@ -30,7 +30,7 @@ use crate::collect::streams::Log;
 use crate::environment;
 use crate::instance::{Instance, Placement};
 use crate::servers::{KafkaChoice, NatsChoice, Servers};
-use crate::wait;
+use crate::{store, wait};
 use local::Service;
 
 /// Lanes of a test's store: several, and few enough to be owned quickly.
@@ -212,9 +212,7 @@ impl Builder {
         let bus = Bus::connect(&nats, "harness")
             .await
             .expect("nats takes connections");
-        let spec = bootstrap(&bus, &self.store)
-            .await
-            .expect("the store can be made");
+        let spec = store::make(&bus, &self.store).await;
         setup::namespaces(&bus, &self.store.name).await;
         let functions =
             setup::functions(&bus, &self.store.name, &self.functions, &self.limits).await;

@@ -1,10 +1,12 @@
 /* What the files of this folder need of each other: nothing for handlers. */
-#ifndef EDDYLINE_INTERFACE_H
-#define EDDYLINE_INTERFACE_H
+#ifndef EDDYLINE_INSIDE_H
+#define EDDYLINE_INSIDE_H
 
 #include "eddyline.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
+#define IMPORT(interface, name) \
+    __attribute__((import_module("eddyline:function/" interface "@1.0.0"), import_name(name)))
 
 /* The settings, for as long as the instance lives. */
 extern const eddy_header *eddyline_settings;
