@@ -24,7 +24,7 @@ use super::module::{Program, Stage};
 use super::pack::Item;
 use super::pipeline;
 use super::reply::Handled;
-use super::turns::Turns;
+use super::turns::{Turns, Who};
 
 /// Calls that wait for one thread; beyond that lanes wait to hand theirs over.
 const QUEUE_CALLS_MAX: usize = 64;
@@ -42,6 +42,13 @@ struct Call {
     program: Arc<Program>,
     items: Vec<Item>,
     reply: oneshot::Sender<Result<Vec<Handled>, Broken>>,
+}
+
+impl Call {
+    fn who(&self) -> Who {
+        let spec = &self.program.spec;
+        (spec.name.clone(), spec.version)
+    }
 }
 
 /// The threads.
@@ -196,13 +203,13 @@ impl Thread {
                 let Some(call) = calls.blocking_recv() else {
                     return;
                 };
-                turns.push(&call.program.spec.name.clone(), call);
+                turns.push(call.who(), call);
             }
             while turns.waiting() < QUEUE_CALLS_MAX {
                 let Ok(call) = calls.try_recv() else {
                     break;
                 };
-                turns.push(&call.program.spec.name.clone(), call);
+                turns.push(call.who(), call);
             }
             let (call, rests) = turns.pop(Instant::now()).expect("a call waits");
             if rests {
@@ -214,11 +221,12 @@ impl Thread {
             self.slots.retain(|_, slot| slot.key.strong_count() > 0);
             let result = self.call(&call);
             let time = cpu::thread_time().saturating_sub(began);
-            turns.charge(&call.program.spec.name, time);
+            let who = call.who();
+            turns.charge(&who, time);
             call.cost.charge(time);
             let failed = |handled: &Handled| matches!(handled, Handled::Fault(_));
             if result.iter().flatten().any(failed) {
-                turns.failed(&call.program.spec.name, time, Instant::now());
+                turns.failed(&who, time, Instant::now());
             }
             // The lane may have gone; then nobody wants the answer.
             let _ = call.reply.send(result);
