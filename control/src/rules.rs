@@ -224,17 +224,27 @@ fn destination(
     let Some(name) = pattern.namespace() else {
         return refuse("emits", format!("{text} must begin with a namespace"));
     };
-    let Some(namespace) = land.namespaces.get(&name) else {
+    is_at_home("emits", (text, name.as_str()), spec, land)
+}
+
+/// Whether a channel, or a pattern, is of a namespace that there is, in the function's store.
+fn is_at_home(
+    field: &'static str,
+    (text, name): (&str, &str),
+    spec: &FunctionSpec,
+    land: &Landscape,
+) -> Result<(), SpecError> {
+    let mut namespaces = land.namespaces.values().map(|entry| &entry.spec);
+    let Some(namespace) = namespaces.find(|spec| spec.name.as_str() == name) else {
         let problem = format!("{text}: there is no namespace {name}; make it first");
-        return refuse("emits", problem);
+        return refuse(field, problem);
     };
-    let home = &namespace.spec.store;
-    if *home != spec.store {
+    if namespace.store != spec.store {
         let problem = format!(
-            "{text}: {name} lives in the store {home}, not in {}",
-            spec.store
+            "{text}: {name} lives in the store {}, not in {}",
+            namespace.store, spec.store
         );
-        return refuse("emits", problem);
+        return refuse(field, problem);
     }
     Ok(())
 }
@@ -243,20 +253,8 @@ fn destination(
 /// makes an event a tick is not its channel.
 fn ticks(schedule: &Schedule, spec: &FunctionSpec, land: &Landscape) -> Result<(), SpecError> {
     let channel = schedule.channel();
-    let name = channel.namespace();
-    let mut namespaces = land.namespaces.values().map(|entry| &entry.spec);
-    let Some(namespace) = namespaces.find(|spec| spec.name.as_str() == name) else {
-        let problem = format!("{channel}: there is no namespace {name}; make it first");
-        return refuse("schedule.channel", problem);
-    };
-    if namespace.store != spec.store {
-        let problem = format!(
-            "{channel}: {name} lives in the store {}, not in {}",
-            namespace.store, spec.store
-        );
-        return refuse("schedule.channel", problem);
-    }
-    Ok(())
+    let of = (channel.as_str(), channel.namespace());
+    is_at_home("schedule.channel", of, spec, land)
 }
 
 /// What a reactive function handles has to be there to be handled; a namespace may come

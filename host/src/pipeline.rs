@@ -41,13 +41,14 @@ pub fn run(
     }
     let (mut handled, mut room) = (Vec::with_capacity(ways.len()), limits.output_bytes);
     for way in ways {
-        let bytes = way.bytes();
+        let ended = way.end();
+        let bytes = emitted_bytes(&ended);
         if bytes > room && !handled.is_empty() {
             break;
         }
         handled.push(match bytes > room {
             true => over("bytes of one batch", bytes, room),
-            false => way.end(),
+            false => ended,
         });
         room = room.saturating_sub(bytes);
     }
@@ -216,23 +217,15 @@ impl Way {
         self.parts.extend(parts);
     }
 
-    fn outputs(&self) -> impl Iterator<Item = &Emit> {
-        let parts = self.parts.iter().filter(|_| self.ended.is_none());
-        parts.filter_map(|part| match part {
-            Part::Output(emit) => Some(emit),
-            Part::Next(_) => None,
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        self.outputs().map(bytes).sum()
-    }
-
     fn end(self) -> Handled {
         if let Some(ended) = self.ended {
             return ended;
         }
-        let emits: Vec<Emit> = self.outputs().cloned().collect();
+        let outputs = self.parts.into_iter().filter_map(|part| match part {
+            Part::Output(emit) => Some(emit),
+            Part::Next(_) => None,
+        });
+        let emits: Vec<Emit> = outputs.collect();
         match self.dropped {
             Some(reason) if emits.is_empty() && self.changes.is_empty() => Handled::Drop(reason),
             _ => Handled::Ack(Done {
