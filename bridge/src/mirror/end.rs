@@ -14,8 +14,8 @@ pub(super) enum End {
     Shutdown,
     /// Somebody else may work on the shard.
     LeaseLost,
-    /// Kafka has ended this producer's epoch: somebody else works on the shard, or the
-    /// transaction has lasted too long.
+    /// Kafka has ended this producer's epoch, or the progress is not what this run has
+    /// left: somebody else works on the shard, or the transaction has lasted too long.
     Fenced(RunError),
     /// A new run starts from what the progress record says.
     Restart(RunError),
@@ -38,6 +38,8 @@ pub(super) enum RunError {
     Broken(Trouble),
     #[error("the mirror's progress is lost: {0}")]
     ProgressLost(Trouble),
+    #[error("another writer has mirrored on meanwhile")]
+    Superseded,
     #[error("no thread for the producer")]
     Thread(#[source] std::io::Error),
     #[error("the writer ended without a reason")]
@@ -61,6 +63,7 @@ impl RunError {
     pub(super) fn end(self) -> End {
         match &self {
             Self::Kafka(fault) if fault.verdict == Verdict::Fenced => End::Fenced(self),
+            Self::Superseded => End::Fenced(self),
             Self::Bus(BusError::StreamChanged { .. })
             | Self::Progress(ProgressError::Malformed { .. })
             | Self::Broken(_)

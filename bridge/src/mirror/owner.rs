@@ -70,9 +70,10 @@ async fn hold(shard: &Arc<Shard>, tenure: &mut Tenure) -> Next {
                 tracing::debug!(stream = %shard.stream, "the lease is still ours, so nobody has fenced this writer");
                 restart(shard, &error);
             }
-            End::Fenced(_) => {
+            End::Fenced(error) => {
                 metrics::fenced(&shard.stream);
-                tracing::warn!(stream = %shard.stream, "another writer has taken the shard over");
+                let error = Chain(&error).to_string();
+                tracing::warn!(stream = %shard.stream, error, "another writer has taken the shard over");
                 return Next::Compete(FENCED_DELAY);
             }
             End::Halt(error) => {

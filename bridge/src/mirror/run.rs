@@ -20,7 +20,7 @@ use super::look::{self, Look, Looks};
 use super::relay::{Action, CommitPoint, Relay};
 use super::routing::Router;
 use super::shard::Shard;
-use super::start::{Started, start};
+use super::start::{Started, is_current, start};
 use super::survey::{self, Finding};
 use super::tenure::Tenure;
 use super::topics::{Topics, Trouble};
@@ -286,7 +286,13 @@ impl<'a> Run<'a> {
             return Ok(Vec::new());
         };
         let topics: Vec<String> = held.topics.into_iter().collect();
+        self.shard.faults.hit("mirror.before_resolve");
         let findings = survey::resolve(&self.shard.admin, &self.shard.stream, &topics).await?;
+        // What a successor has written looks like what nobody recorded.
+        let foreign = |(_, finding): &Finding| matches!(finding, Err(Trouble::Foreign { .. }));
+        if findings.iter().any(foreign) && !is_current(self.shard, running.last.as_ref()).await? {
+            return Err(RunError::Superseded);
+        }
         self.note(findings, running)?;
         self.pass_on(held.events, running).await
     }

@@ -84,6 +84,19 @@ pub(super) async fn start(
     }))
 }
 
+/// Whether `last` is still the last committed progress, so that nobody has mirrored on
+/// since it was read. A successor commits its records and its progress in one
+/// transaction: whoever has seen the former and asks then, sees the latter.
+///
+/// # Errors
+/// [`ProgressError`].
+pub(super) async fn is_current(
+    shard: &Arc<Shard>,
+    last: Option<&Progress>,
+) -> Result<bool, ProgressError> {
+    Ok(read_progress(shard).await?.as_ref() == last)
+}
+
 async fn read_progress(shard: &Arc<Shard>) -> Result<Option<Progress>, ProgressError> {
     let shard = shard.clone();
     let read = tokio::task::spawn_blocking(move || {

@@ -34,6 +34,14 @@ impl Tenure {
         faults: &Faults,
         shutdown: &Shutdown,
     ) -> Option<Self> {
+        if faults.hit("lease.ignore") {
+            tracing::warn!(key, "working without the lease, as a test switch says");
+            return Some(Self {
+                kept: None,
+                watch: None,
+                stop: Shutdown::new(),
+            });
+        }
         loop {
             match attempt(leases, key, owner).await {
                 Ok(Some(lease)) => {
@@ -43,14 +51,6 @@ impl Tenure {
                         watch: Some(kept.watch()),
                         kept: Some(kept),
                         stop,
-                    });
-                }
-                Ok(None) if faults.hit("lease.ignore") => {
-                    tracing::warn!(key, "working without the lease, as a test switch says");
-                    return Some(Self {
-                        kept: None,
-                        watch: None,
-                        stop: Shutdown::new(),
                     });
                 }
                 Ok(None) => {}

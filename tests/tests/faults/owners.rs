@@ -20,6 +20,11 @@ use super::lanes::lanes_go_on;
 const LANE_REFUSED: &str = "lane has another owner";
 /// What a bridge logs when Kafka has fenced it.
 const SHARD_REFUSED: &str = "another writer has taken the shard over";
+/// What a bridge logs when a run begins, when a run ends because of a successor's
+/// progress, and when a shard ends for good.
+const STARTS: &str = "mirror starts";
+const SUPERSEDED: &str = "another writer has mirrored on meanwhile";
+const HALTED: &str = "waits for somebody to look";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_owners_of_a_lane() {
@@ -132,4 +137,48 @@ async fn two_owners_of_a_shard() {
 
     let mirror = Followed::ByMirror;
     traffic.conclude(&mut deployment, mirror).await;
+}
+
+/// A bridge that was superseded before it knew a single topic finds them full of its
+/// successor's records. That is no reason to believe that the progress is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superseded_owner_of_a_shard_believes_its_successor() {
+    let builder = Deployment::builder().hurried().processes();
+    let builder = builder.bridges(2).bridge_config(|index, config| {
+        if index == 1 {
+            config.faults = "lease.ignore=skip@1+,mirror.before_resolve=pause@1".into();
+        }
+    });
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
+    let channels = channels(&deployment);
+    // Before anything is stored, so that it reads no progress.
+    says(&mut deployment, STARTS, 2).await;
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+
+    frozen(&mut deployment.bridges[1], &mut traffic).await;
+    shards_go_on(&mut deployment).await;
+    deployment.bridges[1].resume();
+    says(&mut deployment, SUPERSEDED, 1).await;
+    shards_go_on(&mut deployment).await;
+    for bridge in &deployment.bridges {
+        assert!(!bridge.log().contains(HALTED), "{}", deployment.describe());
+    }
+
+    let mirror = Followed::ByMirror;
+    traffic.conclude(&mut deployment, mirror).await;
+}
+
+/// Waits until the second bridge has logged something so many times.
+async fn says(deployment: &mut Deployment, text: &str, times: usize) {
+    let waited = wait::look(text, DEADLINE, async || {
+        match deployment.bridges[1].log().matches(text).count() {
+            found if found >= times => Ok(()),
+            found => Err(format!("{found} times of {times}")),
+        }
+    });
+    if let Err(problem) = waited.await {
+        panic!("{problem}\n{}", deployment.describe());
+    }
 }
