@@ -14,7 +14,7 @@ use protocol::name::{Channel, Tenant};
 use protocol::spec::FunctionLimits;
 use protocol::state::{Change, ChannelState};
 
-use super::emission::Emit;
+use super::emission::{Emit, Emits};
 use super::event::Event;
 use super::fault::{Broken, Fault, ReplyFault};
 use super::pack::Item;
@@ -225,7 +225,7 @@ impl Way {
             Part::Output(emit) => Some(emit),
             Part::Next(_) => None,
         });
-        let emits: Vec<Emit> = outputs.collect();
+        let emits: Emits = outputs.collect();
         match self.dropped {
             Some(reason) if emits.is_empty() && self.changes.is_empty() => Handled::Drop(reason),
             _ => Handled::Ack(Done {

@@ -8,8 +8,8 @@ use protocol::spec::FunctionSpec;
 use protocol::state::Change;
 
 use super::abi::{EmitRef, OutcomeRef, Reply, Span, Verdict};
-pub use super::emission::Emit;
 use super::emission::{Checker, Raw};
+pub use super::emission::{Emit, Emits};
 use super::fault::{Fault, ReplyFault};
 use super::pack::{Item, unpack_headers};
 use crate::event::Event;
@@ -40,15 +40,15 @@ pub enum Handled {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
     /// Its outputs, in order.
-    pub emits: Vec<Emit>,
+    pub emits: Emits,
     /// What is remembered of its channel from now on, in the order of writing.
     pub changes: Vec<Change>,
 }
 
-impl From<Vec<Emit>> for Done {
-    fn from(emits: Vec<Emit>) -> Self {
+impl<E: Into<Emits>> From<E> for Done {
+    fn from(emits: E) -> Self {
         Self {
-            emits,
+            emits: emits.into(),
             ..Self::default()
         }
     }

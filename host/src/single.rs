@@ -7,7 +7,7 @@ use protocol::envelope::is_json;
 use protocol::spec::FunctionSpec;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use super::emission::{Checker, Raw};
+use super::emission::{Checker, Emits, Raw};
 use super::fault::ReplyFault;
 use super::pack::Item;
 use super::reply::{Handled, cut_reason};
@@ -173,7 +173,7 @@ fn ack(
 ) -> Result<(Handled, usize), ReplyFault> {
     let mut checker = Checker::new(spec, event_bytes_max);
     checker.check_count(emissions.len())?;
-    let mut emits = Vec::with_capacity(emissions.len());
+    let mut emits = Emits::with_capacity(emissions.len());
     for (index, emission) in emissions.into_iter().enumerate() {
         let data = match emission.data {
             Payload::Text(text) => text.into_bytes(),

@@ -22,7 +22,7 @@ use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
 use host::event::Event;
-use host::reply::Emit;
+use host::reply::{Emit, Emits};
 
 /// A function on a lane of a store.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct Scope {
 #[derive(Debug)]
 pub enum Settled {
     /// Done, with these emissions.
-    Ack(Vec<Emit>),
+    Ack(Emits),
     /// Filtered out.
     Drop(String),
     /// Poison, found at this attempt.
