@@ -5,12 +5,14 @@
 //! - [`world`]: a deployment to measure, filled streams, processor time and memory
 //! - [`bare`], [`kafka`]: the yardsticks, straight on NATS and Kafka
 //! - [`crowd`]: many subscribers that read and nothing else
-//! - [`publish`], [`fanout`], [`guest`], [`language`], [`lane`], [`abuse`], [`mirror`], [`idle`], [`resume`]: the rows
+//! - [`publish`], [`fanout`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
 
 mod abuse;
 mod bare;
 mod crowd;
 mod fanout;
+mod fleet;
+mod gate;
 mod guest;
 mod idle;
 mod kafka;
@@ -31,18 +33,21 @@ use options::Options;
 use table::Row;
 
 /// Every bench by its name, in the order of the table.
-const BENCHES: [&str; 9] = [
-    "publish", "fanout", "guest", "language", "lane", "abuse", "mirror", "idle", "resume",
+const BENCHES: [&str; 11] = [
+    "publish", "gate", "fanout", "guest", "language", "lane", "abuse", "fleet", "mirror", "idle",
+    "resume",
 ];
 
 async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
     match name {
         "publish" => publish::run(options).await,
+        "gate" => gate::run(options).await,
         "fanout" => fanout::run(options).await,
         "guest" => guest::run(options).await,
         "language" => language::run(options).await,
         "lane" => lane::run(options).await,
         "abuse" => abuse::run(options).await,
+        "fleet" => fleet::run(options).await,
         "mirror" => mirror::run(options).await,
         "idle" => idle::run(options).await,
         _ => resume::run(options).await,
