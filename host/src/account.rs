@@ -5,15 +5,17 @@
 //! Owns the accounts, one for each name of a function that ran here, for the life of the
 //! process: so long the recorder keeps their metrics as well. Must not know instances.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Counter;
 use parking_lot::Mutex;
 use protocol::name::FunctionName;
 use tokio::time::Instant;
 
 use super::log::{Line, Sink};
+use super::meters::Meters;
 
 /// Lines a second that a function may log on one worker, on average.
 pub const LOG_LINES_PER_SECOND: u32 = 50;
@@ -21,10 +23,6 @@ pub const LOG_LINES_PER_SECOND: u32 = 50;
 pub const LOG_LINES_BURST: u32 = 200;
 /// Longest line, bytes; longer ones are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 4_096;
-/// Most names of metrics of one function.
-pub const METRIC_NAMES_MAX: usize = 64;
-/// Longest name of a guest's metric, bytes.
-const METRIC_NAME_BYTES_MAX: usize = 64;
 /// How often a function's log says how many of its lines are missing, at most.
 const TOLD_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,7 +37,16 @@ pub struct Account {
     function: FunctionName,
     sink: Arc<dyn Sink>,
     log: Mutex<Log>,
-    names: Mutex<BTreeSet<String>>,
+    dropped: [OnceLock<Counter>; 2],
+    /// Its own metrics.
+    pub meters: Meters,
+}
+
+/// Why a line is dropped.
+#[derive(Clone, Copy)]
+enum Dropped {
+    Rate,
+    Sink,
 }
 
 struct Log {
@@ -84,23 +91,24 @@ impl Account {
             told: None,
         };
         Self {
+            meters: Meters::new(function.clone()),
             function,
             sink,
             log: Mutex::new(log),
-            names: Mutex::default(),
+            dropped: Default::default(),
         }
     }
 
-    /// Hands a line on, or counts it as dropped: beyond the function's rate, or when the
-    /// sink has no room.
-    pub fn write(&self, line: Line) {
+    /// Hands a line on, or counts it as dropped: beyond the function's rate, in which case
+    /// it is never made, or when the sink has no room.
+    pub fn write(&self, line: impl FnOnce() -> Line) {
         let mut log = self.log.lock();
         if !log.budget.take(Instant::now()) {
             log.missing += 1;
-            self.dropped("rate");
-        } else if !self.sink.take(line) {
+            self.drop_line(Dropped::Rate);
+        } else if !self.sink.take(line()) {
             log.missing += 1;
-            self.dropped("sink");
+            self.drop_line(Dropped::Sink);
         }
     }
 
@@ -126,25 +134,14 @@ impl Account {
         }
     }
 
-    /// Whether the function may have a metric of this name. What is refused is counted.
-    pub fn admits(&self, name: &str) -> bool {
-        if is_metric_name(name) {
-            let mut names = self.names.lock();
-            if names.contains(name) {
-                return true;
-            }
-            if names.len() < METRIC_NAMES_MAX {
-                return names.insert(name.to_owned());
-            }
-        }
-        metrics::counter!("function_metrics_ignored_total", "function" => self.function.to_string())
-            .increment(1);
-        false
-    }
-
-    fn dropped(&self, reason: &'static str) {
-        metrics::counter!("function_log_dropped_total", "function" => self.function.to_string(), "reason" => reason)
-            .increment(1);
+    fn drop_line(&self, why: Dropped) {
+        let reason = match why {
+            Dropped::Rate => "rate",
+            Dropped::Sink => "sink",
+        };
+        let counter = || metrics::counter!("function_log_dropped_total", "function" => self.function.to_string(), "reason" => reason);
+        let dropped = &self.dropped[why as usize];
+        dropped.get_or_init(counter).increment(1);
     }
 }
 
@@ -152,13 +149,6 @@ impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Account of {}", self.function)
     }
-}
-
-fn is_metric_name(name: &str) -> bool {
-    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    name.len() <= METRIC_NAME_BYTES_MAX
-        && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && name.bytes().all(rest)
 }
 
 /// A token bucket for log lines.
@@ -210,21 +200,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn names_of_metrics_are_bounded_and_checked() {
-        let accounts = Accounts::new(Arc::new(crate::log::ToTracing));
-        let account = accounts.of(&FunctionName::parse("probe").unwrap());
-        let admitted = (0..1_000).filter(|n| account.admits(&format!("n{n}")));
-        assert_eq!(admitted.count(), METRIC_NAMES_MAX);
-        let again = accounts.of(&FunctionName::parse("probe").unwrap());
-        assert!(again.admits("n0") && !again.admits("another"));
-        let other = accounts.of(&FunctionName::parse("other").unwrap());
-        assert!(other.admits("another"));
-        for name in ["", "9", "A", "a-b", &"a".repeat(METRIC_NAME_BYTES_MAX + 1)] {
-            assert!(!other.admits(name), "{name}");
-        }
-    }
-
     fn line(text: &str) -> Line {
         Line {
             time_us: 0,
@@ -243,7 +218,7 @@ mod tests {
         let (sink, mut lines) = tokio::sync::mpsc::channel(2);
         let account = Accounts::new(Arc::new(sink)).of(&line("").function);
         for n in 0..5 {
-            account.write(line(&format!("{n}")));
+            account.write(|| line(&format!("{n}")));
         }
         let missing = account.missing().unwrap();
         assert_eq!(missing, 3);

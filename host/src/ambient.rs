@@ -16,6 +16,7 @@ use super::event::Event;
 use super::limits::Limits;
 use super::log::{Level, Line};
 use super::memory::Memories;
+use super::meters::Meters;
 
 /// The two streams that a guest may print to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +119,13 @@ impl Ambient {
         if level == Level::Error {
             self.told = Some(cut(message).to_owned());
         }
-        let line = self.line(level, cut(message).to_owned());
+        let line = || self.line(level, cut(message).to_owned());
         self.account.write(line);
+    }
+
+    /// The function's own metrics.
+    pub fn meters(&self) -> &Meters {
+        &self.account.meters
     }
 
     /// Prints: whole lines go to the log, longer ones than it takes are cut.
@@ -152,7 +158,7 @@ impl Ambient {
         if stream == Stream::Err {
             self.wailed = Some(text.to_owned());
         }
-        let line = self.line(level, cut(text).to_owned());
+        let line = || self.line(level, cut(text).to_owned());
         self.account.write(line);
     }
 
@@ -171,13 +177,6 @@ impl Ambient {
                 None => text,
             },
         }
-    }
-
-    /// The labels of a guest's metric, if its name is allowed.
-    pub fn metric(&self, name: String) -> Option<[(&'static str, String); 2]> {
-        let function = || self.spec.name.as_str().to_owned();
-        let admitted = self.account.admits(&name);
-        admitted.then(|| [("function", function()), ("name", name)])
     }
 
     /// The time that a guest's clock shows: that of the call's first event, microseconds

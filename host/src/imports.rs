@@ -5,7 +5,7 @@
 //! [`Ambient`]. No import blocks.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker, LinkerInstance};
+use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
 use wasmtime::{Engine, StoreContextMut};
 
 use super::abi::{Level, Problem};
@@ -103,28 +103,25 @@ fn link_state(state: &mut LinkerInstance<'_, Ambient>) -> wasmtime::Result<()> {
 fn link_metrics(metrics: &mut LinkerInstance<'_, Ambient>) -> wasmtime::Result<()> {
     metrics.func_wrap(
         "count",
-        |store: StoreContextMut<'_, Ambient>, (name, delta): (String, u64)| {
-            if let Some(labels) = store.data().metric(name) {
-                metrics::counter!("function_custom_total", &labels).increment(delta);
-            }
+        |store: StoreContextMut<'_, Ambient>, (name, delta): (WasmStr, u64)| {
+            let name = name.to_str(&store)?;
+            store.data().meters().count(&name, delta);
             Ok(())
         },
     )?;
     metrics.func_wrap(
         "gauge",
-        |store: StoreContextMut<'_, Ambient>, (name, value): (String, f64)| {
-            if let Some(labels) = store.data().metric(name) {
-                metrics::gauge!("function_custom", &labels).set(value);
-            }
+        |store: StoreContextMut<'_, Ambient>, (name, value): (WasmStr, f64)| {
+            let name = name.to_str(&store)?;
+            store.data().meters().gauge(&name, value);
             Ok(())
         },
     )?;
     metrics.func_wrap(
         "observe",
-        |store: StoreContextMut<'_, Ambient>, (name, value): (String, f64)| {
-            if let Some(labels) = store.data().metric(name) {
-                metrics::histogram!("function_custom_observed", &labels).record(value);
-            }
+        |store: StoreContextMut<'_, Ambient>, (name, value): (WasmStr, f64)| {
+            let name = name.to_str(&store)?;
+            store.data().meters().observe(&name, value);
             Ok(())
         },
     )

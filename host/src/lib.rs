@@ -5,7 +5,7 @@
 //!   how Wasmtime is set up
 //! - [`event`], [`pack`], [`abi`], [`single`]: a stored event, taken apart and handed over
 //! - [`pool`], [`turns`], [`instance`], [`limits`], [`culprit`]: guests at work
-//! - [`imports`], [`wasi`], [`ambient`], [`account`], [`log`]: what a guest may ask for
+//! - [`imports`], [`wasi`], [`ambient`], [`account`], [`meters`], [`log`]: what a guest may ask for
 //! - [`reply`], [`emission`], [`fault`]: what comes back, checked
 //! - [`check()`]: whether a module would run, before it is deployed
 //!
@@ -28,6 +28,7 @@ pub mod kept;
 pub mod limits;
 pub mod log;
 pub mod memory;
+pub mod meters;
 pub mod module;
 pub mod pack;
 pub mod pipeline;
