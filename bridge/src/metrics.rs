@@ -43,7 +43,7 @@ pub(crate) fn describe() {
     );
     metrics::describe_counter!(
         "mirror_restarts_total",
-        "times a writer was replaced after an error, by stream"
+        "times a writer was replaced after an error, by stream and by what failed"
     );
     metrics::describe_gauge!(
         "mirror_halted",
@@ -92,8 +92,8 @@ pub(crate) fn fenced(stream: &StreamName) {
     metrics::counter!("mirror_fenced_total", "stream" => stream.as_str().to_owned()).increment(1);
 }
 
-pub(crate) fn restarted(stream: &StreamName) {
-    metrics::counter!("mirror_restarts_total", "stream" => stream.as_str().to_owned()).increment(1);
+pub(crate) fn restarted(stream: &StreamName, failed: &'static str) {
+    metrics::counter!("mirror_restarts_total", "stream" => stream.as_str().to_owned(), "failed" => failed).increment(1);
 }
 
 pub(crate) fn halted(stream: &StreamName, halted: bool) {

@@ -59,6 +59,24 @@ pub(super) enum RunError {
 }
 
 impl RunError {
+    /// What failed, in a word, for counting.
+    pub(super) fn failed(&self) -> &'static str {
+        match self {
+            Self::Bus(_) => "nats",
+            Self::Kafka(_) => "producer",
+            Self::Progress(_) => "progress",
+            Self::Topic(_) => "topics",
+            Self::Superseded => "superseded",
+            Self::Thread(_) | Self::Ended => "writer",
+            // These halt, unless somebody makes them restart.
+            Self::Broken(_)
+            | Self::ProgressLost(_)
+            | Self::Epoch { .. }
+            | Self::RolledBack { .. }
+            | Self::Gap { .. } => "halted",
+        }
+    }
+
     /// What follows from it.
     pub(super) fn end(self) -> End {
         match &self {

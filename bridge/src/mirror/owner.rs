@@ -102,7 +102,7 @@ async fn is_ours(shard: &Shard, tenure: &Tenure) -> bool {
 }
 
 fn restart(shard: &Shard, error: &RunError) {
-    metrics::restarted(&shard.stream);
+    metrics::restarted(&shard.stream, error.failed());
     let error = Chain(error).to_string();
     tracing::warn!(stream = %shard.stream, error, "the shard starts anew");
     shard.waits_for(error);
