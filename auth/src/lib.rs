@@ -27,8 +27,10 @@ pub enum Action {
     Publish,
     /// Subscribe, and read history.
     Subscribe,
-    /// Replay over gRPC.
+    /// Replay events over gRPC.
     Replay,
+    /// Replay what publishers sent, before any function, and what became of it.
+    Inputs,
 }
 
 impl Action {
@@ -37,7 +39,18 @@ impl Action {
             "publish" => Some(Self::Publish),
             "subscribe" => Some(Self::Subscribe),
             "replay" => Some(Self::Replay),
+            "inputs" => Some(Self::Inputs),
             _ => None,
+        }
+    }
+
+    /// The action as a scope names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+            Self::Replay => "replay",
+            Self::Inputs => "inputs",
         }
     }
 }
@@ -249,6 +262,11 @@ mod tests {
                 .allows(Action::Subscribe, &channel("chat.a"))
         );
         assert!(!identity.scopes.allows(Action::Replay, &channel("doc.a")));
+        let all = Scopes::parse(&["publish:>", "subscribe:>", "replay:>"]).unwrap();
+        assert!(!all.allows(Action::Inputs, &channel("doc.a")));
+        let all = Scopes::parse(&["inputs:doc.>"]).unwrap();
+        assert!(all.allows(Action::Inputs, &channel("doc.a")));
+        assert!(!all.allows(Action::Replay, &channel("doc.a")));
         assert!(identity.expires_at > SystemTime::now());
     }
 

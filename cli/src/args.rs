@@ -211,7 +211,8 @@ pub struct Replay {
     /// Go on with live events instead of ending with what is stored.
     #[arg(long)]
     pub live: bool,
-    /// Read the raw input, before functions, instead of the events.
+    /// Read the raw input, before functions, instead of the events; needs the scope
+    /// inputs.
     #[arg(long)]
     pub ingress: bool,
     /// End after this many events.
@@ -237,8 +238,9 @@ pub struct Token {
     /// The user.
     #[arg(long, default_value = "dev")]
     pub user: String,
-    /// What is allowed, ACTION:PATTERN with the actions publish, subscribe and
-    /// replay; may be given several times.
+    /// What is allowed, ACTION:PATTERN with the actions publish, subscribe, replay and
+    /// inputs (replay of what was sent to functions, and of what became of it); may be
+    /// given several times.
     #[arg(long = "scope", value_name = "SCOPE", default_values = ["publish:>", "subscribe:>", "replay:>"])]
     pub scopes: Vec<String>,
     /// How long it is valid, such as 90m or 1day 12h.

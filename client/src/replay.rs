@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use protocol::header::Headers;
-use protocol::name::{Channel, ChannelPattern};
+use protocol::name::{Channel, ChannelPattern, FunctionName};
 use protocol::record::{MirrorGap, MirrorGapReason};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel as Connection, Endpoint};
@@ -33,13 +33,19 @@ const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
-/// Which stream of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What is read. All but events needs the scope `inputs`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ReplayKind {
     /// Stored events, as subscribers see them.
     Events,
     /// What was published into function namespaces, before the function.
     Ingress,
+    /// What publishers were told of inputs that a gate did not pass on; the channels asked
+    /// for are those of the inputs.
+    Outcomes,
+    /// What is kept of inputs that this function refused or failed on; the channels are
+    /// those of the inputs.
+    DeadLetters(FunctionName),
 }
 
 /// Where a read begins.
@@ -49,6 +55,9 @@ pub enum ReplayStart {
     Earliest,
     /// This sequence of the stream, inclusive.
     Sequence(u64),
+    /// What was stored at this time or later, microseconds since 1970, cut to
+    /// milliseconds.
+    Time(u64),
     /// Behind the response that carried this token.
     Token(String),
 }
@@ -58,6 +67,8 @@ pub enum ReplayStart {
 pub enum ReplayEnd {
     /// With what the stream held when the request came in.
     Snapshot,
+    /// With this sequence, inclusive; no further than a snapshot.
+    Sequence(u64),
     /// Never: it goes on with what is stored.
     Live,
 }
@@ -69,6 +80,9 @@ pub struct ReplayRequest {
     pub kind: ReplayKind,
     /// Which channels: the first token must be a namespace, wildcards may follow.
     pub channels: ChannelPattern,
+    /// Also the channel that is the namespace's name and nothing more, which no pattern
+    /// with a wildcard covers.
+    pub whole_namespace: bool,
     /// From where.
     pub start: ReplayStart,
     /// To where.
@@ -81,6 +95,7 @@ impl ReplayRequest {
         Self {
             kind: ReplayKind::Events,
             channels,
+            whole_namespace: false,
             start: ReplayStart::Earliest,
             end: ReplayEnd::Snapshot,
         }
@@ -127,7 +142,7 @@ pub enum ReplayItem {
     Gap(MirrorGap),
     /// Everything stored so far has been given; what follows is live.
     CaughtUp,
-    /// The snapshot is complete; nothing follows.
+    /// Everything up to the end that was asked for has been given; nothing follows.
     End,
 }
 
@@ -190,7 +205,7 @@ impl ReplayClient {
     /// # Errors
     /// [`ReplayError::Status`] if the request is refused.
     pub async fn read(&self, request: ReplayRequest) -> Result<ReplayStream, ReplayError> {
-        let snapshot = request.end == ReplayEnd::Snapshot;
+        let ends = request.end != ReplayEnd::Live;
         let mut request = Request::new(encode(request));
         request
             .metadata_mut()
@@ -199,26 +214,33 @@ impl ReplayClient {
         Ok(ReplayStream {
             responses,
             ready: VecDeque::new(),
-            snapshot,
+            ends,
             ended: false,
         })
     }
 }
 
 fn encode(request: ReplayRequest) -> ReadRequest {
+    let (kind, function) = match request.kind {
+        ReplayKind::Events => (StreamKind::Events, String::new()),
+        ReplayKind::Ingress => (StreamKind::Ingress, String::new()),
+        ReplayKind::Outcomes => (StreamKind::Outcomes, String::new()),
+        ReplayKind::DeadLetters(of) => (StreamKind::DeadLetters, of.as_str().into()),
+    };
     ReadRequest {
-        kind: match request.kind {
-            ReplayKind::Events => StreamKind::Events as i32,
-            ReplayKind::Ingress => StreamKind::Ingress as i32,
-        },
+        kind: kind as i32,
+        function,
+        whole_namespace: request.whole_namespace,
         channels: request.channels.as_str().into(),
         start: Some(match request.start {
             ReplayStart::Earliest => Start::Earliest(Earliest {}),
             ReplayStart::Sequence(seq) => Start::Sequence(seq),
+            ReplayStart::Time(time_us) => Start::TimeUs(time_us),
             ReplayStart::Token(token) => Start::Token(token),
         }),
         end: Some(match request.end {
             ReplayEnd::Snapshot => End::Snapshot(Snapshot {}),
+            ReplayEnd::Sequence(seq) => End::Last(seq),
             ReplayEnd::Live => End::Live(Live {}),
         }),
         ..ReadRequest::default()
@@ -232,7 +254,7 @@ pub struct ReplayStream {
     responses: Streaming<ReadResponse>,
     /// Items of one response, so bounded by what a response may hold.
     ready: VecDeque<ReplayItem>,
-    snapshot: bool,
+    ends: bool,
     ended: bool,
 }
 
@@ -253,8 +275,8 @@ impl Stream for ReplayStream {
                     decode(response)
                 }
                 Some(Err(status)) => Err(status.into()),
-                None if self.snapshot => Err(ReplayError::Malformed {
-                    what: "a snapshot without an end",
+                None if self.ends => Err(ReplayError::Malformed {
+                    what: "a read without its end",
                 }),
                 None => Err(ReplayError::Malformed {
                     what: "a live read that ends",

@@ -23,6 +23,7 @@ use super::history::{History, Ran};
 use super::live::Live;
 use super::out::Out;
 use super::plan::{Home, Plan, Until};
+use super::since::Since;
 use super::steps::{Loss, Step, steps};
 use super::token::{self, Cursor};
 use crate::config::KafkaConfig;
@@ -78,8 +79,12 @@ pub(super) async fn drive(context: &Context, plan: Plan, out: &Out) -> Result<()
             last,
         });
     }
+    if cursor.after == 0 && cursor.since_ms > 0 {
+        cursor.after = read.before(cursor.since_ms).await?;
+    }
     match plan.until {
-        Until::Snapshot => read.snapshot(&mut cursor).await,
+        Until::Snapshot => read.snapshot(&mut cursor, u64::MAX).await,
+        Until::Last(seq) => read.snapshot(&mut cursor, seq).await,
         Until::Live => read.live(&mut cursor).await,
     }
 }
@@ -91,13 +96,15 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    async fn snapshot(&self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
+    /// Gives what is stored by now, up to a sequence.
+    async fn snapshot(&self, cursor: &mut Cursor, last: u64) -> Result<(), ReplayFault> {
         let stored = self
             .context
             .bus
             .stream_state(&self.plan.target.stream)
             .await?
-            .last_seq;
+            .last_seq
+            .min(last);
         self.await_mirrored(stored).await?;
         self.history(cursor, stored).await?;
         let token = token::encode(&self.plan.target, cursor);
@@ -257,7 +264,7 @@ impl Read<'_> {
             since_ms: self.since(cursor).await?,
             out: self.out.clone(),
         };
-        match on_thread(history).await? {
+        match on_thread(move || history.run()).await? {
             Ran::Given(given) => {
                 *cursor = given;
                 cursor.reach(until);
@@ -282,7 +289,13 @@ impl Read<'_> {
     /// The store time, in milliseconds, of the first event that is wanted, less a
     /// margin; `None` where everything is wanted or JetStream no longer has it.
     async fn since(&self, cursor: &Cursor) -> Result<Option<i64>, ReplayFault> {
-        if cursor.after == 0 || !cursor.offsets.is_empty() {
+        if !cursor.offsets.is_empty() {
+            return Ok(None);
+        }
+        if cursor.since_ms > 0 {
+            return Ok(Some(with_margin(cursor.since_ms)));
+        }
+        if cursor.after == 0 {
             return Ok(None);
         }
         let event = self
@@ -290,12 +303,22 @@ impl Read<'_> {
             .bus
             .get(&self.plan.target.stream, cursor.after + 1)
             .await?;
-        Ok(event.map(|event| {
-            (event.time_us / 1_000)
-                .cast_signed()
-                .saturating_sub(CLOCK_MARGIN_MS)
-                .max(0)
-        }))
+        Ok(event.map(|event| with_margin(event.time_us / 1_000)))
+    }
+
+    /// The last sequence that is known to be older than a time.
+    async fn before(&self, since_ms: u64) -> Result<u64, ReplayFault> {
+        if self.recorded().is_none() {
+            return Ok(0);
+        }
+        let look = Since {
+            kafka: self.context.kafka.clone(),
+            observer: self.context.observer.clone(),
+            plan: self.plan.clone(),
+            since_ms: with_margin(since_ms),
+            out: self.out.clone(),
+        };
+        on_thread(move || look.run()).await
     }
 
     /// What the progress record says that Kafka does not hold, of this topic or of all.
@@ -361,18 +384,28 @@ impl Read<'_> {
     }
 }
 
-/// Runs a history on a thread of its own. When the caller stops waiting, the thread
+/// Runs what blocks on a thread of its own. When the caller stops waiting, the thread
 /// notices by its closed queue.
-async fn on_thread(history: History) -> Result<Ran, ReplayFault> {
+async fn on_thread<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, ReplayFault> + Send + 'static,
+) -> Result<T, ReplayFault> {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("replay".into())
         .spawn(move || {
             // Nobody waits any more when the read has been given up.
-            let _ = done.send(history.run());
+            let _ = done.send(run());
         });
     thread.map_err(|_| ReplayFault::Thread)?;
     result.await.map_err(|_| ReplayFault::Gone)?
+}
+
+/// A time from which records are looked up so that none is missed that was stored later.
+fn with_margin(since_ms: u64) -> i64 {
+    since_ms
+        .cast_signed()
+        .saturating_sub(CLOCK_MARGIN_MS)
+        .max(0)
 }
 
 fn reason(reason: MirrorGapReason) -> GapReason {

@@ -18,8 +18,8 @@ pub(crate) enum ReplayFault {
     Token(#[from] AuthError),
     #[error("the token has expired while reading; go on with the last resume token")]
     Expired,
-    #[error("no scope of the token covers replay of {channels}")]
-    Scope { channels: String },
+    #[error("the token needs the scope {scope}")]
+    Scope { scope: String },
     #[error("{field}: {problem}")]
     Request {
         field: &'static str,

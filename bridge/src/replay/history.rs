@@ -9,11 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::header;
-use protocol::name::Channel;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::time::Instant;
 
@@ -21,6 +19,7 @@ use super::batch::Batch;
 use super::fault::ReplayFault;
 use super::out::Out;
 use super::plan::Plan;
+use super::record;
 use super::steps::Loss;
 use super::token::Cursor;
 use crate::config::KafkaConfig;
@@ -29,7 +28,7 @@ use crate::kafka::describe::Description;
 use crate::kafka::fault::is_outage;
 use crate::kafka::settings;
 use crate::kafka::watermark::{ObserveError, Observer, Watermarks};
-use crate::proto::{self, EventMeta, GapReason};
+use crate::proto::{EventMeta, GapReason};
 
 /// How long one poll waits; also how soon a client that has gone is noticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -173,7 +172,7 @@ impl History {
         self.cursor.offsets.resize(marks.len(), -1);
         self.cursor.given.resize(marks.len(), 0);
         if let Some(since) = self.since_ms.filter(|_| fresh) {
-            self.look_up(consumer, since)?;
+            self.look_up(consumer, marks, since)?;
         }
         let mut short = Vec::new();
         let offsets = self.cursor.offsets.iter_mut().zip(marks);
@@ -201,18 +200,18 @@ impl History {
         }
         let from = |at: &usize| (*at as i32, Offset::Offset(marks[*at].low));
         assign(consumer, &self.plan.topic, short.iter().map(from))?;
-        let target = &self.plan.target;
-        let origin = format!("{}@{}:", target.stream, target.epoch);
+        let origin = self.plan.target.origin();
         let (mut unread, mut lost) = (short.to_vec(), None);
         let deadline = Instant::now() + FIRST_DEADLINE;
         while !unread.is_empty() {
             let (partition, before) = match consumer.poll(POLL_INTERVAL) {
-                Some(Ok(record)) => {
-                    let first = sequence(&record, &origin).ok_or(ReplayFault::Record {
-                        partition: record.partition(),
-                        offset: record.offset(),
-                    })??;
-                    (record.partition(), first.saturating_sub(1))
+                Some(Ok(found)) => {
+                    let first =
+                        record::sequence(&found, &origin).ok_or(ReplayFault::Record {
+                            partition: found.partition(),
+                            offset: found.offset(),
+                        })??;
+                    (found.partition(), first.saturating_sub(1))
                 }
                 // It keeps nothing.
                 Some(Err(KafkaError::PartitionEOF(partition))) => (partition, self.until),
@@ -243,7 +242,12 @@ impl History {
     }
 
     /// Offsets of the first records stored at a time or after it.
-    fn look_up(&mut self, consumer: &Reader, since_ms: i64) -> Result<(), ReplayFault> {
+    fn look_up(
+        &mut self,
+        consumer: &Reader,
+        marks: &[Watermarks],
+        since_ms: i64,
+    ) -> Result<(), ReplayFault> {
         let mut times = TopicPartitionList::new();
         for partition in 0..self.cursor.offsets.len() {
             times.add_partition_offset(
@@ -254,10 +258,14 @@ impl History {
         }
         let found = consumer.offsets_for_times(times, LOOKUP_TIMEOUT)?;
         for element in found.elements() {
-            // Without an offset, all its records are older: it is read from its start,
-            // and what is older is left out there.
-            if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
-                self.cursor.offsets[element.partition() as usize] = offset;
+            let at = element.partition() as usize;
+            match element.offset() {
+                // It is read from its start, and what is older is left out there.
+                _ if element.error().is_err() => {}
+                Offset::Offset(offset) => self.cursor.offsets[at] = offset,
+                // All its records are older.
+                Offset::End => self.cursor.offsets[at] = marks[at].high,
+                _ => {}
             }
         }
         Ok(())
@@ -285,8 +293,7 @@ impl<'a> Reading<'a> {
         }
         let left = list.count();
         consumer.assign(&list)?;
-        let target = &history.plan.target;
-        let origin = format!("{}@{}:", target.stream, target.epoch);
+        let origin = history.plan.target.origin();
         let batch = Batch::new(history.plan.limits);
         Ok(Self {
             history,
@@ -414,7 +421,7 @@ fn take(
         partition: message.partition(),
         offset: message.offset(),
     };
-    let sequence = sequence(message, origin).ok_or_else(unreadable)??;
+    let sequence = record::sequence(message, origin).ok_or_else(unreadable)??;
     if sequence > history.until {
         return Ok(Taken::Later);
     }
@@ -424,58 +431,9 @@ fn take(
     {
         return Ok(Taken::Event(None, sequence));
     }
-    let key = message
-        .key()
-        .and_then(|key| std::str::from_utf8(key).ok())
-        .ok_or_else(unreadable)?;
-    let channel = Channel::parse(key).map_err(|_| unreadable())?;
-    if !history.plan.grant.allows(&channel) {
-        return Ok(Taken::Event(None, sequence));
-    }
-    let meta = EventMeta {
-        sequence,
-        time_us: message.timestamp().to_millis().unwrap_or(0).cast_unsigned() * 1_000,
-        channel: key.to_owned(),
-        payload_length: 0,
-        headers: headers(message),
-        partition: message.partition(),
-        offset: message.offset(),
-    };
-    let payload = message.payload().unwrap_or_default().to_vec();
-    Ok(Taken::Event(Some((meta, payload)), sequence))
-}
-
-/// The sequence in a record's position; `None` if it has none.
-fn sequence(message: &BorrowedMessage<'_>, origin: &str) -> Option<Result<u64, ReplayFault>> {
-    let headers = message.headers()?;
-    // Our own headers come last.
-    let position = (0..headers.count())
-        .rev()
-        .map(|at| headers.get(at))
-        .find(|found| found.key == header::POSITION)?;
-    let text = std::str::from_utf8(position.value?).ok()?;
-    let Some(sequence) = text.strip_prefix(origin) else {
-        return Some(Err(ReplayFault::ForeignRecord {
-            found: text.into(),
-            expected: origin.trim_end_matches(':').into(),
-        }));
-    };
-    sequence.parse().ok().map(Ok)
-}
-
-/// The event's own headers, so that history looks like live.
-fn headers(message: &BorrowedMessage<'_>) -> Vec<proto::Header> {
-    let Some(headers) = message.headers() else {
-        return Vec::new();
-    };
-    let own = headers
-        .iter()
-        .filter(|found| found.key != header::POSITION && found.key != header::SUBJECT);
-    own.map(|found| proto::Header {
-        name: found.key.into(),
-        value: String::from_utf8_lossy(found.value.unwrap_or_default()).into_owned(),
-    })
-    .collect()
+    let grant = &history.plan.grant;
+    let event = record::event(message, sequence, grant).ok_or_else(unreadable)?;
+    Ok(Taken::Event(event, sequence))
 }
 
 fn stopped(error: ObserveError) -> ReplayFault {

@@ -5,7 +5,6 @@
 
 use bus::{Bus, Reader, ReaderOptions};
 use protocol::bus::Stored;
-use protocol::subject::{Parsed, Subject};
 use service::clock::now_us;
 
 use super::batch::Batch;
@@ -45,7 +44,7 @@ impl Live<'_> {
     /// [`ReplayFault`]; [`ReplayFault::Gone`] once nobody listens any more.
     pub(super) async fn follow(mut self, cursor: &mut Cursor) -> Result<(), ReplayFault> {
         let stream = &self.plan.target.stream;
-        let filter = self.filter();
+        let filter = self.plan.grant.filter(&self.home.store, self.lanes);
         let mut reader = self
             .bus
             .reader(stream, Some(&filter), cursor.after + 1, READER)
@@ -76,7 +75,10 @@ impl Live<'_> {
     /// # Errors
     /// As [`Self::follow`].
     pub(super) async fn stretch(&self, cursor: &mut Cursor, to: u64) -> Result<bool, ReplayFault> {
-        let (stream, filter) = (&self.plan.target.stream, self.filter());
+        let (stream, filter) = (
+            &self.plan.target.stream,
+            self.plan.grant.filter(&self.home.store, self.lanes),
+        );
         let mut reader = self
             .bus
             .reader(stream, Some(&filter), cursor.after + 1, READER)
@@ -104,7 +106,7 @@ impl Live<'_> {
 
     /// Whether Kafka has given it before it lost what is around it.
     fn has_given(&self, event: &Stored, cursor: &Cursor) -> bool {
-        let Ok(Parsed::Event { channel, .. }) = Parsed::parse(&event.subject) else {
+        let Some(channel) = self.plan.grant.channel(event) else {
             return false;
         };
         let Ok(partitions) = i32::try_from(cursor.given.len()) else {
@@ -113,21 +115,6 @@ impl Live<'_> {
         let key = Some(channel.as_str().as_bytes());
         partitions > 0
             && cursor.has_given(partition(key, event.seq, partitions) as usize, event.seq)
-    }
-
-    /// One channel has a subject of its own; a pattern has one for all lanes.
-    fn filter(&self) -> Subject {
-        let (store, tenant) = (&self.home.store, &self.plan.target.tenant);
-        match self.plan.literal() {
-            Some(channel) => {
-                let lane = protocol::lane::Lane::of(tenant, &channel, self.lanes);
-                Subject::event(self.plan.kind, store, lane, tenant, &channel)
-            }
-            None => {
-                let channels = &self.plan.target.channels;
-                Subject::pattern_filter(self.plan.kind, store, tenant, channels)
-            }
-        }
     }
 
     async fn announce(&mut self, reader: &Reader, cursor: &Cursor) -> Result<(), ReplayFault> {
@@ -164,21 +151,7 @@ impl Live<'_> {
 
     /// `None` for what was not asked for.
     fn meta(&self, event: &Stored) -> Option<EventMeta> {
-        let Ok(Parsed::Event {
-            kind,
-            tenant,
-            channel,
-            ..
-        }) = Parsed::parse(&event.subject)
-        else {
-            return None;
-        };
-        if kind != self.plan.kind
-            || tenant != self.plan.target.tenant
-            || !self.plan.grant.allows(&channel)
-        {
-            return None;
-        }
+        let channel = self.plan.grant.channel(event)?;
         Some(EventMeta {
             sequence: event.seq,
             time_us: event.time_us,

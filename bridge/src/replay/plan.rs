@@ -2,75 +2,31 @@
 
 use std::time::SystemTime;
 
-use auth::{Action, Identity, Scopes};
-use protocol::name::{CHANNEL_TOKENS_MAX, Channel, ChannelPattern, StoreName};
+use auth::Identity;
+use protocol::name::{Channel, ChannelPattern, FunctionName, StoreName};
 use protocol::position::Epoch;
 use protocol::record::topic;
-use protocol::stream::StreamName;
-use protocol::subject::{Kind, Parsed};
-use rand::Rng;
 
 use super::batch::Limits;
 use super::fault::ReplayFault;
+use super::grant::{Grant, What};
 use super::token::{self, Cursor, Target};
 use crate::proto::read_request::{End, Start};
 use crate::proto::{ReadRequest, StreamKind};
-
-/// What a read may give: the pattern that was asked for, within what the token allows.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
-    channels: ChannelPattern,
-    scopes: Scopes,
-}
-
-impl Grant {
-    /// Whether an event on this channel is given.
-    pub(crate) fn allows(&self, channel: &Channel) -> bool {
-        self.channels.matches(channel) && self.scopes.allows(Action::Replay, channel)
-    }
-
-    /// Whether the token's scopes cover the whole pattern. Tried on channels that
-    /// stand for all: wildcards become a token that nobody names, `>` every number of
-    /// them.
-    fn is_covered(&self) -> bool {
-        let stand_in = format!("{:06x}", rand::rng().random_range(0..1 << 24));
-        let pattern = self.channels.as_str().replace('*', &stand_in);
-        let Some(prefix) = pattern.strip_suffix('>') else {
-            return self.covers(&pattern) != Some(false);
-        };
-        let used = prefix.matches('.').count();
-        let mut channel = prefix.trim_end_matches('.').to_owned();
-        for _ in used..CHANNEL_TOKENS_MAX {
-            channel = format!("{channel}.{stand_in}");
-            match self.covers(&channel) {
-                Some(true) => {}
-                Some(false) => return false,
-                // Too long for a channel; the check of each event still holds.
-                None => break,
-            }
-        }
-        true
-    }
-
-    fn covers(&self, channel: &str) -> Option<bool> {
-        Channel::parse(channel)
-            .ok()
-            .map(|channel| self.scopes.allows(Action::Replay, &channel))
-    }
-}
 
 /// Where a read ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
     Live,
     Snapshot,
+    /// With this sequence.
+    Last(u64),
 }
 
 /// A checked request.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub target: Target,
-    pub kind: Kind,
     pub topic: String,
     pub grant: Grant,
     pub cursor: Cursor,
@@ -99,25 +55,26 @@ impl Plan {
         identity: Identity,
         home: &Home,
     ) -> Result<Self, ReplayFault> {
-        let (kind, stream) = match request.kind() {
-            StreamKind::Events => (Kind::Ev, StreamName::events(&home.store)),
-            StreamKind::Ingress => (Kind::In, StreamName::ingress(&home.store)),
-            StreamKind::Unspecified => return Err(wrong("kind", "is neither events nor ingress")),
-        };
+        let what = what(&request)?;
         let channels = ChannelPattern::parse(&request.channels)
             .map_err(|error| wrong("channels", &error.to_string()))?;
-        let topic = topic_of(kind, home, &identity, &channels)?;
-        let grant = Grant {
+        let namespace = channels.as_str().split('.').next().unwrap_or_default();
+        let namespace = Channel::for_client(namespace)
+            .map_err(|_| wrong("channels", "must begin with the name of a namespace"))?;
+        let mut grant = Grant {
+            what,
+            tenant: identity.tenant.clone(),
             channels: channels.clone(),
+            namespace,
+            whole: request.whole_namespace,
             scopes: identity.scopes,
+            since_ms: 0,
         };
-        if !grant.is_covered() {
-            return Err(ReplayFault::Scope {
-                channels: channels.as_str().into(),
-            });
+        if let Some(scope) = grant.lacks() {
+            return Err(ReplayFault::Scope { scope });
         }
         let target = Target {
-            stream,
+            stream: grant.what.stream(&home.store),
             epoch: home.epoch.clone(),
             tenant: identity.tenant,
             channels,
@@ -129,18 +86,25 @@ impl Plan {
                 after: seq.saturating_sub(1),
                 ..Cursor::default()
             },
+            Some(Start::TimeUs(time_us)) => Cursor {
+                since_ms: time_us / 1_000,
+                ..Cursor::default()
+            },
             Some(Start::Token(text)) => token::decode(&text, &target)?,
             None => return Err(wrong("start", "is missing")),
         };
         let until = match request.end {
             Some(End::Live(_)) => Until::Live,
             Some(End::Snapshot(_)) => Until::Snapshot,
+            Some(End::Last(seq)) => Until::Last(seq),
             None => return Err(wrong("end", "is missing")),
         };
         let limits = Limits::of(request.batch_events_max, request.batch_bytes_max);
+        grant.since_ms = cursor.since_ms;
+        let topic = topic(&home.topic_prefix, &grant.of_topic(&home.store))
+            .expect("what may be asked for is mirrored");
         Ok(Self {
             target,
-            kind,
             topic,
             grant,
             cursor,
@@ -150,31 +114,20 @@ impl Plan {
             expires_at: identity.expires_at,
         })
     }
-
-    /// The pattern as a channel, if it has no wildcard.
-    pub(crate) fn literal(&self) -> Option<Channel> {
-        Channel::parse(self.target.channels.as_str()).ok()
-    }
 }
 
-/// The one topic that holds the pattern's events: its namespace must be literal.
-fn topic_of(
-    kind: Kind,
-    home: &Home,
-    identity: &Identity,
-    channels: &ChannelPattern,
-) -> Result<String, ReplayFault> {
-    let namespace = channels.as_str().split('.').next().unwrap_or_default();
-    let channel = Channel::for_client(namespace)
-        .map_err(|_| wrong("channels", "must begin with the name of a namespace"))?;
-    let parsed = Parsed::Event {
-        kind,
-        store: home.store.clone(),
-        lane: protocol::lane::Lane(0),
-        tenant: identity.tenant.clone(),
-        channel,
-    };
-    topic(&home.topic_prefix, &parsed).ok_or_else(|| wrong("kind", "is not mirrored"))
+fn what(request: &ReadRequest) -> Result<What, ReplayFault> {
+    match request.kind() {
+        StreamKind::Events => Ok(What::Events),
+        StreamKind::Ingress => Ok(What::Inputs),
+        StreamKind::Outcomes => Ok(What::Outcomes),
+        StreamKind::DeadLetters => {
+            let function = FunctionName::parse(&request.function);
+            let function = function.map_err(|error| wrong("function", &error.to_string()))?;
+            Ok(What::DeadLetters(function))
+        }
+        StreamKind::Unspecified => Err(wrong("kind", "is none that is known")),
+    }
 }
 
 fn wrong(field: &'static str, problem: &str) -> ReplayFault {
@@ -186,6 +139,7 @@ fn wrong(field: &'static str, problem: &str) -> ReplayFault {
 
 #[cfg(test)]
 mod tests {
+    use auth::Scopes;
     use protocol::name::{Tenant, User};
 
     use super::*;
@@ -239,6 +193,21 @@ mod tests {
             plan("doc.>", &["replay:>"], |_| {}).unwrap().topic,
             "eddyline.ev.ac__me.doc"
         );
+        let topic_of = |kind: StreamKind| {
+            let change = |r: &mut ReadRequest| {
+                (r.kind, r.function) = (kind as i32, "my-gate".into());
+            };
+            plan("doc.>", &["inputs:>"], change).unwrap().topic
+        };
+        assert_eq!(topic_of(StreamKind::Ingress), "eddyline.in.ac__me.doc");
+        assert_eq!(
+            topic_of(StreamKind::Outcomes),
+            "eddyline.ev.ac__me.__outcome"
+        );
+        assert_eq!(
+            topic_of(StreamKind::DeadLetters),
+            "eddyline.rej.main.my-gate"
+        );
         for channels in ["*.1", ">", "_outcome.ann.c"] {
             assert!(
                 matches!(
@@ -261,6 +230,10 @@ mod tests {
         };
         assert_eq!(field(|r| r.kind = 0), "kind");
         assert_eq!(field(|r| r.kind = 9), "kind");
+        assert_eq!(
+            field(|r| r.kind = StreamKind::DeadLetters as i32),
+            "function"
+        );
         assert_eq!(field(|r| r.start = None), "start");
         assert_eq!(field(|r| r.end = None), "end");
         assert_eq!(field(|r| r.channels.clear()), "channels");

@@ -34,6 +34,9 @@ pub(crate) struct Cursor {
     pub given: Vec<u64>,
     /// Everything up to `after` was given, so JetStream may go on from there.
     pub complete: bool,
+    /// What was stored before is not wanted, milliseconds since 1970; 0: everything is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since_ms: u64,
 }
 
 impl Cursor {
@@ -52,6 +55,10 @@ impl Cursor {
     }
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What a read is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Target {
@@ -59,6 +66,13 @@ pub(crate) struct Target {
     pub epoch: Epoch,
     pub tenant: Tenant,
     pub channels: ChannelPattern,
+}
+
+impl Target {
+    /// What the positions of its records begin with: `{stream}@{epoch}:`.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}@{}:", self.stream, self.epoch)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn tokens_round_trip(after: u64, offsets in proptest::collection::vec(-1i64..i64::MAX, 0..20), complete: bool) {
-            let cursor = Cursor { after, offsets, topic_id: "x".into(), given: vec![after], complete };
+            let cursor = Cursor { after, offsets, topic_id: "x".into(), given: vec![after], complete, since_ms: after };
             prop_assert_eq!(decode(&encode(&target(), &cursor), &target()).unwrap(), cursor);
         }
 

@@ -43,7 +43,7 @@ pub use setup::{FunctionChoice, TICKS};
 /// How long tokens of tests last.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// What tokens of tests allow.
-const SCOPES: [&str; 3] = ["publish:>", "subscribe:>", "replay:>"];
+const SCOPES: [&str; 4] = ["publish:>", "subscribe:>", "replay:>", "inputs:>"];
 
 /// A whole system under test.
 pub struct Deployment {
