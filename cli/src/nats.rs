@@ -98,6 +98,7 @@ impl From<ControlError> for CliError {
             ControlError::Conflict { .. } => {
                 Self::new(EXIT_FAILED, text).hint("look at what they did, then do it again")
             }
+            ControlError::Mirror(error) if error.temporary => Self::new(EXIT_UNAVAILABLE, text),
             _ => Self::new(EXIT_FAILED, text),
         }
     }

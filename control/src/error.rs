@@ -4,6 +4,8 @@ use bus::BusError;
 use host::{CheckError, HostError};
 use protocol::spec::SpecError;
 
+use crate::mirror::MirrorError;
+
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -44,6 +46,9 @@ pub enum ControlError {
         /// Why.
         source: Box<ControlError>,
     },
+    /// The mirror does not say what it holds.
+    #[error("the mirror")]
+    Mirror(#[from] MirrorError),
     /// The bus failed.
     #[error("nats")]
     Bus(#[from] BusError),
@@ -79,6 +84,7 @@ impl ControlError {
         match self {
             Self::Conflict { .. } => true,
             Self::Bus(error) => error.temporary(),
+            Self::Mirror(error) => error.temporary,
             Self::Of { source, .. } => source.temporary(),
             _ => false,
         }

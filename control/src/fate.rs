@@ -113,6 +113,8 @@ pub(crate) struct Fates {
     function: FunctionName,
     stream: StreamName,
     found: BTreeMap<u64, Fate>,
+    /// Outputs by their input and their own sequence: they come in order per channel alone.
+    outputs: BTreeMap<(u64, u64), Output>,
 }
 
 impl Fates {
@@ -121,13 +123,17 @@ impl Fates {
             function: spec.name.clone(),
             stream: stream(&spec.store, &spec.trigger),
             found: BTreeMap::new(),
+            outputs: BTreeMap::new(),
         }
     }
 
     /// What is stored of an input; nothing is an empty list.
     pub(crate) fn take(&mut self, seq: u64) -> Fate {
-        let found = self.found.remove(&seq);
-        found.unwrap_or(Fate::Outputs(Vec::new()))
+        if let Some(found) = self.found.remove(&seq) {
+            return found;
+        }
+        let outputs = self.outputs.range((seq, 0)..=(seq, u64::MAX));
+        Fate::Outputs(outputs.map(|(_, output)| output.clone()).collect())
     }
 
     /// Reads a message of EVENTS; one that is of none of these inputs is left.
@@ -143,7 +149,10 @@ impl Fates {
                 };
                 match channel.outcomes_of() {
                     Some(_) => self.outcome(seq, &stored.payload),
-                    None => self.output(seq, Output::of_stored(channel.as_str(), stored)),
+                    None => {
+                        let output = Output::of_stored(channel.as_str(), stored);
+                        self.outputs.insert((seq, stored.seq), output);
+                    }
                 }
             }
             Ok(Parsed::DeadLetter { function, .. }) if function == self.function => {
@@ -160,13 +169,6 @@ impl Fates {
     fn source(&self, headers: &Headers, name: &str, inputs: &RangeInclusive<u64>) -> Option<u64> {
         let source = Source::parse(headers.get(name)?)?;
         (source.stream == self.stream && inputs.contains(&source.seq)).then_some(source.seq)
-    }
-
-    fn output(&mut self, seq: u64, output: Output) {
-        let fate = self.found.entry(seq).or_insert(Fate::Outputs(Vec::new()));
-        if let Fate::Outputs(outputs) = fate {
-            outputs.push(output);
-        }
     }
 
     fn outcome(&mut self, seq: u64, data: &[u8]) {
@@ -190,6 +192,10 @@ impl Fates {
             true => Fate::Rejected(reason.to_owned()),
             false => Fate::Fails(reason.to_owned()),
         };
-        self.found.entry(seq).or_insert(fate);
+        // Letters are read last. Where an input was handled again, what it became counts.
+        let outputs = self.outputs.range((seq, 0)..=(seq, u64::MAX));
+        if outputs.count() == 0 {
+            self.found.entry(seq).or_insert(fate);
+        }
     }
 }

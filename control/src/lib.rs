@@ -10,28 +10,36 @@
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
 //! - `logs`: what functions write; `load`: how busy they are
-//! - `replay`, `fate`: recorded history through a candidate
+//! - `replay`: recorded history through a `candidate`; `fate`: what became of an input
+//! - `history`: one stream's, from JetStream and from the `mirror`; `seam`: which of the two;
+//!   `queries`: which parts of the mirror; `held`: inputs put in order
 //!
 //! Owns no state: what is deployed lives in the buckets. Used by whoever deploys, not by
 //! the services; must not know lanes, sessions or shards.
 
 pub mod app;
+mod candidate;
 mod deployer;
 mod draft;
 mod error;
 mod fate;
 mod function;
+mod held;
+mod history;
 mod judgement;
 mod landscape;
 mod letter;
 mod load;
 mod logs;
+mod mirror;
 mod namespace;
 mod plan;
+mod queries;
 mod rejected;
 mod replay;
 mod rollout;
 mod rules;
+mod seam;
 mod trial;
 mod versions;
 
@@ -40,13 +48,16 @@ pub use draft::{CanaryDraft, FunctionDraft, StageDraft, Start, digest};
 pub use error::ControlError;
 pub use fate::{Fate, Output};
 pub use function::Deployed;
+pub use history::Missing;
 pub use landscape::{Entry, Landscape};
 pub use letter::{Letter, Settled};
 pub use load::{LaneLoad, Load, Loads, Rates, Watcher};
 pub use logs::Logs;
+pub use mirror::{Asked, Mirror, MirrorError, Mirrored, Query};
 pub use namespace::{Applied, NamespaceDraft};
 pub use plan::{Action, Difference, Plan, Step, Thing, Wanted};
 pub use rejected::{LETTERS_MAX, LetterFilter, Letters, Redriven};
 pub use replay::{Compared, ReplayRequest, Replayed};
 pub use rollout::Rollout;
+pub use seam::Place;
 pub use trial::TrialLoad;

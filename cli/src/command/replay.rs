@@ -123,7 +123,8 @@ fn notice(notice: &Notice<'_>, text: &str, output: &Output) -> Result<(), CliErr
     Ok(())
 }
 
-fn refused(error: ReplayError) -> CliError {
+/// Why a bridge gives nothing.
+pub(super) fn refused(error: ReplayError) -> CliError {
     match &error {
         ReplayError::Connect(..) => CliError::new(EXIT_UNAVAILABLE, sentence(&error))
             .hint("is `eddyline dev` running? --grpc names another address"),

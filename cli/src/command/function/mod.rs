@@ -8,6 +8,7 @@ mod failure;
 mod journal;
 mod list;
 mod logs;
+mod mirror;
 mod new;
 mod replay;
 mod show;

@@ -1,10 +1,11 @@
 //! `eddyline function replay`: what a function on disk would make of recorded history.
 
-use control::{Compared, Fate, Output as Emitted, ReplayRequest};
+use control::{Compared, Fate, Missing, Output as Emitted, ReplayRequest, Replayed};
 use serde::Serialize;
 use service::clock;
 
 use super::deploy;
+use super::mirror;
 use super::source;
 use crate::args::function::ReplayHistory;
 use crate::error::{CliError, EXIT_SETTINGS};
@@ -22,18 +23,30 @@ struct Different<'a> {
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct Absent<'a> {
+    stream: &'a str,
+    from: u64,
+    to: u64,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
     inputs: usize,
     same: usize,
     different: usize,
     /// There are more inputs, past the limit.
     more: bool,
+    /// Whose inputs they are; everybody's unless the mirror was read.
+    tenant: Option<&'a str>,
+    /// What the replay could not take in.
+    missing: Vec<Absent<'a>>,
 }
 
 /// Runs it and shows each input of which it would make something else.
 ///
 /// # Errors
-/// The function cannot be used; NATS cannot be reached or read.
+/// The function cannot be used; NATS or the bridge cannot be reached or read.
 pub async fn run(args: &ReplayHistory, output: &Output) -> Result<(), CliError> {
     let mut functions = source::wanted(&args.source)?.functions;
     let Some((draft, modules)) = functions.pop() else {
@@ -45,12 +58,17 @@ pub async fn run(args: &ReplayHistory, output: &Output) -> Result<(), CliError> 
         inputs_max: args.count,
     };
     let deployer = nats::deployer(&args.nats).await?;
-    let replayed = deployer.replay(draft, modules, &request).await?;
-    let different: Vec<&Compared> = replayed
-        .inputs
-        .iter()
-        .filter(|input| !input.is_same())
-        .collect();
+    let mirror = match deployer.needs_mirror(&draft, &request).await? {
+        true => mirror::find(args).await?,
+        false => None,
+    };
+    let replayed = deployer.replay(draft, modules, &request, mirror.as_ref());
+    show(&replayed.await?, output)
+}
+
+fn show(replayed: &Replayed, output: &Output) -> Result<(), CliError> {
+    let inputs = replayed.inputs.iter();
+    let different: Vec<&Compared> = inputs.filter(|input| !input.is_same()).collect();
     let now_us = clock::now_us();
     for input in &different {
         let told = Different {
@@ -62,13 +80,45 @@ pub async fn run(args: &ReplayHistory, output: &Output) -> Result<(), CliError> 
         };
         output.result(&told, || text(input, now_us))?;
     }
+    if !output.is_json() {
+        for missing in &replayed.missing {
+            output.note(&lacks(missing));
+        }
+    }
     let summary = Summary {
         inputs: replayed.inputs.len(),
         same: replayed.inputs.len() - different.len(),
         different: different.len(),
         more: replayed.more,
+        tenant: replayed.tenant.as_ref().map(|tenant| tenant.as_str()),
+        missing: replayed.missing.iter().map(absent).collect(),
     };
     output.result(&summary, || last(&summary))
+}
+
+/// What reasons are called; one that no mirror tells is retention in JetStream.
+fn absent(missing: &Missing) -> Absent<'_> {
+    Absent {
+        stream: missing.stream.as_str(),
+        from: missing.from,
+        to: missing.to,
+        reason: missing.reason.map_or("jetstream", |reason| reason.as_str()),
+    }
+}
+
+fn lacks(missing: &Missing) -> String {
+    let (stream, from, to) = (&missing.stream, missing.from, missing.to);
+    match missing.reason {
+        None => format!(
+            "JetStream's history of {stream} begins with {}: what is older needs the mirror, \
+             --grpc says where",
+            to + 1
+        ),
+        Some(reason) => format!(
+            "the mirror may lack some of {from} to {to} of {stream}: {}",
+            reason.as_str().replace('_', " ")
+        ),
+    }
 }
 
 fn text(input: &Compared, now_us: u64) -> String {
@@ -111,11 +161,14 @@ fn line(output: &Emitted) -> String {
     text
 }
 
-fn last(summary: &Summary) -> String {
+fn last(summary: &Summary<'_>) -> String {
     let count = |count: usize| thousands(count as u64);
     let mut text = format!(
-        "{} inputs: {} the same, {} different",
+        "{} inputs{}: {} the same, {} different",
         count(summary.inputs),
+        summary
+            .tenant
+            .map_or_else(String::new, |tenant| format!(" of tenant {tenant}")),
         count(summary.same),
         count(summary.different)
     );
