@@ -243,6 +243,15 @@ impl<S: Service> Instance<S> {
         }
     }
 
+    /// Asks it to end in order (SIGTERM), and does not wait.
+    ///
+    /// # Errors
+    /// It is no running child process, or the system refuses.
+    pub fn ask_to_end(&mut self) -> Result<(), InstanceError> {
+        let asked = self.child()?.ask_to_end();
+        asked.map_err(|source| self.process(source))
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone; how it ended, since it may have
     /// been dead before.
     ///

@@ -74,16 +74,25 @@ impl ServerProcess {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Asks it to end (SIGTERM) and waits; kills it once `deadline` has passed.
+    /// Asks it to end (SIGTERM), and does not wait.
     ///
     /// # Errors
     /// The operating system refuses the signal.
-    pub fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
+    pub fn ask_to_end(&mut self) -> Result<()> {
         if self.exit_status().is_none() {
             self.signal(Signal::Terminate)?;
             // A paused process acts on nothing but SIGKILL until it goes on.
             self.signal(Signal::Continue)?;
         }
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM) and waits; kills it once `deadline` has passed.
+    ///
+    /// # Errors
+    /// The operating system refuses the signal.
+    pub fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.ask_to_end()?;
         match wait_for(deadline, || self.exit_status()) {
             Some(status) => Ok(status),
             None => {

@@ -96,6 +96,14 @@ impl<S: Service> Instance<S> {
         expect(self.inner.stop().await);
     }
 
+    /// Asks it to end in order (SIGTERM), and does not wait: it may die on the way.
+    ///
+    /// # Panics
+    /// If it is no child process or does not run.
+    pub fn ask_to_end(&mut self) {
+        expect(self.inner.ask_to_end());
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone; how it ended, since it may have
     /// been dead before.
     ///

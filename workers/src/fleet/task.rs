@@ -344,8 +344,10 @@ impl Task {
 
     fn claim(&mut self, key: Key, over: u64) {
         let (lanes, life) = (self.crew.lanes.clone(), self.life.clone());
+        let faults = self.crew.shared.faults.clone();
         let name = claim_key(&self.crew.shared.store.name, &key.0, key.1);
         self.writes.spawn(async move {
+            faults.hit("claim.before_claim");
             let value: Bytes = serde_json::to_vec(&life)
                 .expect("a claim has a name and a number")
                 .into();
@@ -354,7 +356,10 @@ impl Task {
                 over => lanes.update(&name, value, over).await,
             };
             match &written {
-                Ok(_) | Err(BusError::Exists | BusError::Conflict | BusError::Disconnected) => {}
+                Ok(_) => {
+                    faults.hit("claim.after_claim");
+                }
+                Err(BusError::Exists | BusError::Conflict | BusError::Disconnected) => {}
                 Err(error) => tracing::warn!(%error, key = name, "lane cannot be claimed"),
             }
             Written::Claimed(key, written.ok())
@@ -362,12 +367,14 @@ impl Task {
     }
 
     fn release(&mut self, key: Key, revision: u64) {
-        let lanes = self.crew.lanes.clone();
+        let (lanes, faults) = (self.crew.lanes.clone(), self.crew.shared.faults.clone());
         let name = claim_key(&self.crew.shared.store.name, &key.0, key.1);
         self.writes.spawn(async move {
+            faults.hit("claim.before_release");
             if let Err(error) = lanes.delete(&name, revision).await {
                 tracing::debug!(%error, key = name, "the claim of a lane is not taken back");
             }
+            faults.hit("claim.after_release");
             Written::Released(key)
         });
     }
@@ -381,6 +388,7 @@ impl Task {
             );
         }
         self.lanes.shutdown().await;
+        self.crew.shared.faults.hit("worker.before_farewell");
     }
 }
 

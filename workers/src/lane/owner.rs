@@ -50,7 +50,10 @@ impl Owner {
             shown: &shown,
         };
         match run.run().await {
-            Ok(End::Stopped) => tracing::debug!(%function, lane, "lane is given up"),
+            Ok(End::Stopped) => {
+                self.shared.faults.hit("lane.drained");
+                tracing::debug!(%function, lane, "lane is given up");
+            }
             Ok(End::Superseded) => {
                 metrics::counter!("lanes_lost_total").increment(1);
                 tracing::info!(%function, lane, "lane has another owner");

@@ -168,6 +168,7 @@ impl Run<'_> {
 
     /// Takes up what is deployed now; false if the lane has to be taken over anew for it.
     fn reload(&mut self, lane: &mut Driven, machine: &mut Machine) -> bool {
+        self.shared.faults.hit("lane.before_swap");
         let (scope, deployed) = self.scope();
         let goes_on = scope.spec.incarnation == lane.scope.spec.incarnation
             && scope.stream() == lane.scope.stream()
@@ -176,8 +177,10 @@ impl Run<'_> {
             lane.own.meter = self.shown.meter(scope.spec.version, count(&deployed));
             lane.beside = self.beside(&deployed);
             (lane.scope, lane.own.program) = (scope.clone(), deployed.program);
+            self.shared.faults.hit("lane.in_swap");
             machine.reload(scope);
         }
+        self.shared.faults.hit("lane.after_swap");
         goes_on
     }
 
@@ -198,6 +201,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             if self.stop.is_triggered() {
+                self.shared.faults.hit("lane.before_drain");
                 machine.drain();
             }
             let mut action = Some(machine.next(now_us()));
@@ -243,6 +247,7 @@ impl Run<'_> {
             None => lane.own.run(items).await,
         };
         if lane.beside.as_ref().is_some_and(Beside::is_over) {
+            self.shared.faults.hit("trial.failed");
             self.shown.trial_failed();
             lane.end_trial(machine);
         }
@@ -260,7 +265,7 @@ impl Run<'_> {
     }
 
     async fn commit(&self, lane: &mut Driven, mut commit: Commit) -> Result<Landed, BusError> {
-        self.shared.faults.hit("lane.before_commit");
+        self.commits("lane.before_commit", "lane.before_last_commit");
         let began = Instant::now();
         let (lost, scope) = (|| self.grant.is_lost(), &lane.scope);
         if let (Some(change), Some(fence)) = (commit.change.take(), &mut lane.fence) {
@@ -269,13 +274,21 @@ impl Run<'_> {
                 Landed::At(seq) => *fence = seq,
                 other => return Ok(other),
             }
-            self.shared.faults.hit("lane.after_remembering");
+            self.commits("lane.after_remembering", "lane.after_last_remembering");
         }
         let landed =
             commit::store(&self.shared.bus, scope, commit, &self.shared.faults, lost).await;
         lane.own.meter.committed(began.elapsed());
-        self.shared.faults.hit("lane.after_commit");
+        self.commits("lane.after_commit", "lane.after_last_commit");
         landed
+    }
+
+    /// A step of a commit, which has another name beside its own where it may be the last.
+    fn commits(&self, step: &'static str, last: &'static str) {
+        self.shared.faults.hit(step);
+        if self.stop.is_triggered() {
+            self.shared.faults.hit(last);
+        }
     }
 
     async fn recall(&self, scope: &Scope, machine: &mut Machine, keys: Vec<Key>) -> Option<Action> {

@@ -104,8 +104,10 @@ pub async fn take(
             checkpoint: checkpoint.clone(),
             guard,
         };
+        faults.hit("lane.before_fence");
         match commit::store(bus, scope, fence, faults, lost).await? {
             Landed::At(guard) => {
+                faults.hit("lane.after_fence");
                 let from = (checkpoint.seq + 1).max(state.first_seq);
                 let gone = (checkpoint.seq + 1, state.first_seq.saturating_sub(1));
                 let mut taken = Taken {
@@ -118,6 +120,7 @@ pub async fn take(
                 if scope.remembers {
                     fence_memory(bus, scope, committed, &mut taken, lost).await?;
                 }
+                faults.hit("lane.taken");
                 return Ok(taken);
             }
             Landed::Superseded if lost() => return Err(TakeoverError::Superseded),
