@@ -11,8 +11,10 @@ mod faults {
     mod apart;
     mod disk;
     mod frozen;
+    mod handover;
     mod hunt;
     mod kills;
+    mod lab;
     mod lanes;
     mod late;
     mod leaders;
@@ -23,6 +25,8 @@ mod faults {
     mod schedule;
     mod servers;
     mod short;
+    mod swap;
     mod takeover;
     mod trial;
+    mod watch;
 }

@@ -10,11 +10,16 @@ mod faults {
     mod brokers;
     mod disk;
     mod frozen;
+    mod handover;
     mod hunt;
+    mod lab;
     mod lanes;
     mod leaders;
     mod long;
     mod minority;
     mod remember;
+    mod swap;
     mod takeover;
+    mod trial;
+    mod watch;
 }

@@ -68,7 +68,8 @@ pub enum Moment {
 }
 
 impl Moment {
-    fn faults(self) -> String {
+    /// The switch that kills then; none for what happens from outside.
+    pub fn faults(self) -> String {
         match self {
             Self::Step(point, n) => format!("{point}=kill@{n}"),
             Self::Acks(_) => String::new(),
@@ -224,7 +225,11 @@ async fn next_end<S: Victim>(
     }
 }
 
-fn assert_killed<S: Victim>(instance: &Instance<S>, status: ExitStatus) {
+/// Demands that an instance has come to the end that was meant for it.
+///
+/// # Panics
+/// If it has ended in another way.
+pub fn assert_killed<S: Victim>(instance: &Instance<S>, status: ExitStatus) {
     if status.signal() != Some(SIGKILL) {
         let log = instance.log();
         let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_BYTES_SHOWN));

@@ -2,12 +2,30 @@
 
 use harness::NatsChoice;
 
-use super::{brokers, disk, leaders, minority, remember, takeover};
+use super::handover::{Part, Way};
+use super::{brokers, disk, handover, leaders, minority, remember, swap, takeover, trial};
 
 /// How often the same happens in one test.
 const ROUNDS: usize = 5;
 /// Deaths of a worker at each of four steps of a commit, and at any moment: two hundred.
 const DEATHS: usize = 40;
+/// Deaths at each of three steps of a swap, and at any moment: a hundred, on one server and
+/// then on three.
+const SWAP_DEATHS: usize = 25;
+/// Deaths at each of five steps of a trial: a hundred with those at any moment, as above.
+const TRIAL_DEATHS: usize = 18;
+/// Deaths in trials at any moment.
+const TRIAL_DEATHS_AT_RANDOM: usize = 10;
+/// Rounds of sixteen deaths in hand-overs, nine of a giver and seven of a taker: more than a
+/// hundred.
+const HANDOVERS: usize = 7;
+/// In each way.
+const HANDED_OVER: [(Part, Way); 4] = [
+    (Part::Giver, Way::Leaves),
+    (Part::Giver, Way::Shares),
+    (Part::Taker, Way::Leaves),
+    (Part::Taker, Way::Shares),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_remembered_is_exact_over_two_hundred_deaths() {
@@ -17,6 +35,36 @@ async fn what_is_remembered_is_exact_over_two_hundred_deaths() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_remembered_is_exact_over_two_hundred_deaths_on_three_servers() {
     remember::is_exact(NatsChoice::Three, DEATHS, DEATHS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_are_exact_over_a_hundred_deaths() {
+    swap::is_exact(NatsChoice::One, SWAP_DEATHS, SWAP_DEATHS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_are_exact_over_a_hundred_deaths_on_three_servers() {
+    swap::is_exact(NatsChoice::Three, SWAP_DEATHS, SWAP_DEATHS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_are_exact_over_a_hundred_deaths() {
+    trial::is_exact(NatsChoice::One, TRIAL_DEATHS, TRIAL_DEATHS_AT_RANDOM).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_are_exact_over_a_hundred_deaths_on_three_servers() {
+    trial::is_exact(NatsChoice::Three, TRIAL_DEATHS, TRIAL_DEATHS_AT_RANDOM).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_change_hands_exactly_over_a_hundred_deaths() {
+    handover::is_exact(NatsChoice::One, &HANDED_OVER, HANDOVERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_change_hands_exactly_over_a_hundred_deaths_on_three_servers() {
+    handover::is_exact(NatsChoice::Three, &HANDED_OVER, HANDOVERS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,11 +2,38 @@
 
 use harness::NatsChoice;
 
-use super::{disk, leaders, minority, remember, takeover};
+use super::handover::{Part, Way};
+use super::{disk, handover, leaders, minority, remember, swap, takeover, trial};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_remembered_is_exact_however_workers_die() {
     remember::is_exact(NatsChoice::One, 3, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_are_exact_however_workers_die() {
+    swap::is_exact(NatsChoice::One, 3, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_are_exact_however_workers_die() {
+    trial::is_exact(NatsChoice::One, 2, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_change_hands_exactly_however_workers_die_that_leave() {
+    handover::is_exact(NatsChoice::One, &[(Part::Giver, Way::Leaves)], 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_change_hands_exactly_however_workers_die_that_give_a_share() {
+    handover::is_exact(NatsChoice::One, &[(Part::Giver, Way::Shares)], 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_change_hands_exactly_however_their_takers_die() {
+    let takers = [(Part::Taker, Way::Leaves), (Part::Taker, Way::Shares)];
+    handover::is_exact(NatsChoice::One, &takers, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,18 +1,21 @@
 //! One trial after the other, good versions and bad ones, while workers die where a trial
-//! begins, before a judgement is written, after it, and at random: each event has its one
-//! effect, in order, and what channels remember is exact.
+//! begins, where its version fails, before a judgement is written, after it, where lanes
+//! take it up, and at random: each event has its one effect, in order, and what channels
+//! remember is exact.
+//!
+//! Owns nothing beyond the laboratory.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bus::Bus;
 use control::{CanaryDraft, Deployer, FunctionDraft};
 use harness::{NatsChoice, environment, wait};
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::spec::Verdict;
 
 use super::hunt::{Ground, hunt};
-use super::remember::Lab;
+use super::lab::{Lab, deployer};
 
 /// Channels of the function: enough that a half of them is never all or none.
 const CHANNELS: usize = 12;
@@ -28,10 +31,22 @@ struct Ended {
     taken_back: usize,
 }
 
-/// Puts one version after the other on trial, every other one of which rejects what it
-/// gets, until it is told to stop.
-async fn try_out(bus: Bus, stop: &AtomicBool) -> Ended {
-    let deployer = Deployer::new(&bus, "trials");
+/// The module and the settings of the `n`-th version: one that is as good as the one
+/// before, one that rejects what it gets, one that fails.
+fn version(n: usize) -> (&'static str, BTreeMap<String, String>) {
+    let mut config: BTreeMap<_, _> = [("n".to_owned(), n.to_string())].into();
+    let module = match n % 3 {
+        1 => "document-gate",
+        _ => "probe",
+    };
+    if n % 3 == 2 {
+        config.insert("order".to_owned(), r#"{"do":"trap"}"#.to_owned());
+    }
+    (module, config)
+}
+
+/// Puts one version after the other on trial until it is told to stop.
+async fn try_out(deployer: Deployer, stop: &AtomicBool) -> Ended {
     let (name, store) = ("probe", StoreName::parse("main").unwrap());
     let name = FunctionName::parse(name).unwrap();
     let mut ended = Ended::default();
@@ -39,13 +54,10 @@ async fn try_out(bus: Bus, stop: &AtomicBool) -> Ended {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let module = match n % 2 {
-            0 => "probe",
-            _ => "document-gate",
-        };
+        let (module, config) = version(n);
         let draft = FunctionDraft {
             emits: vec![ChannelPattern::parse("chat.>").unwrap()],
-            config: [("n".to_owned(), n.to_string())].into(),
+            config,
             canary: Some(CanaryDraft {
                 events_min: EVENTS_MIN,
                 for_ms: TRIAL.as_millis() as u64,
@@ -73,20 +85,22 @@ async fn try_out(bus: Bus, stop: &AtomicBool) -> Ended {
     ended
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trials_are_exact_however_workers_die() {
-    let Some(mut lab) = Lab::start(NatsChoice::One, CHANNELS).await else {
+/// Two workers die `each` times at each step of trials, and `random` times at any.
+pub async fn is_exact(nats: NatsChoice, each: usize, random: usize) {
+    let Some(mut lab) = Lab::start(nats, CHANNELS, 0).await else {
         return;
     };
-    let (bus, stop) = (lab.deployment.bus.clone(), AtomicBool::new(false));
+    let (deployer, stop) = (deployer(&lab.deployment), AtomicBool::new(false));
     let ground = Ground {
         steps: &[
-            ("trial.begin", 8),
+            ("trial.begin", 4),
+            ("trial.failed", 1),
             ("trial.before_judgement", 1),
             ("trial.after_judgement", 1),
+            ("lane.in_swap", 4),
         ],
-        each: 3,
-        random: 4,
+        each,
+        random,
         acks_max: 400,
     };
     let kills = async {
@@ -99,7 +113,7 @@ async fn trials_are_exact_however_workers_die() {
         .await;
         stop.store(true, Ordering::Relaxed);
     };
-    let (ended, ()) = tokio::join!(try_out(bus, &stop), kills);
+    let (ended, ()) = tokio::join!(try_out(deployer, &stop), kills);
     assert!(ended.promoted > 0 && ended.taken_back > 0, "{ended:?}");
-    lab.conclude().await;
+    lab.conclude(&[]).await;
 }

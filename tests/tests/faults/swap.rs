@@ -1,0 +1,105 @@
+//! One version after the other is deployed under traffic, while workers die before a lane
+//! takes it up, in the middle of that, behind it, and at random: whichever version handles
+//! an input, it has its one effect, in order, and what channels remember is exact.
+//!
+//! Owns nothing beyond the laboratory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use control::{Deployer, FunctionDraft};
+use harness::{NatsChoice, environment};
+use protocol::name::{ChannelPattern, FunctionName, StoreName};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::hunt::{Ground, hunt};
+use super::lab::{Lab, deployer};
+use super::watch;
+
+/// Channels of the gate.
+const GATED: usize = 6;
+/// Channels of the reactive function: each lane has some.
+const WATCHED: usize = 5;
+/// What the reactive function handles, by turns. The first channel is left out now and
+/// then, the others never: an event of theirs that is passed over is lost.
+const TRIGGERS: [&[&str]; 3] = [
+    &["chat.*", "stats.>"],
+    &["chat.1", "chat.2", "chat.3", "chat.4"],
+    &watch::ALL,
+];
+/// The channel that is left out.
+const NOW_AND_THEN: &str = "chat.0";
+/// Between two deployments at least: fast enough that lanes skip some, slow enough that
+/// most find lanes at work.
+const PACE: Duration = Duration::from_millis(150);
+/// Each third version of the gate is a module that rejects everything and remembers
+/// nothing: the version behind it has to fence what is remembered.
+const REJECTS_EVERY: usize = 3;
+
+async fn deploy_gate(deployer: &Deployer, n: usize) {
+    let module = match n % REJECTS_EVERY {
+        1 => "document-gate",
+        _ => "probe",
+    };
+    let draft = FunctionDraft {
+        emits: vec![ChannelPattern::parse("chat.>").unwrap()],
+        config: [("n".to_owned(), n.to_string())].into(),
+        ..FunctionDraft::new(
+            FunctionName::parse("probe").unwrap(),
+            StoreName::parse("main").unwrap(),
+            Vec::new(),
+        )
+    };
+    let module = environment::module(module);
+    let deployed = deployer.deploy(draft, vec![module]).await.unwrap();
+    assert!(deployed.changed);
+}
+
+/// Deploys both functions again and again until it is told to stop, the last time so that
+/// everything is counted; how often.
+async fn deploy(deployer: Deployer, stop: &AtomicBool) -> usize {
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut n = 1;
+    while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
+        deploy_gate(&deployer, n).await;
+        watch::deploy(&deployer, TRIGGERS[n % TRIGGERS.len()], n).await;
+        n += 1;
+    }
+    deploy_gate(&deployer, n.next_multiple_of(REJECTS_EVERY)).await;
+    watch::deploy(&deployer, &watch::ALL, n).await;
+    n
+}
+
+/// Two workers die `each` times at each step of a swap, and `random` times at any.
+pub async fn is_exact(nats: NatsChoice, each: usize, random: usize) {
+    let Some(mut lab) = Lab::start(nats, GATED, WATCHED).await else {
+        return;
+    };
+    let (deployer, stop) = (deployer(&lab.deployment), AtomicBool::new(false));
+    let ground = Ground {
+        steps: &[
+            ("lane.before_swap", 12),
+            ("lane.in_swap", 12),
+            ("lane.after_swap", 12),
+        ],
+        each,
+        random,
+        acks_max: 400,
+    };
+    let kills = async {
+        let kills = hunt(
+            &mut lab.deployment,
+            |deployment| &mut deployment.workers,
+            &mut lab.traffic,
+            &ground,
+        )
+        .await;
+        stop.store(true, Ordering::Relaxed);
+        kills
+    };
+    let (versions, kills) = tokio::join!(deploy(deployer, &stop), kills);
+    assert!(versions > kills, "{versions} versions over {kills} kills");
+    lab.conclude(&[NOW_AND_THEN]).await;
+}
