@@ -1,4 +1,4 @@
-//! A hundred functions on sixteen lanes each: what they cost two workers while nothing
+//! Twenty functions on sixteen lanes each: what they cost two workers while nothing
 //! comes, and how long lanes are on their way when a worker comes, goes or dies.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,11 @@ use crate::options::Options;
 use crate::table::Row;
 use crate::world;
 
-/// Functions, each with a module of its own.
-const FUNCTIONS: usize = 100;
+/// Functions: each lane has a consumer of EVENTS, of which NATS 2.15 gives a stream that
+/// names no limit of its own a thousand.
+const FUNCTIONS: usize = 20;
+/// Modules that they share among them: to compile one for each would take minutes.
+const MODULES: usize = 10;
 /// Lanes of the store.
 const LANES: u16 = 16;
 /// Workers among which they are shared; a third comes and goes.
@@ -41,7 +44,7 @@ async fn deploy(deployment: &Deployment, count: usize) -> anyhow::Result<()> {
         let name = FunctionName::parse(&format!("f{number:03}"))?;
         let on = vec![ChannelPattern::parse(&format!("chat.f{number:03}.>"))?];
         let draft = FunctionDraft::new(name, deployment.store.name.clone(), on);
-        deployer.deploy(draft, vec![module(number)]).await?;
+        deployer.deploy(draft, vec![module(number % MODULES)]).await?;
     }
     Ok(())
 }
@@ -158,7 +161,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
             "two idle workers, resident memory",
             "MiB",
             found.mib,
-            "each function is a module of its own; target: at most 512 in all",
+            "ten modules; target: at most 512 in all",
         ),
         row(
             "the same, for each idle lane",
