@@ -44,7 +44,9 @@ async fn deploy(deployment: &Deployment, count: usize) -> anyhow::Result<()> {
         let name = FunctionName::parse(&format!("f{number:03}"))?;
         let on = vec![ChannelPattern::parse(&format!("chat.f{number:03}.>"))?];
         let draft = FunctionDraft::new(name, deployment.store.name.clone(), on);
-        deployer.deploy(draft, vec![module(number % MODULES)]).await?;
+        deployer
+            .deploy(draft, vec![module(number % MODULES)])
+            .await?;
     }
     Ok(())
 }
