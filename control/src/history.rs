@@ -104,7 +104,8 @@ impl<'a, M: Mirror> History<'a, M> {
         Ok(true)
     }
 
-    /// What is missing of what was read.
+    /// What is missing of what was read; each part of the mirror tells what is missing of
+    /// all.
     pub(crate) fn missing(self) -> Vec<Missing> {
         self.missing
     }
@@ -139,8 +140,7 @@ impl<'a, M: Mirror> History<'a, M> {
             to,
             reason,
         };
-        // Each part of the mirror tells what is missing of all.
-        if from <= to && !self.missing.contains(&missing) {
+        if from <= to {
             self.missing.push(missing);
         }
     }

@@ -68,11 +68,6 @@ impl Meters {
         });
     }
 
-    /// Whether the function has a metric of this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.names.lock().contains_key(name)
-    }
-
     fn with(&self, name: &str, measure: impl FnOnce(&mut Handles, &dyn Fn() -> Labels)) {
         let labels = || {
             let function = self.function.as_str().to_owned();
@@ -97,6 +92,14 @@ fn is_name(name: &str) -> bool {
     name.len() <= METRIC_NAME_BYTES_MAX
         && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && name.bytes().all(rest)
+}
+
+#[cfg(test)]
+impl Meters {
+    /// Whether the function has a metric of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.lock().contains_key(name)
+    }
 }
 
 #[cfg(test)]

@@ -34,11 +34,6 @@ const ABUSES: [Abuse; 8] = [
 /// What the other events tell the probe.
 const FAIR: &str = r#"{"do":"pass"}"#;
 
-/// An edit as editors send them.
-fn edit() -> Bytes {
-    format!("{{\"txn\":1,\"update\":\"{}\"}}", "AAAA".repeat(24)).into()
-}
-
 /// The neighbour's outputs per second, from its worker's start to the last, while the
 /// other function has as many events in either case.
 async fn neighbour(
@@ -59,7 +54,7 @@ async fn neighbour(
     };
     world::fill_each(deployment, Kind::In, &lab, *count, &order).await?;
     let doc = world::channels("doc", CHANNELS)?;
-    world::fill(deployment, Kind::In, &doc, events, &edit()).await?;
+    world::fill(deployment, Kind::In, &doc, events, &world::edit(1)).await?;
     deployment.workers[0].start().await;
     let began = Instant::now();
     loop {

@@ -1,7 +1,6 @@
 //! Twenty functions on sixteen lanes each: what they cost two workers while nothing
 //! comes, and how long lanes are on their way when a worker comes, goes or dies.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,13 +55,7 @@ async fn shared(deployment: &Deployment, workers: usize, lanes: usize) -> anyhow
     let began = Instant::now();
     let what = format!("{workers} workers own {lanes} lanes");
     let owned = wait::look(&what, world::DEADLINE * 4, async || {
-        let reports = deployment.reports().await?.into_iter();
-        let owned: BTreeMap<String, usize> = reports
-            .map(|(name, report)| {
-                let functions = report.functions.values();
-                (name, functions.map(|function| function.lanes.len()).sum())
-            })
-            .collect();
+        let owned = deployment.owned().await?;
         let shares = owned.values().filter(|lanes| **lanes > 0);
         let even = |share: &usize| share.abs_diff(lanes / workers) <= 1;
         match owned.values().sum::<usize>() == lanes

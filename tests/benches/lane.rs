@@ -16,11 +16,6 @@ const EVENTS: usize = 20_000;
 /// Channels, spread over all lanes.
 const CHANNELS: usize = 64;
 
-/// An edit as editors send them: 72 bytes of update.
-fn edit() -> Bytes {
-    format!("{{\"txn\":1,\"update\":\"{}\"}}", "AAAA".repeat(24)).into()
-}
-
 /// Outputs per second, from the first that is seen to the last.
 async fn ours(
     deployment: &mut Deployment,
@@ -70,7 +65,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
         .edges(0);
     let mut deployment = world::start(builder).await?;
     let bare = Bare::connect(deployment.servers.nats_url()).await?;
-    let (events, data) = (options.count(EVENTS), edit());
+    let (events, data) = (options.count(EVENTS), world::edit(1));
     let mut figures: [Vec<f64>; 2] = Default::default();
     for _ in 0..options.rounds() {
         figures[0].push(ours(&mut deployment, &bare, events, &data).await?);

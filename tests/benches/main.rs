@@ -4,6 +4,7 @@
 //! - [`table`]: rows and how they are printed; [`options`]: what is asked for
 //! - [`world`]: a deployment to measure, filled streams, processor time and memory
 //! - [`bare`], [`kafka`]: the yardsticks, straight on NATS and Kafka
+//! - [`pace`], [`latency`]: a steady pace, and what one waits for at it
 //! - [`crowd`]: many subscribers that read and nothing else
 //! - [`publish`], [`fanout`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
 
@@ -18,6 +19,7 @@ mod idle;
 mod kafka;
 mod lane;
 mod language;
+mod latency;
 mod mirror;
 mod options;
 mod pace;

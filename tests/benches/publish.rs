@@ -1,7 +1,5 @@
 //! From a client's publish to its ack, through an edge node in a process of its own.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use client::{Client, ClientError, Draft};
 use harness::Deployment;
@@ -9,9 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::bare::Bare;
+use crate::latency::Paced;
 use crate::options::Options;
 use crate::pace::paced;
-use crate::table::{Row, median, quantile};
+use crate::table::{Row, median};
 use crate::world;
 
 /// Steady paces, events a second: one that a single disk keeps up with event by event,
@@ -71,46 +70,6 @@ async fn clients(deployment: &Deployment) -> anyhow::Result<Vec<Client>> {
     Ok(clients)
 }
 
-/// Rows of one steady pace: the median and the slowest hundredth.
-async fn latencies(
-    pace: usize,
-    options: &Options,
-    client: &Client,
-    bare: &Bare,
-    data: &Bytes,
-) -> anyhow::Result<[Row; 2]> {
-    let (count, pause) = (
-        options.count(pace * PACED_SECONDS),
-        Duration::from_secs(1) / pace as u32,
-    );
-    let mut figures: [Vec<f64>; 4] = Default::default();
-    for _ in 0..options.rounds() {
-        let mut theirs = bare.paced(count, pause, data).await?;
-        let mut ours = paced(count, pause, |n| publish(client.clone(), n, data.clone())).await?;
-        let round = [
-            quantile(&mut ours, 0.5),
-            quantile(&mut theirs, 0.5),
-            quantile(&mut ours, 0.99),
-            quantile(&mut theirs, 0.99),
-        ];
-        figures
-            .iter_mut()
-            .zip(round)
-            .for_each(|(list, figure)| list.push(figure));
-    }
-    let [ours_50, bare_50, ours_99, bare_99] = figures.map(median);
-    let row = |part: &str, ours, bare| Row {
-        what: format!("publish to ack, direct, {pace}/s, {part}"),
-        unit: "ms",
-        ours,
-        bare: Some(bare),
-        note: "less is better; yardstick: JetStream publish to ack by async-nats from the same \
-               process, without the edge in between; target for p50: at most 1.3"
-            .into(),
-    };
-    Ok([row("p50", ours_50, bare_50), row("p99", ours_99, bare_99)])
-}
-
 /// The row of publishing as fast as acks allow.
 async fn rate(
     options: &Options,
@@ -146,7 +105,21 @@ pub async fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let (clients, data) = (clients(&deployment).await?, world::text(BYTES));
     let mut rows = Vec::new();
     for pace in PACES {
-        rows.extend(latencies(pace, options, &clients[0], &bare, &data).await?);
+        let direct = Paced {
+            what: "publish to ack, direct",
+            pace,
+            seconds: PACED_SECONDS,
+            data: data.clone(),
+            note: "yardstick: JetStream publish to ack by async-nats from the same process, \
+                   without the edge in between; target for p50: at most 1.3",
+        };
+        let ours = async |count, pause| {
+            paced(count, pause, |n| {
+                publish(clients[0].clone(), n, data.clone())
+            })
+            .await
+        };
+        rows.extend(direct.rows(options, &bare, ours).await?);
     }
     rows.push(rate(options, &clients, &bare, &data).await?);
     deployment.stop().await;

@@ -54,6 +54,11 @@ pub fn text(bytes: usize) -> Bytes {
     format!("\"{}\"", "x".repeat(bytes - 2)).into()
 }
 
+/// An edit of a document as editors send them: 72 bytes of update.
+pub fn edit(txn: u64) -> Bytes {
+    format!("{{\"txn\":{txn},\"update\":\"{}\"}}", "AAAA".repeat(24)).into()
+}
+
 /// Names of channels.
 ///
 /// # Errors

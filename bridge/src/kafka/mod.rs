@@ -10,4 +10,5 @@ pub(crate) mod ground;
 pub(crate) mod partitioner;
 pub(crate) mod raw;
 pub(crate) mod settings;
+pub(crate) mod times;
 pub(crate) mod watermark;

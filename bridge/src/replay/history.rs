@@ -27,6 +27,7 @@ use crate::kafka::context::{Quiet, Reader, assign};
 use crate::kafka::describe::Description;
 use crate::kafka::fault::is_outage;
 use crate::kafka::settings;
+use crate::kafka::times;
 use crate::kafka::watermark::{ObserveError, Observer, Watermarks};
 use crate::proto::{EventMeta, GapReason};
 
@@ -39,8 +40,6 @@ const KNOWN_DEADLINE: Duration = Duration::from_secs(5);
 const KNOWN_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the first record kept of each partition may take.
 const FIRST_DEADLINE: Duration = Duration::from_secs(30);
-/// How long looking up offsets by time may take.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a history is read with.
 pub(super) struct History {
@@ -248,25 +247,11 @@ impl History {
         marks: &[Watermarks],
         since_ms: i64,
     ) -> Result<(), ReplayFault> {
-        let mut times = TopicPartitionList::new();
-        for partition in 0..self.cursor.offsets.len() {
-            times.add_partition_offset(
-                &self.plan.topic,
-                partition as i32,
-                Offset::Offset(since_ms),
-            )?;
-        }
-        let found = consumer.offsets_for_times(times, LOOKUP_TIMEOUT)?;
-        for element in found.elements() {
-            let at = element.partition() as usize;
-            match element.offset() {
-                // It is read from its start, and what is older is left out there.
-                _ if element.error().is_err() => {}
-                Offset::Offset(offset) => self.cursor.offsets[at] = offset,
-                // All its records are older.
-                Offset::End => self.cursor.offsets[at] = marks[at].high,
-                _ => {}
-            }
+        let found = times::since(consumer, &self.plan.topic, marks, since_ms)?;
+        for (at, offset) in self.cursor.offsets.iter_mut().zip(found) {
+            // Of which nothing is said is read from its start, and what is older is left
+            // out there.
+            *at = offset.unwrap_or(*at);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset};
 use tokio::time::Instant;
 
 use super::fault::ReplayFault;
@@ -20,6 +20,7 @@ use crate::config::KafkaConfig;
 use crate::kafka::context::{Quiet, Reader, assign};
 use crate::kafka::fault::is_outage;
 use crate::kafka::settings;
+use crate::kafka::times;
 use crate::kafka::watermark::{Observer, Watermarks};
 
 /// How many offsets before a time are looked at. Where they hold no record, nothing is
@@ -60,41 +61,17 @@ impl Since {
                 marks.map(|(low, high)| Watermarks { low, high })
             })
             .collect::<Result<_, _>>()?;
+        let offsets = times::since(&reader, topic, &marks, self.since_ms)?;
         let mut before = 0;
-        for ((partition, at), mark) in self.offsets(&reader, &marks)?.into_iter().zip(&marks) {
+        for ((partition, mark), at) in (0..).zip(&marks).zip(offsets) {
+            // One of which nothing is said says nothing of what went before.
+            let at = at.unwrap_or(mark.low);
             let from = mark.low.max(at - BACK);
             if from < at {
                 before = before.max(self.last(&reader, partition, from, at)?);
             }
         }
         Ok(before)
-    }
-
-    /// Of each partition, where what is not older begins.
-    fn offsets(
-        &self,
-        reader: &Reader,
-        marks: &[Watermarks],
-    ) -> Result<Vec<(i32, i64)>, ReplayFault> {
-        let mut times = TopicPartitionList::new();
-        for partition in 0..marks.len() {
-            let time = Offset::Offset(self.since_ms);
-            times.add_partition_offset(&self.plan.topic, partition as i32, time)?;
-        }
-        let found = reader.offsets_for_times(times, LOOK_DEADLINE)?;
-        // One of which nothing is said says nothing of what went before.
-        let mut offsets: Vec<_> = marks.iter().map(|mark| mark.low).collect();
-        for element in found.elements() {
-            let at = element.partition() as usize;
-            match element.offset() {
-                _ if element.error().is_err() => {}
-                Offset::Offset(offset) => offsets[at] = offset,
-                // All its records are older.
-                Offset::End => offsets[at] = marks[at].high,
-                _ => {}
-            }
-        }
-        Ok((0..).zip(offsets).collect())
     }
 
     /// The last sequence in a partition from one offset up to another; 0 where it holds

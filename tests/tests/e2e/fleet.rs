@@ -12,23 +12,13 @@ use tokio::time::Instant;
 
 const LANES: u16 = 16;
 
-/// How many lanes each worker says that it owns.
-async fn owned(deployment: &Deployment) -> Result<BTreeMap<String, usize>, String> {
-    let reports = deployment.reports().await?.into_iter();
-    let count = reports.map(|(name, report)| {
-        let functions = report.functions.values();
-        (name, functions.map(|function| function.lanes.len()).sum())
-    });
-    Ok(count.collect())
-}
-
 /// Waits until these many workers own all lanes, each the same number; prints how long
 /// that took, which nothing here depends on.
 async fn shared(deployment: &Deployment, workers: usize, what: &str) {
     let began = Instant::now();
     let all = deployment.functions.len() * usize::from(LANES);
     until(what, async || {
-        let owned = owned(deployment).await?;
+        let owned = deployment.owned().await?;
         let shares: Vec<usize> = owned.values().copied().filter(|lanes| *lanes > 0).collect();
         if shares.len() == workers && shares.iter().all(|share| *share == all / workers) {
             Ok(())

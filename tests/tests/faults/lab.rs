@@ -3,11 +3,14 @@
 //!
 //! Owns the deployment and its traffic. Who is killed, and when, it does not know.
 
+use std::collections::BTreeMap;
+
 use client::{Event, data_of};
-use control::Deployer;
+use control::{Deployer, FunctionDraft};
 use harness::follower::EARLIEST;
 use harness::traffic::{Followed, Traffic};
 use harness::{Deployment, Follower, FunctionChoice, NatsChoice, environment};
+use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use serde_json::Value;
 
 use super::hunt::forgetful;
@@ -16,6 +19,19 @@ use super::watch;
 /// Somebody who deploys, without compiling anything twice.
 pub fn deployer(deployment: &Deployment) -> Deployer {
     Deployer::new(&deployment.bus, "laboratory").compiled(environment::compiled())
+}
+
+/// The gate of a laboratory with other settings.
+pub fn gate(config: BTreeMap<String, String>) -> FunctionDraft {
+    FunctionDraft {
+        emits: vec![ChannelPattern::parse("chat.>").unwrap()],
+        config,
+        ..FunctionDraft::new(
+            FunctionName::parse("probe").unwrap(),
+            StoreName::parse("main").unwrap(),
+            Vec::new(),
+        )
+    }
 }
 
 /// The count that an event says, if it says one.

@@ -7,13 +7,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use control::{Deployer, FunctionDraft};
+use control::Deployer;
 use harness::{NatsChoice, environment};
-use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hunt::{Ground, hunt};
-use super::lab::{Lab, deployer};
+use super::lab::{Lab, deployer, gate};
 use super::watch;
 
 /// Channels of the gate.
@@ -41,15 +40,7 @@ async fn deploy_gate(deployer: &Deployer, n: usize) {
         1 => "document-gate",
         _ => "probe",
     };
-    let draft = FunctionDraft {
-        emits: vec![ChannelPattern::parse("chat.>").unwrap()],
-        config: [("n".to_owned(), n.to_string())].into(),
-        ..FunctionDraft::new(
-            FunctionName::parse("probe").unwrap(),
-            StoreName::parse("main").unwrap(),
-            Vec::new(),
-        )
-    };
+    let draft = gate([("n".to_owned(), n.to_string())].into());
     let module = environment::module(module);
     let deployed = deployer.deploy(draft, vec![module]).await.unwrap();
     assert!(deployed.changed);

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use control::{CanaryDraft, Deployer, FunctionDraft};
 use harness::{NatsChoice, environment, wait};
-use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::spec::Verdict;
 
 use super::hunt::{Ground, hunt};
-use super::lab::{Lab, deployer};
+use super::lab::{Lab, deployer, gate};
 
 /// Channels of the function: enough that a half of them is never all or none.
 const CHANNELS: usize = 12;
@@ -47,8 +46,6 @@ fn version(n: usize) -> (&'static str, BTreeMap<String, String>) {
 
 /// Puts one version after the other on trial until it is told to stop.
 async fn try_out(deployer: Deployer, stop: &AtomicBool) -> Ended {
-    let (name, store) = ("probe", StoreName::parse("main").unwrap());
-    let name = FunctionName::parse(name).unwrap();
     let mut ended = Ended::default();
     for n in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -56,15 +53,14 @@ async fn try_out(deployer: Deployer, stop: &AtomicBool) -> Ended {
         }
         let (module, config) = version(n);
         let draft = FunctionDraft {
-            emits: vec![ChannelPattern::parse("chat.>").unwrap()],
-            config,
             canary: Some(CanaryDraft {
                 events_min: EVENTS_MIN,
                 for_ms: TRIAL.as_millis() as u64,
                 ..CanaryDraft::new(500)
             }),
-            ..FunctionDraft::new(name.clone(), store.clone(), Vec::new())
+            ..gate(config)
         };
+        let name = draft.name.clone();
         let deployed = deployer
             .deploy(draft, vec![environment::module(module)])
             .await;

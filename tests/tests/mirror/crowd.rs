@@ -46,10 +46,10 @@ async fn hundreds_of_new_topics_do_not_stop_the_mirror() {
     }
     deployment.bridges[0].start().await;
     mirrored(&deployment, last).await;
-    // Kafka may take its time to make them, but no transaction is open meanwhile.
-    let lost = counter("mirror_restarts_total", r#"failed="producer""#);
+    // Kafka may be too slow to make them all at once; nothing else may fail.
+    let restarts = |label| counter("mirror_restarts_total", label);
     assert_eq!(counter("mirror_fenced_total", ""), 0.0);
-    assert_eq!(lost, 0.0, "transactions were lost");
+    assert_eq!(restarts(""), restarts(r#"failed="topics""#));
     let records = common::read(&deployment).await.records;
     assert_eq!(records.len(), 1 + BUSY as usize + TENANTS);
     deployment.stop().await;

@@ -235,6 +235,19 @@ impl Deployment {
         reports.collect()
     }
 
+    /// How many lanes each worker of the store says that it owns, by its name.
+    ///
+    /// # Errors
+    /// As [`Self::reports`].
+    pub async fn owned(&self) -> Result<BTreeMap<String, usize>, String> {
+        let reports = self.reports().await?.into_iter();
+        let count = reports.map(|(name, report)| {
+            let functions = report.functions.values();
+            (name, functions.map(|function| function.lanes.len()).sum())
+        });
+        Ok(count.collect())
+    }
+
     /// First part of this deployment's topics in Kafka.
     pub fn topic_prefix(&self) -> &str {
         &self.token
