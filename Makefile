@@ -8,7 +8,9 @@ CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
 LIBRARY = -p json-schema -p redaction -p moderation -p enrichment -p fan-out \
 	-p rate-limit -p deduplication -p window -p last-writer -p text-sequencer
-FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) --target wasm32-wasip2 --release
+# `protocol` must compile for guests too, so it is built beside them.
+FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) -p protocol \
+	--target wasm32-wasip2 --release
 
 .PHONY: run demo test fault simulate bench lint functions build prerequisites fetch tools clean
 
@@ -19,16 +21,10 @@ demo: build fetch ## two editors, one document, three equal texts
 	$(EDDYLINE) demo $(ARGS)
 
 test: build fetch tools ## every test, the end-to-end ones on real servers included
-	$(CARGO) test --no-fail-fast
-	$(CARGO) build -p protocol --target wasm32-wasip2
-	$(CARGO) test -p sdk -p document-gate -p document-stats -p probe $(LIBRARY) -p json-tree -p settings -p recent-keys
-	@# Built as a release is, without debug assertions: the test-only switches are gone.
-	@# Cargo would be content with no such test, so its one result is looked for.
-	$(CARGO) test -p service --lib release_tests \
-		--config profile.dev.package.service.debug-assertions=false | grep "ok. 1 passed"
+	$(CARGO) test --workspace --no-fail-fast
 
 fault: build fetch ## every fault test, those included that take minutes
-	$(CARGO) test --no-fail-fast -p tests --test faults --test faults_long -- --test-threads=2
+	$(CARGO) test --workspace --no-fail-fast --test faults --test faults_long -- --test-threads=2
 
 simulate: build ## seeds for as long as asked, or one schedule: ARGS="--for 10m --seed 7"
 	target/debug/simulate $(ARGS)
@@ -39,15 +35,15 @@ bench: fetch ## one table: each figure beside a bare yardstick of the same run
 
 lint: prerequisites
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy -p tests --test faults_long -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --test faults_long -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
 functions: prerequisites
 	$(CARGO) build $(FUNCTIONS)
 
 build: functions
-	$(CARGO) build --bins --examples
+	$(CARGO) build --workspace --bins --examples
 
 fetch: build
 	target/debug/devstack fetch

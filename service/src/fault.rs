@@ -238,17 +238,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(all(test, not(debug_assertions)))]
-mod release_tests {
-    use super::*;
-
-    #[test]
-    fn a_release_build_has_no_switches() {
-        for text in ["a=skip@1", "a=kill@1+", "nonsense"] {
-            assert_eq!(Faults::parse(text).unwrap_err(), FaultError::Release);
-        }
-        let faults = Faults::parse(" ").unwrap();
-        assert!(!faults.hit("lane.no_guard") && !faults.hit_with("lane.no_guard"));
-    }
-}

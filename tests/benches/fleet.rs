@@ -1,4 +1,4 @@
-//! Twenty functions on sixteen lanes each: what they cost two workers while nothing
+//! A hundred functions on sixteen lanes each: what they cost two workers while nothing
 //! comes, and how long lanes are on their way when a worker comes, goes or dies.
 
 use std::time::Duration;
@@ -14,9 +14,8 @@ use crate::options::Options;
 use crate::table::Row;
 use crate::world;
 
-/// Functions: each lane has a consumer of EVENTS, of which NATS 2.15 gives a stream that
-/// names no limit of its own a thousand.
-const FUNCTIONS: usize = 20;
+/// Functions.
+const FUNCTIONS: usize = 100;
 /// Modules that they share among them: to compile one for each would take minutes.
 const MODULES: usize = 10;
 /// Lanes of the store.
@@ -57,7 +56,8 @@ async fn shared(deployment: &Deployment, workers: usize, lanes: usize) -> anyhow
     let owned = wait::look(&what, world::DEADLINE * 4, async || {
         let owned = deployment.owned().await?;
         let shares = owned.values().filter(|lanes| **lanes > 0);
-        let even = |share: &usize| share.abs_diff(lanes / workers) <= 1;
+        // Of each function's lanes a worker has the same number as another, or one more.
+        let even = |share: &usize| share.abs_diff(lanes / workers) <= lanes / usize::from(LANES);
         match owned.values().sum::<usize>() == lanes
             && shares.clone().count() == workers
             && shares.clone().all(even)

@@ -1,4 +1,4 @@
-//! Why a worker does not start, or ends.
+//! Why a worker does not start, or ends; why a lane does.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use bus::BusError;
 use bus::directory::StoreError;
 use service::fault::FaultError;
 
+use crate::intake::TapError;
 use host::HostError;
 
 /// Why a worker does not start, or ends before it was told to.
@@ -45,5 +46,26 @@ impl WorkerError {
     /// Whether only other settings help.
     pub fn is_settings(&self) -> bool {
         matches!(self, Self::Setting { .. } | Self::Faults(_))
+    }
+}
+
+/// Why a lane has ended that should have gone on; whoever claims it anew may succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The bus failed.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// What comes to the lane cannot be read.
+    #[error("reading: {0}")]
+    Tap(#[from] TapError),
+}
+
+impl LaneError {
+    /// Whether waiting helps.
+    pub fn temporary(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.temporary(),
+            Self::Tap(error) => error.temporary(),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`lane`]: one function on one lane: a pure state machine, and what drives it;
 //!   public for simulations, which run it over a model of the bus
 //! - `fleet`: which lanes this worker runs, among the workers of its store
+//! - [`intake`]: what comes to a lane, read once for all its functions
 //! - `logs`: what functions write, kept where people look for it
 //! - `meter`: what functions do, counted
 //! - `registry`: follows `FUNCTIONS`, compiles what is deployed
@@ -22,6 +23,7 @@ mod config;
 mod deployed;
 mod error;
 mod fleet;
+pub mod intake;
 pub mod lane;
 mod logs;
 mod meter;
@@ -32,6 +34,6 @@ mod trial;
 mod worker;
 
 pub use config::WorkerConfig;
-pub use error::WorkerError;
+pub use error::{LaneError, WorkerError};
 pub use status::WorkerStatus;
 pub use worker::{Worker, start};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::pulse::Pulse;
-use bus::{Bus, Kv, directory};
+use bus::{Bus, Kv, ReaderOptions, directory};
 use protocol::header::HEADERS_BYTES_MAX;
 use protocol::stream::{Bucket, StreamName};
 use rand::Rng;
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::config::{BATCH_EVENTS_MAX, WorkerConfig};
 use crate::error::WorkerError;
 use crate::fleet::{self, Crew};
+use crate::intake::Intakes;
 use crate::lane::kept;
 use crate::lane::shared::Shared;
 use crate::logs::{self, Keeper};
@@ -29,6 +30,8 @@ use host::{Host, HostConfig};
 
 /// Changes of functions that wait to be taken up. Policy: the registry waits.
 const CHANGES_MAX: usize = 16;
+/// Bytes of one pull of a reader; two of them may wait.
+const READ_BYTES: usize = 2 << 20;
 /// Longest name of a worker, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -83,7 +86,12 @@ pub async fn start(config: WorkerConfig, shutdown: Shutdown) -> Result<Worker, W
         kept(StreamName::ingress(&store.name)),
         kept(StreamName::events(&store.name)),
     );
+    let read = ReaderOptions {
+        batch: config.batch_events * 2,
+        bytes_max: READ_BYTES,
+    };
     let shared = Shared {
+        intakes: Intakes::new(bus.clone(), read),
         bus,
         store,
         host,

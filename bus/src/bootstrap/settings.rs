@@ -21,6 +21,11 @@ const BUCKET_HISTORY: u64 = 8;
 /// that is committed, and one that may not be yet.
 const STATE_HISTORY: u64 = 2;
 
+/// Consumers that INGRESS and EVENTS take. Every worker has one for each lane that it runs
+/// functions on, edges and bridges have a few; NATS 2.15 gives a stream a thousand that
+/// says nothing, which is less than the lanes that a store may have.
+const CONSUMERS_MAX: u64 = 10 * LANES_MAX as u64;
+
 /// Settings of a store's streams.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -163,11 +168,13 @@ impl StoreSettings {
         let mut ingress_config = self.log(self.ingress_max_age);
         ingress_config.extend(object(json!({
             "subjects": [own(Kind::In)],
+            "max_consumers": CONSUMERS_MAX,
             "duplicate_window": nanos(self.duplicate_window_ingress),
         })));
         let mut events_config = self.log(self.events_max_age);
         events_config.extend(object(json!({
             "subjects": [own(Kind::Ev), checkpoints.as_str(), letters.as_str()],
+            "max_consumers": CONSUMERS_MAX,
             "duplicate_window": nanos(self.duplicate_window_events),
             "republish": { "src": own(Kind::Ev), "dest": own(Kind::Fan) },
         })));

@@ -27,7 +27,7 @@ fn orders_become_outcomes() {
 
 #[test]
 fn a_setting_changes_what_pass_means() {
-    let mut rejecting = Runner::<Probe>::new(&[("pass_is", "reject")]).unwrap();
+    let rejecting = Runner::<Probe>::new(&[("pass_is", "reject")]).unwrap();
     let (outcome, _) = rejecting.run_one(Input::json("try.a", r#"{"do":"pass"}"#));
     assert_eq!(outcome, Outcome::reject("rejected as told"));
     let wrong = Runner::<Probe>::new(&[("pass_is", "nonsense")]).err();

@@ -20,4 +20,4 @@ mod process;
 pub mod run;
 mod scenario;
 pub mod shrink;
-mod world;
+pub mod world;

@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("devstack", &[]),
     ("checker", &[]),
+    ("released", &[]),
     (
         "harness",
         &[

@@ -25,6 +25,10 @@ const GIVING_BACK_MAX: usize = 4;
 /// Wait before a lane is claimed again whose claim failed, milliseconds: the winner's is
 /// heard of by then.
 const CLAIM_AGAIN_MS: u64 = 50;
+/// How long one that claims others of its lanes is waited for at most, milliseconds beside
+/// the grace: with hundreds of lanes to claim it takes seconds, and whoever took them
+/// meanwhile would have to give them back.
+const AT_WORK_MAX_MS: u64 = 10_000;
 /// How long a lane is kept that its own worker did not take, milliseconds: given back at
 /// once it would go to and fro.
 const KEEP_MS: u64 = 30_000;
@@ -88,6 +92,8 @@ struct Member {
     incarnation: u64,
     functions: BTreeSet<FunctionName>,
     seen: u64,
+    /// When it was last heard to have claimed a lane.
+    claimed: u64,
 }
 
 #[derive(Debug)]
@@ -140,10 +146,12 @@ impl Fleet {
         if report.name == self.me.life.worker {
             return;
         }
+        let known = self.others.get(&report.name);
         let member = Member {
             incarnation: report.incarnation,
             functions: report.functions.keys().cloned().collect(),
             seen: now,
+            claimed: known.map_or(0, |known| known.claimed),
         };
         self.others.insert(report.name.clone(), member);
     }
@@ -154,7 +162,13 @@ impl Fleet {
     }
 
     /// A lane's claim was written, or (`None`) deleted, under this revision.
-    pub fn claim(&mut self, key: Key, holder: Option<LaneClaim>, revision: u64) {
+    pub fn claim(&mut self, key: Key, holder: Option<LaneClaim>, revision: u64, now: u64) {
+        let other = holder
+            .as_ref()
+            .and_then(|holder| self.others.get_mut(&holder.worker));
+        if let Some(other) = other {
+            other.claimed = now;
+        }
         let older = |known: &Claim| known.revision >= revision;
         if !self.claims.get(&key).is_some_and(older) {
             self.claims.insert(key, Claim { holder, revision });
@@ -196,7 +210,7 @@ impl Fleet {
     pub fn claimed(&mut self, key: &Key, revision: Option<u64>, now: u64) -> Option<Action> {
         let holder = self.me.life.clone();
         if let Some(revision) = revision {
-            self.claim(key.clone(), Some(holder), revision);
+            self.claim(key.clone(), Some(holder), revision, now);
         }
         let place = self.places.get_mut(key)?;
         match revision {
@@ -254,30 +268,29 @@ impl Fleet {
         let functions = &self.functions;
         self.places
             .retain(|key, place| is_run(functions, key) || place.phase != Phase::Idle);
-        let mut keys: BTreeMap<FunctionName, Vec<Key>> = BTreeMap::new();
-        for key in self.places.keys() {
-            keys.entry(key.0.clone()).or_default().push(key.clone());
-        }
         let mut room = self.room();
         let mut actions = Vec::new();
-        for (function, keys) in keys {
-            let workers = self.workers_of(&function);
-            for key in keys {
-                let own = owner_of(&workers, &function, key.1)
-                    .is_some_and(|owner| owner == self.me.life.worker);
-                actions.extend(self.step(&key, own, &mut room, now));
-            }
+        let mut places = std::mem::take(&mut self.places);
+        let mut of: Option<(&FunctionName, Vec<&str>)> = None;
+        for (key, place) in &mut places {
+            let workers = match &of {
+                Some((function, workers)) if **function == key.0 => workers,
+                _ => &of.insert((&key.0, self.workers_of(&key.0))).1,
+            };
+            let owner = owner_of(workers, &key.0, key.1);
+            actions.extend(self.step(key, place, owner, &mut room, now));
         }
+        self.places = places;
         actions
     }
 
     /// The workers that run a function, sorted by name.
-    fn workers_of(&self, function: &FunctionName) -> Vec<String> {
+    fn workers_of(&self, function: &FunctionName) -> Vec<&str> {
         let others = self.others.iter();
         let running = others.filter(|(_, other)| other.functions.contains(function));
-        let mut names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<&str> = running.map(|(name, _)| name.as_str()).collect();
         if self.functions.contains_key(function) {
-            names.push(self.me.life.worker.clone());
+            names.push(&self.me.life.worker);
         }
         names.sort_unstable();
         names
@@ -309,28 +322,43 @@ impl Fleet {
         }
     }
 
-    fn step(&mut self, key: &Key, own: bool, room: &mut Room, now: u64) -> Option<Action> {
-        match self.places[key].phase {
-            Phase::Idle => self.want(key, own, room, now),
-            Phase::Running(revision) => self.keep(key, revision, own, room, now),
+    fn step(
+        &self,
+        key: &Key,
+        place: &mut Place,
+        owner: Option<&str>,
+        room: &mut Room,
+        now: u64,
+    ) -> Option<Action> {
+        match place.phase {
+            Phase::Idle => self.want(key, place, owner, room, now),
+            Phase::Running(revision) => {
+                let own = owner == Some(&self.me.life.worker);
+                self.keep(key, place, (revision, own), room, now)
+            }
             Phase::Claiming | Phase::Ending(_) | Phase::Releasing | Phase::Forced => None,
         }
     }
 
     /// A lane that this worker does not own: whether it should.
-    fn want(&mut self, key: &Key, own: bool, room: &mut Room, now: u64) -> Option<Action> {
+    fn want(
+        &self,
+        key: &Key,
+        place: &mut Place,
+        owner: Option<&str>,
+        room: &mut Room,
+        now: u64,
+    ) -> Option<Action> {
         let claim = self.claims.get(key);
         let holder = claim.and_then(|claim| claim.holder.as_ref());
         let taken = holder.is_some_and(|holder| self.lives(holder));
-        let over = claim.map_or(0, |claim| claim.revision);
-        let (grace, runs) = (self.me.grace_ms, is_run(&self.functions, key));
-        let place = self.places.get_mut(key)?;
-        if taken || !runs {
+        if taken || !is_run(&self.functions, key) {
             place.free_since = None;
             return None;
         }
+        let own = owner == Some(&self.me.life.worker);
         let since = *place.free_since.get_or_insert(now);
-        let waited = own || now >= since + grace;
+        let waited = own || now >= self.patience(owner, since);
         if !waited || now < place.not_before || room.claims == 0 {
             return None;
         }
@@ -338,15 +366,24 @@ impl Fleet {
         place.phase = Phase::Claiming;
         place.free_since = None;
         place.keep_until = if own { 0 } else { now + KEEP_MS };
+        let over = claim.map_or(0, |claim| claim.revision);
         Some(Action::Claim(key.clone(), over))
     }
 
-    /// A lane that this worker runs: whether it goes on.
+    /// Until when a free lane is left to the worker whose it is.
+    fn patience(&self, owner: Option<&str>, since: u64) -> u64 {
+        let owner = owner.and_then(|owner| self.others.get(owner));
+        let claimed = owner.map_or(0, |owner| owner.claimed);
+        claimed.clamp(since, since + AT_WORK_MAX_MS) + self.me.grace_ms
+    }
+
+    /// A lane that this worker runs under a claim, and whether it is its own: whether it
+    /// goes on.
     fn keep(
-        &mut self,
+        &self,
         key: &Key,
-        revision: u64,
-        own: bool,
+        place: &mut Place,
+        (revision, own): (u64, bool),
         room: &mut Room,
         now: u64,
     ) -> Option<Action> {
@@ -354,14 +391,14 @@ impl Fleet {
         let action = if self.claims.get(key).filter(newer).is_some() {
             Action::Lose(key.clone())
         } else {
-            let kept = own || now < self.places[key].keep_until || room.returns == 0;
+            let kept = own || now < place.keep_until || room.returns == 0;
             if is_run(&self.functions, key) && kept {
                 return None;
             }
             room.returns = room.returns.saturating_sub(1);
             Action::Drain(key.clone())
         };
-        self.places.get_mut(key)?.phase = Phase::Ending(revision);
+        place.phase = Phase::Ending(revision);
         Some(action)
     }
 

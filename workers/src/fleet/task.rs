@@ -134,6 +134,7 @@ pub async fn run(crew: Crew, mut changes: mpsc::Receiver<Change>, stop: Shutdown
         {
             reporting.spawn(presence.run(sender.clone(), over.clone()));
         }
+        task.settle();
         task.act();
         if deadline.is_some_and(|until| task.is_idle() || Instant::now() >= until) {
             break;
@@ -228,7 +229,9 @@ impl Task {
                 self.fleet.heard(&report, now);
             }
             Heard::Left(name) => self.fleet.left(&name),
-            Heard::Claim(key, holder, revision) => self.fleet.claim(key, holder, revision),
+            Heard::Claim(key, holder, revision) => {
+                self.fleet.claim(key, holder, revision, now);
+            }
             Heard::Whole => {}
         }
     }
@@ -262,6 +265,16 @@ impl Task {
             Some(Written::Judged(_, _, true)) => {}
             Some(Written::Judged(name, version, false)) => self.jury.unwritten(&name, version),
             None => {}
+        }
+    }
+
+    /// Takes up all that has ended by now: what to do next is asked once for all of it.
+    fn settle(&mut self) {
+        while let Some(ended) = self.lanes.try_join_next() {
+            self.ended(ended.ok());
+        }
+        while let Some(written) = self.writes.try_join_next() {
+            self.written(written.ok());
         }
     }
 

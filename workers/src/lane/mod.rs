@@ -6,6 +6,7 @@
 
 pub mod beside;
 pub mod commit;
+mod driven;
 pub mod grant;
 pub mod guard;
 pub mod kept;

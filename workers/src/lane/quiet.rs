@@ -11,6 +11,7 @@ use bus::{Bus, BusError};
 
 use super::kept::Kept;
 use super::messages::Scope;
+use crate::intake::settled;
 
 /// Whether a lane that has settled everything up to here should look for a later position.
 pub fn is_due(position: u64, kept: Kept) -> bool {
@@ -25,14 +26,12 @@ pub fn is_due(position: u64, kept: Kept) -> bool {
 /// Those of the bus; nothing is known then. Cancel safe.
 pub async fn end(bus: &Bus, scope: &Scope, position: u64) -> Result<Option<(u64, u64)>, BusError> {
     let stream = scope.stream();
-    let end = bus.stream_state(&stream).await?.last_seq;
-    let last = bus.last_on(&stream, &scope.filter()).await?;
-    if end <= position || last.is_some_and(|last| last.seq > position) {
+    let Some(end) = settled(bus, &stream, &scope.filter(), position).await? else {
         return Ok(None);
-    }
+    };
     // Gone already: then there is no time by which a later owner could know it again.
     let time_us = bus.get(&stream, end).await?.map_or(0, |end| end.time_us);
-    // Asked before and after, because a leader that was deposed may answer some of it.
+    // Asked again, because a leader that was deposed may have answered.
     bus.stream_state(&stream).await?;
     Ok(Some((end, time_us)))
 }

@@ -1,12 +1,12 @@
 //! Drives a lane's state machine: reads the stream, calls the guest, commits.
 //!
-//! Owns the reader and the lane's place on a guest thread. It decides nothing: what
+//! Owns its place at the intake and the lane's place on a guest thread. It decides nothing: what
 //! to do next is the machine's, what became of a commit is the checkpoint's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, BusError, Reader, ReaderOptions};
+use bus::BusError;
 use protocol::lane::Lane;
 use protocol::subject::Subject;
 use service::clock::now_us;
@@ -16,22 +16,23 @@ use tokio::time::Instant;
 
 use super::beside::Beside;
 use super::commit;
+use super::driven::Driven;
 use super::grant::Grant;
 use super::guard::Landed;
-use super::kept::{Kept, Unread};
+use super::kept::Unread;
 use super::messages::Scope;
 use super::progress::Key;
-use super::quiet;
 use super::range;
 use super::recall;
 use super::shared::Shared;
 use super::staging::Commit;
 use super::state::{Action, Machine};
 use super::takeover::{self, Taken, TakeoverError};
-use super::tally::Tally;
 use super::time;
 use super::version::Version;
 use crate::deployed::Deployed;
+use crate::error::LaneError;
+use crate::intake::{Tap, TapError};
 use crate::status::OwnedLane;
 use crate::trial::Count;
 use host::fault::Broken;
@@ -39,8 +40,6 @@ use host::pack::Item;
 
 /// Wait before a guest is called again for which there was no instance.
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
-/// Bytes of one pull of the reader; two of them may wait.
-const READ_BYTES: usize = 2 << 20;
 
 /// Why a lane ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Run<'_> {
     /// # Errors
     /// Those of the bus that no waiting helps; the lane is to be given up and claimed
     /// again. Not cancel safe.
-    pub async fn run(&mut self) -> Result<End, BusError> {
+    pub async fn run(&mut self) -> Result<End, LaneError> {
         loop {
             let (scope, deployed) = self.scope();
             let lost = || self.grant.is_lost();
@@ -88,7 +87,7 @@ impl Run<'_> {
             let end = match taken {
                 Ok(taken) => self.drive(scope, deployed, taken).await?,
                 Err(TakeoverError::Superseded) => Some(End::Superseded),
-                Err(TakeoverError::Bus(error)) => return Err(error),
+                Err(TakeoverError::Bus(error)) => return Err(error.into()),
                 Err(TakeoverError::Alarm(reason)) => self.hold(&reason, None).await,
             };
             if let Some(end) = end {
@@ -122,19 +121,9 @@ impl Run<'_> {
     }
 
     /// Opens the lane behind what was taken over.
-    async fn begin(
-        &self,
-        scope: Scope,
-        deployed: Deployed,
-        taken: Taken,
-    ) -> Result<(Reader, Machine, Driven), BusError> {
-        let options = ReaderOptions {
-            batch: self.shared.batch_events * 2,
-            bytes_max: READ_BYTES,
-        };
+    fn begin(&self, scope: Scope, deployed: Deployed, taken: Taken) -> (Tap, Machine, Driven) {
         let (stream, filter, from) = (scope.stream(), scope.filter(), taken.from);
-        let bus = &self.shared.bus;
-        let reader = bus.reader(&stream, Some(&filter), from, options).await?;
+        let tap = self.shared.intakes.attach(&stream, &filter, from);
         let machine = Machine::resume(
             scope.clone(),
             &taken.checkpoint,
@@ -163,7 +152,7 @@ impl Run<'_> {
         if let Some(range) = taken.lost {
             lane.tell_lost(range, self.shown);
         }
-        Ok((reader, machine, lane))
+        (tap, machine, lane)
     }
 
     /// Takes up what is deployed now; false if the lane has to be taken over anew for it.
@@ -190,8 +179,8 @@ impl Run<'_> {
         scope: Scope,
         deployed: Deployed,
         taken: Taken,
-    ) -> Result<Option<End>, BusError> {
-        let (mut reader, mut machine, mut lane) = self.begin(scope, deployed, taken).await?;
+    ) -> Result<Option<End>, LaneError> {
+        let (mut tap, mut machine, mut lane) = self.begin(scope, deployed, taken);
         loop {
             if self.grant.is_lost() {
                 return Ok(Some(End::Superseded));
@@ -225,7 +214,7 @@ impl Run<'_> {
                         Landed::Moved => return Ok(None),
                     },
                     Action::Wait { until, hungry } => {
-                        self.wait(&mut lane, &mut machine, &mut reader, until, hungry)
+                        self.wait(&mut lane, &mut machine, &mut tap, until, hungry)
                             .await?
                     }
                     Action::Halted(reason) => {
@@ -236,7 +225,7 @@ impl Run<'_> {
                     Action::Done => return Ok(Some(End::Stopped)),
                 }
             }
-            lane.report(&mut machine, reader.pending(), self.shown);
+            lane.report(&mut machine, tap.pending(), self.shown);
         }
     }
 
@@ -324,20 +313,20 @@ impl Run<'_> {
         &mut self,
         lane: &mut Driven,
         machine: &mut Machine,
-        reader: &mut Reader,
+        tap: &mut Tap,
         until: Option<u64>,
         hungry: bool,
-    ) -> Result<(), BusError> {
+    ) -> Result<(), TapError> {
         let pause = until.map(|until| Duration::from_micros(until.saturating_sub(now_us())));
-        // All branches are cancel safe: they only wait, and the reader keeps what it has.
+        // All branches are cancel safe: they only wait, and the tap keeps what it has.
         tokio::select! {
-            events = reader.next_batch(), if hungry => {
+            events = tap.next_batch(), if hungry => {
                 let events = events?;
                 lane.unread.read(events.last().map_or(0, |event| event.seq));
                 machine.push(events);
             }
             Ok(()) = lane.kept.changed() => {
-                let idle = hungry && reader.pending() == 0;
+                let idle = hungry && tap.pending() == 0;
                 lane.look(idle, machine, self.shown);
                 if idle && machine.is_quiet() {
                     lane.follow(&self.shared.bus, machine).await;
@@ -390,108 +379,4 @@ impl Run<'_> {
 fn count(deployed: &Deployed) -> Option<Count> {
     let trial = deployed.trial.as_ref();
     trial.map(|trial| trial.other.clone())
-}
-
-struct Driven {
-    own: Version,
-    /// The version on trial.
-    beside: Option<Beside>,
-    scope: Scope,
-    /// The sequence of our fence in STATE, if the function remembers anything.
-    fence: Option<u64>,
-    kept: watch::Receiver<Kept>,
-    unread: Unread,
-}
-
-impl Driven {
-    fn name(&self) -> String {
-        self.scope.spec.name.to_string()
-    }
-
-    /// The candidate has failed: its channels are the function's from now on.
-    fn end_trial(&mut self, machine: &mut Machine) {
-        self.beside = None;
-        self.scope.spec = Arc::new(self.scope.spec.without_canary());
-        machine.reload(self.scope.clone());
-    }
-
-    /// Compares what was read with what the stream keeps now.
-    fn look(&mut self, idle: bool, machine: &mut Machine, shown: &OwnedLane) {
-        let kept = *self.kept.borrow_and_update();
-        machine.keeps_from(kept.first);
-        if let Some(range) = self.unread.look(kept, idle) {
-            self.tell_lost(range, shown);
-        }
-    }
-
-    /// Lets a quiet lane's position follow the stream before retention passes it.
-    async fn follow(&mut self, bus: &Bus, machine: &mut Machine) {
-        let (position, kept) = (machine.position(), *self.kept.borrow());
-        if !quiet::is_due(position, kept) {
-            return;
-        }
-        match quiet::end(bus, &self.scope, position).await {
-            Ok(Some(at)) => {
-                self.unread.read(at.0);
-                machine.move_on(at, now_us());
-            }
-            // Its inputs are on their way to it.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::debug!(%error, function = self.name(), lane = self.scope.lane.0, "how far a quiet lane may move is not known now");
-            }
-        }
-    }
-
-    /// Waits until the stream was looked at again, while the lane stands still. Cancel
-    /// safe.
-    async fn overtaken(&mut self, shown: &OwnedLane) {
-        if self.kept.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-        let kept = *self.kept.borrow_and_update();
-        if let Some(range) = self.unread.look(kept, false) {
-            self.tell_lost(range, shown);
-        }
-    }
-
-    /// Retention has taken inputs, or may have: nobody can say how many were the lane's.
-    fn tell_lost(&self, (from, to): (u64, u64), shown: &OwnedLane) {
-        metrics::counter!("function_inputs_lost_total", "function" => self.name())
-            .increment(to - from + 1);
-        tracing::error!(
-            function = self.name(),
-            lane = self.scope.lane.0,
-            from,
-            to,
-            "retention has taken a range that may hold inputs of this lane"
-        );
-        let stream = self.scope.stream();
-        shown.lost(format!(
-            "{stream} has lost {from} to {to}, which may hold inputs of this lane"
-        ));
-    }
-
-    fn report(&self, machine: &mut Machine, pending: u64, shown: &OwnedLane) {
-        self.own.meter.settled(&machine.take_since(), now_us());
-        let (tally, tried) = machine.take_tallies();
-        if let Some(beside) = self.beside.as_ref().filter(|_| tried != Tally::default()) {
-            beside.count(&tried);
-        }
-        if tally != Tally::default() {
-            self.own.meter.count(&tally);
-            metrics::counter!("function_inputs_lost_total", "function" => self.name())
-                .increment(tally.lost);
-        }
-        if tally.lost > 0 {
-            tracing::error!(
-                function = self.name(),
-                lane = self.scope.lane.0,
-                lost = tally.lost,
-                "retention took parked inputs"
-            );
-        }
-        let events = pending + machine.queued() as u64;
-        shown.lags(events, machine.oldest(), machine.parked() as u64);
-    }
 }

@@ -9,12 +9,15 @@ use service::fault::Faults;
 use tokio::sync::watch;
 
 use super::kept::Kept;
+use crate::intake::Intakes;
 use crate::status::Status;
 
 /// What all lanes of a worker share.
 pub struct Shared {
     /// The worker's connection.
     pub bus: Bus,
+    /// What comes to the lanes.
+    pub intakes: Intakes,
     /// The store.
     pub store: StoreSpec,
     /// The host.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::lease::Lease;
-use bus::{Bus, BusError, Reader, ReaderOptions};
+use bus::{Bus, ReaderOptions};
 use checker::Function;
 use host::fault::Fault;
 use host::pack::Item;
@@ -25,6 +25,8 @@ use protocol::subject::Kind;
 use service::clock::now_us;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use workers::LaneError;
+use workers::intake::{Intakes, Tap};
 use workers::lane::commit;
 use workers::lane::guard::Landed;
 use workers::lane::messages::Scope;
@@ -177,9 +179,11 @@ fn scope(world: &World) -> Scope {
 }
 
 fn start(world: &World, scope: &Scope, n: u32) -> Process {
+    let bus = world.model.connect(&name(n));
     let worker = Worker {
         world: world.clone(),
-        bus: world.model.connect(&name(n)),
+        intakes: Intakes::new(bus.clone(), OPTIONS),
+        bus,
         scope: scope.clone(),
     };
     Process::start(async move { worker.run(n).await })
@@ -188,6 +192,7 @@ fn start(world: &World, scope: &Scope, n: u32) -> Process {
 struct Worker {
     world: World,
     bus: Bus,
+    intakes: Intakes,
     scope: Scope,
 }
 
@@ -260,14 +265,14 @@ impl Worker {
     }
 
     /// Runs the lane until the lease is lost or something fails.
-    async fn drive(&self, held: &Held) -> Result<(), BusError> {
+    async fn drive(&self, held: &Held) -> Result<(), LaneError> {
         let lost = || held.is_lost();
         loop {
             let (faults, scope) = (&self.world.faults, &self.scope);
             let taken = match takeover::take(&self.bus, scope, held.revision, faults, &lost).await {
                 Ok(taken) => taken,
                 Err(TakeoverError::Superseded) => return Ok(()),
-                Err(TakeoverError::Bus(error)) => return Err(error),
+                Err(TakeoverError::Bus(error)) => return Err(error.into()),
                 Err(TakeoverError::Alarm(reason)) => {
                     self.world
                         .problem(format!("an alarm without a reason: {reason}"));
@@ -276,10 +281,7 @@ impl Worker {
             };
             self.world.injected("takeover");
             let filter = scope.filter();
-            let mut reader = self
-                .bus
-                .reader(&scope.stream(), Some(&filter), taken.from, OPTIONS)
-                .await?;
+            let mut tap = self.intakes.attach(&scope.stream(), &filter, taken.from);
             let mut fence = taken.fence.expect("the function remembers");
             let mut machine = Machine::resume(
                 scope.clone(),
@@ -291,7 +293,7 @@ impl Worker {
             'owned: while !held.is_lost() {
                 let mut action = Some(machine.next(now_us()));
                 while let Some(current) = action.take() {
-                    let lane = (&mut machine, &mut reader, &mut fence);
+                    let lane = (&mut machine, &mut tap, &mut fence);
                     match self.act(lane, current, held).await? {
                         Next::On => {}
                         Next::Action(next) => action = Some(next),
@@ -308,10 +310,10 @@ impl Worker {
 
     async fn act(
         &self,
-        (machine, reader, fence): (&mut Machine, &mut Reader, &mut u64),
+        (machine, tap, fence): (&mut Machine, &mut Tap, &mut u64),
         action: Action,
         held: &Held,
-    ) -> Result<Next, BusError> {
+    ) -> Result<Next, LaneError> {
         match action {
             Action::Run(items) => {
                 // A guest takes a moment, in which its worker may die.
@@ -351,10 +353,10 @@ impl Worker {
                 let pause = until.map_or(u64::MAX, |until| until.saturating_sub(now_us()));
                 // Woken at least as often as a loss of the lease has to be noticed.
                 let pause = Duration::from_micros(pause).min(Duration::from_secs(1));
-                // Both are cancel safe: they only wait, and the reader keeps what it has.
+                // Both are cancel safe: they only wait, and the tap keeps what it has.
                 tokio::select! {
                     biased;
-                    events = reader.next_batch(), if hungry => machine.push(events?),
+                    events = tap.next_batch(), if hungry => machine.push(events?),
                     () = sleep(pause) => {}
                 }
             }

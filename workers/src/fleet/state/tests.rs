@@ -57,7 +57,7 @@ impl World {
         });
         fleet.runs(function(), 0..LANES);
         for (key, (holder, revision)) in &self.claims {
-            fleet.claim(key.clone(), holder.clone(), *revision);
+            fleet.claim(key.clone(), holder.clone(), *revision, self.now);
         }
         self.workers.push(Worker {
             name,
@@ -149,7 +149,7 @@ impl World {
         for worker in &mut self.workers {
             worker
                 .fleet
-                .claim(key.clone(), holder.clone(), self.revision);
+                .claim(key.clone(), holder.clone(), self.revision, self.now);
         }
         self.revision
     }
@@ -261,6 +261,64 @@ fn what_its_own_worker_does_not_take_another_takes_and_keeps_for_a_while() {
     assert_eq!(world.shares(), [16, 0]);
     world.pass(KEEP_MS / 2);
     assert_eq!(world.shares(), [16, 0], "not to and fro");
+}
+
+/// A machine that knows another worker, whose one of two lanes is; the free one's key.
+fn beside_another() -> (Fleet, Key, LaneClaim) {
+    let life = |worker: &str| LaneClaim {
+        worker: worker.to_owned(),
+        incarnation: 0,
+    };
+    let mut fleet = Fleet::new(Me {
+        life: life("a"),
+        ttl_ms: TTL * 100,
+        grace_ms: GRACE,
+    });
+    fleet.runs(function(), 0..2);
+    fleet.reported(0);
+    let other = Worker {
+        name: "b",
+        fleet: Fleet::new(Me {
+            life: life("b"),
+            ttl_ms: TTL,
+            grace_ms: GRACE,
+        }),
+        runs: true,
+        running: BTreeSet::new(),
+        waiting: Vec::new(),
+    };
+    fleet.heard(&report(&other), 0);
+    let free = (0..2).map(|lane| (function(), Lane(lane)));
+    let mut free = free.filter(|key| owner_of(&["a", "b"], &key.0, key.1) == Some("b"));
+    let free = free.next().expect("one of two is the other's");
+    (fleet, free, life("b"))
+}
+
+fn claims(fleet: &mut Fleet, key: &Key, now: u64) -> bool {
+    let actions = fleet.next(now);
+    actions.contains(&Action::Claim(key.clone(), 0))
+}
+
+#[test]
+fn a_worker_that_claims_its_other_lanes_is_waited_for_but_not_for_ever() {
+    let (mut fleet, free, other) = beside_another();
+    assert!(!claims(&mut fleet, &free, 0));
+    let elsewhere = |lane| (FunctionName::parse("busy").unwrap(), Lane(lane));
+    for (lane, now) in (0_u16..).zip((0..AT_WORK_MAX_MS).step_by(500)) {
+        fleet.claim(elsewhere(lane), Some(other.clone()), 9, now);
+        assert!(!claims(&mut fleet, &free, now + 400));
+    }
+    fleet.claim(elsewhere(0), Some(other), 10, AT_WORK_MAX_MS + GRACE - 1);
+    assert!(!claims(&mut fleet, &free, AT_WORK_MAX_MS + GRACE - 1));
+    assert!(claims(&mut fleet, &free, AT_WORK_MAX_MS + GRACE));
+}
+
+#[test]
+fn a_worker_that_claims_nothing_is_waited_for_as_long_as_the_grace() {
+    let (mut fleet, free, _) = beside_another();
+    assert!(!claims(&mut fleet, &free, 0));
+    assert!(!claims(&mut fleet, &free, GRACE - 1));
+    assert!(claims(&mut fleet, &free, GRACE));
 }
 
 #[test]
