@@ -5,7 +5,7 @@
 //! bytes. (`serde_json::Value` turns numbers into 64 bits, and keeps the order only with
 //! a hash map, which draws randomness that guests do not have.)
 //!
-//! - [`Node`]: the tree; [`Node::parse`] reads it, strictly by RFC 8259
+//! - [`Node`]: the tree; [`parse`] reads it, strictly by RFC 8259
 //! - [`Place`], [`edit`]: every node with its JSON pointer (RFC 6901)
 //! - [`Fields`]: which members are meant, by pointer or by name
 //! - [`Decimal`]: numbers compared exactly
