@@ -3,6 +3,7 @@
 //! Owns the window and the count of those who take from it. It never awaits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{BusError, ReaderOptions};
 use parking_lot::Mutex;
@@ -12,6 +13,10 @@ use protocol::subject::Subject;
 use tokio::sync::{Notify, watch};
 
 use super::window::Window;
+
+/// Wait after a request for a reader that failed for now: longer than most elections of a
+/// leader take, and twice a second is told often enough.
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
 /// A stream and the filter by which it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bus::{Bus, BusError, Reader};
 use protocol::bus::Stored;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-use super::place::{Found, Intake};
+use super::place::{AGAIN, Found, Intake};
 use super::settled::settled;
 
 /// Why nothing more comes to anybody at the place; whoever attaches anew may succeed.
@@ -50,7 +51,8 @@ impl Tap {
     /// safe: what was not returned comes with the next call.
     ///
     /// # Errors
-    /// [`TapError`], as [`Reader::next_batch`] has them.
+    /// [`TapError`], as [`Reader::next_batch`] has them: what is temporary is tried again
+    /// inside, and told.
     pub async fn next_batch(&mut self) -> Result<Vec<Stored>, TapError> {
         loop {
             // Before it is looked: what comes meanwhile is not slept through.
@@ -66,11 +68,16 @@ impl Tap {
                     // The sender is the intake's, which lives as long as this.
                     let _ = self.news.changed().await;
                 }
-                Found::Elsewhere => {
-                    if let Some(events) = self.read_alone().await? {
-                        return Ok(self.returned(events));
+                Found::Elsewhere => match self.read_alone().await {
+                    Ok(Some(events)) => return Ok(self.returned(events)),
+                    Ok(None) => {}
+                    Err(error) if error.temporary() => {
+                        let place = &self.intake.place;
+                        tracing::warn!(%error, stream = %place.stream, filter = %place.filter, "a function of a lane cannot read by itself for now");
+                        sleep(AGAIN).await;
                     }
-                }
+                    Err(error) => return Err(error.into()),
+                },
             }
         }
     }

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use bus::{Bus, BusError};
+use bus::{Bus, BusError, Reader};
+use tokio::time::sleep;
 
-use super::place::{Intake, Step};
+use super::place::{AGAIN, Intake, Step};
 
 /// Reads from a sequence on. A failure ends it and is told to everyone who takes from it.
 pub(super) async fn run(intake: Arc<Intake>, bus: Bus, from: u64) {
@@ -16,9 +17,9 @@ pub(super) async fn run(intake: Arc<Intake>, bus: Bus, from: u64) {
 }
 
 async fn read(intake: &Intake, bus: &Bus, from: u64) -> Result<(), BusError> {
-    let place = &intake.place;
-    let opening = bus.reader(&place.stream, Some(&place.filter), from, intake.options);
-    let mut reader = opening.await?;
+    let Some(mut reader) = open(intake, bus, from).await? else {
+        return Ok(());
+    };
     intake.put(Vec::new(), reader.pending());
     loop {
         match intake.step() {
@@ -29,6 +30,24 @@ async fn read(intake: &Intake, bus: &Bus, from: u64) -> Result<(), BusError> {
                 events = reader.next_batch() => intake.put(events?, reader.pending()),
                 () = intake.nudge.notified() => {}
             },
+        }
+    }
+}
+
+/// Makes the reader, however often that fails for now; `None` if nobody is left.
+async fn open(intake: &Intake, bus: &Bus, from: u64) -> Result<Option<Reader>, BusError> {
+    let place = &intake.place;
+    loop {
+        if matches!(intake.step(), Step::End) {
+            return Ok(None);
+        }
+        let (stream, filter) = (&place.stream, &place.filter);
+        match bus.reader(stream, Some(filter), from, intake.options).await {
+            Err(error) if error.temporary() => {
+                tracing::warn!(%error, %stream, %filter, "a lane cannot be read for now");
+                sleep(AGAIN).await;
+            }
+            opened => return opened.map(Some),
         }
     }
 }
