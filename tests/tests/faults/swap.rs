@@ -28,6 +28,8 @@ const TRIGGERS: [&[&str]; 3] = [
 ];
 /// The channel that is left out.
 const NOW_AND_THEN: &str = "chat.0";
+/// Workers that die.
+const WORKERS: usize = 2;
 /// Between two deployments at least: fast enough that lanes skip some, slow enough that
 /// most find lanes at work.
 const PACE: Duration = Duration::from_millis(150);
@@ -91,6 +93,10 @@ pub async fn is_exact(nats: NatsChoice, each: usize, random: usize) {
         kills
     };
     let (versions, kills) = tokio::join!(deploy(deployer, &stop), kills);
-    assert!(versions > kills, "{versions} versions over {kills} kills");
+    // Both workers may die of one version, and a loaded machine deploys at its own pace.
+    assert!(
+        WORKERS * versions > kills,
+        "{versions} versions over {kills} kills"
+    );
     lab.conclude(&[NOW_AND_THEN]).await;
 }
