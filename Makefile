@@ -1,16 +1,14 @@
 # Everything goes through here: `make run` and `make test` do all set-up.
 #
-# One profile and one target directory: every command below selects the same
-# packages, so that nothing is built twice.
+# One profile and one target directory: every command below that builds for this
+# machine selects the same packages, so that nothing is built twice.
 
 # ARGS reaches the program that run, demo and bench start: `make demo ARGS=--json`.
 CARGO ?= cargo
 EDDYLINE = target/debug/eddyline
 LIBRARY = -p json-schema -p redaction -p moderation -p enrichment -p fan-out \
 	-p rate-limit -p deduplication -p window -p last-writer -p text-sequencer
-# `protocol` must compile for guests too, so it is built beside them.
-FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) -p protocol \
-	--target wasm32-wasip2 --release
+FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) --target wasm32-wasip2 --release
 
 .PHONY: run demo test fault simulate bench lint functions build prerequisites fetch tools clean
 
@@ -22,6 +20,8 @@ demo: build fetch ## two editors, one document, three equal texts
 
 test: build fetch tools ## every test, the end-to-end ones on real servers included
 	$(CARGO) test --workspace --no-fail-fast
+	@# Alone, with no features but its own: beside others it would have theirs as well.
+	$(CARGO) build -p protocol --target wasm32-wasip2
 
 fault: build fetch ## every fault test, those included that take minutes
 	$(CARGO) test --workspace --no-fail-fast --test faults --test faults_long -- --test-threads=2

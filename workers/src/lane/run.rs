@@ -1,7 +1,7 @@
 //! Drives a lane's state machine: reads the stream, calls the guest, commits.
 //!
-//! Owns its place at the intake and the lane's place on a guest thread. It decides nothing: what
-//! to do next is the machine's, what became of a commit is the checkpoint's.
+//! Owns the lane's place at the intake and on a guest thread. It decides nothing: what to
+//! do next is the machine's, what became of a commit is the checkpoint's.
 
 use std::sync::Arc;
 use std::time::Duration;
