@@ -67,8 +67,8 @@ impl Lab {
         let builder = builder.functions(&[FunctionChoice::Probe]);
         let mut deployment = builder.start().await?;
         if watched > 0 {
-            let spec = watch::deploy(&deployer(&deployment), &watch::ALL, 0).await;
-            deployment.functions.push(spec);
+            let deployed = watch::deploy(&deployer(&deployment), &watch::ALL, 0).await;
+            deployment.functions.push(deployed.spec);
         }
         let gated = (0..gated).map(|n| format!("lab.{n}"));
         let watched = (0..watched).map(|n| format!("chat.{n}"));

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use control::Deployer;
-use harness::{NatsChoice, environment};
+use harness::{NatsChoice, environment, wait};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hunt::{Ground, hunt};
@@ -47,21 +47,35 @@ async fn deploy_gate(deployer: &Deployer, n: usize) {
 }
 
 /// Deploys both functions again and again until all deaths are over and there were fewer of
-/// them than versions, the last time so that everything is counted; how often.
-async fn deploy(deployer: Deployer, kills: &OnceLock<usize>) -> usize {
+/// them than versions; how often.
+async fn deploy(deployer: &Deployer, kills: &OnceLock<usize>) -> usize {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut n = 1;
     // A loaded machine deploys more slowly than workers die: it is waited for.
     while kills.get().is_none_or(|kills| n <= *kills) {
         pace.tick().await;
-        deploy_gate(&deployer, n).await;
-        watch::deploy(&deployer, TRIGGERS[n % TRIGGERS.len()], n).await;
+        deploy_gate(deployer, n).await;
+        watch::deploy(deployer, TRIGGERS[n % TRIGGERS.len()], n).await;
         n += 1;
     }
-    deploy_gate(&deployer, n.next_multiple_of(REJECTS_EVERY)).await;
-    watch::deploy(&deployer, &watch::ALL, n).await;
     n
+}
+
+/// Deploys both functions twice more: once every lane leaves out what is left out now and
+/// then, an event comes there, and after that everything is counted.
+async fn leave_out(deployer: Deployer, lab: &Lab, n: usize) {
+    let left_out = watch::deploy(&deployer, TRIGGERS[1], n).await;
+    let (spec, revision) = (left_out.spec, left_out.revision);
+    let rollout = deployer.rollout(&spec, revision, wait::DEADLINE).await;
+    let rollout = rollout.unwrap();
+    assert!(rollout.is_done(), "{rollout:?}");
+    let mut writer = lab.deployment.writer(&[0], "eve").await;
+    let order = r#"{"do":"remember"}"#.to_owned();
+    writer.start(NOW_AND_THEN, order).await.unwrap();
+    assert_eq!(writer.settle_all().await, 1);
+    deploy_gate(&deployer, n.next_multiple_of(REJECTS_EVERY)).await;
+    watch::deploy(&deployer, &watch::ALL, n + 1).await;
 }
 
 /// Two workers die `each` times at each step of a swap, and `random` times at any.
@@ -90,7 +104,8 @@ pub async fn is_exact(nats: NatsChoice, each: usize, random: usize) {
         .await;
         *over.get_or_init(|| kills)
     };
-    let (versions, kills) = tokio::join!(deploy(deployer, &over), kills);
+    let (versions, kills) = tokio::join!(deploy(&deployer, &over), kills);
     assert!(versions > kills, "{versions} versions over {kills} kills");
+    leave_out(deployer, &lab, versions).await;
     lab.conclude(&[NOW_AND_THEN]).await;
 }

@@ -1,10 +1,10 @@
 //! A function beside the gate of a laboratory: reactive on `chat`, it counts the events of
 //! each channel in its memory and emits the count beside them. Owns nothing.
 
-use control::{Deployer, FunctionDraft};
+use control::{Deployed, Deployer, FunctionDraft};
 use harness::environment;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionSpec, LINGER_MS_MAX};
+use protocol::spec::LINGER_MS_MAX;
 
 /// Its name.
 const NAME: &str = "watch";
@@ -13,7 +13,7 @@ const NAME: &str = "watch";
 pub const ALL: [&str; 1] = ["chat.>"];
 
 /// Deploys it on these channels, the `n`-th version of it.
-pub async fn deploy(deployer: &Deployer, on: &[&str], n: usize) -> FunctionSpec {
+pub async fn deploy(deployer: &Deployer, on: &[&str], n: usize) -> Deployed {
     let on = on.iter().map(|on| ChannelPattern::parse(on).unwrap());
     let draft = FunctionDraft {
         config: [
@@ -30,5 +30,5 @@ pub async fn deploy(deployer: &Deployer, on: &[&str], n: usize) -> FunctionSpec 
         )
     };
     let module = environment::module("probe");
-    deployer.deploy(draft, vec![module]).await.unwrap().spec
+    deployer.deploy(draft, vec![module]).await.unwrap()
 }
