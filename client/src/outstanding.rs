@@ -160,10 +160,10 @@ impl<W> Outstanding<W> {
         if !body.temporary {
             return self.acked(n).map_or(Refusal::Unknown, Refusal::Final);
         }
-        // These two are decided before anything is sent to the store.
+        // These are decided before anything is sent to the store.
         let untouched = matches!(
             body.code,
-            ErrorCode::EarlierRefused | ErrorCode::WindowExceeded
+            ErrorCode::EarlierRefused | ErrorCode::WindowExceeded | ErrorCode::RateLimited
         );
         entry.uncertain |= !untouched;
         entry.in_flight = false;

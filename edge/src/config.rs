@@ -13,10 +13,6 @@ use crate::core::limits::EdgeLimits;
 use crate::core::limits::PROBE_INTERVAL_DEFAULT;
 use crate::error::EdgeError;
 
-/// The outbox must take the longest event with room to spare, or it would pause at
-/// each one.
-const OUTBOX_MESSAGES_MIN: usize = 4;
-
 /// Settings of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,31 +56,10 @@ impl EdgeConfig {
     /// # Errors
     /// [`EdgeError::Setting`] names the first setting that cannot be used.
     pub fn check(&self) -> Result<(), EdgeError> {
-        let limits = &self.limits;
-        let least = [
-            ("limits.message_bytes", limits.message_bytes, 1024),
-            ("limits.data_bytes", limits.data_bytes, 1),
-            ("limits.subscriptions", limits.subscriptions, 1),
-            ("limits.publish_window", limits.publish_window as usize, 1),
-            (
-                "limits.outbox_bytes",
-                limits.outbox_bytes,
-                OUTBOX_MESSAGES_MIN * limits.data_bytes,
-            ),
-            ("limits.connections", limits.connections, 1),
-            (
-                "limits.handshake_timeout_ms",
-                limits.handshake_timeout_ms as usize,
-                1,
-            ),
-            (
-                "limits.ping_interval_ms",
-                limits.ping_interval_ms as usize,
-                1,
-            ),
-            ("probe_interval_ms", self.probe_interval_ms as usize, 1),
-        ];
-        match least.into_iter().find(|(_, value, min)| value < min) {
+        let least = self.limits.least();
+        let probe = ("probe_interval_ms", self.probe_interval_ms, 1);
+        let least = least.into_iter().chain([probe]);
+        match { least }.find(|(_, value, min)| value < min) {
             Some((setting, value, min)) => Err(EdgeError::Setting {
                 setting,
                 value,

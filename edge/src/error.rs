@@ -15,9 +15,9 @@ pub enum EdgeError {
         /// Which.
         setting: &'static str,
         /// Its value.
-        value: usize,
+        value: u64,
         /// The least.
-        min: usize,
+        min: u64,
     },
     /// A setting is above what NATS has room for.
     #[error("setting {setting} is {value}, nats takes at most {max}")]

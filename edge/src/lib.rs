@@ -18,6 +18,6 @@ mod server;
 mod ws;
 
 pub use config::EdgeConfig;
-pub use core::limits::EdgeLimits;
+pub use core::limits::{EdgeLimits, RateLimits};
 pub use error::EdgeError;
 pub use server::{EdgeNode, start};

@@ -3,10 +3,29 @@
 use std::sync::Arc;
 
 use service::shutdown::Shutdown;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use crate::core::admission::addresses::Held;
 use crate::core::hub::Hub;
+
+/// A connection's place on the node, and among those of its address; given back when it
+/// is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _held: Held,
+}
+
+impl Place {
+    /// Of both.
+    pub fn new(permit: OwnedSemaphorePermit, held: Held) -> Self {
+        Self {
+            _permit: permit,
+            _held: held,
+        }
+    }
+}
 
 /// One node.
 pub struct Node {

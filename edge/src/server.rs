@@ -18,15 +18,18 @@ use service::fault::Faults;
 use service::listener;
 use service::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::EdgeConfig;
+use crate::core::admission::addresses::Addresses;
+use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
 use crate::http::{health, publish};
-use crate::node::Node;
+use crate::node::{Node, Place};
 use crate::ws::upgrade;
 
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
@@ -164,24 +167,39 @@ fn router(node: Arc<Node>) -> Router {
 
 async fn accept(node: Arc<Node>, listener: TcpListener) {
     let router = router(node.clone());
-    let places = Arc::new(Semaphore::new(
-        node.hub.limits.connections + HTTP_CONNECTIONS,
-    ));
+    let limits = &node.hub.limits;
+    let places = Arc::new(Semaphore::new(limits.connections + HTTP_CONNECTIONS));
+    let (addresses, pace) = (
+        Addresses::default(),
+        Rate::new(limits.accepts_per_second, Instant::now()),
+    );
     loop {
+        // Who comes faster waits in the system's queue: a storm of reconnects is spread
+        // out, and nobody in it is refused.
+        if let Some(wait) = pace.wait(1, Instant::now()) {
+            metrics::meters().accepts_paced.increment(1);
+            tokio::time::sleep(wait).await;
+        }
         // Both branches are cancel safe: a connection that was not taken stays queued.
         let accepted = tokio::select! {
             () = node.shutdown.triggered() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             metrics::turned_away("accept_failed");
             tokio::time::sleep(ACCEPT_RETRY).await;
             continue;
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        pace.take(1, Instant::now());
+        let Ok(permit) = places.clone().try_acquire_owned() else {
             metrics::turned_away("connections");
             continue;
         };
+        let Some(held) = addresses.hold(peer.ip(), limits.connections_per_address) else {
+            metrics::turned_away("address");
+            continue;
+        };
+        let place = Place::new(permit, held);
         // Frames are gathered by us; Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
         node.clients
@@ -189,7 +207,7 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
     }
 }
 
-async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: OwnedSemaphorePermit) {
+async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: Place) {
     let service = TowerToHyperService::new(router.layer(axum::Extension(Arc::new(place))));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

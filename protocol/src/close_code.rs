@@ -22,6 +22,8 @@ pub enum CloseCode {
     EpochChanged,
     /// No `connect` within the time allowed.
     HandshakeTimeout,
+    /// The user has as many sessions on this node as it may.
+    TooManyConnections,
     /// Too many unreadable frames.
     BadFrames,
     /// The first command was not an acceptable `connect`.
@@ -32,7 +34,7 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::TooLarge,
         Self::Restart,
@@ -41,6 +43,7 @@ impl CloseCode {
         Self::Idle,
         Self::EpochChanged,
         Self::HandshakeTimeout,
+        Self::TooManyConnections,
         Self::BadFrames,
         Self::Unauthorized,
         Self::UnknownProtocol,
@@ -57,6 +60,7 @@ impl CloseCode {
             Self::Idle => 4002,
             Self::EpochChanged => 4003,
             Self::HandshakeTimeout => 4004,
+            Self::TooManyConnections => 4008,
             Self::BadFrames => 4500,
             Self::Unauthorized => 4501,
             Self::UnknownProtocol => 4502,
@@ -74,6 +78,7 @@ impl CloseCode {
             Self::Idle => "idle",
             Self::EpochChanged => "epoch_changed",
             Self::HandshakeTimeout => "handshake_timeout",
+            Self::TooManyConnections => "too_many_connections",
             Self::BadFrames => "bad_frames",
             Self::Unauthorized => "unauthorized",
             Self::UnknownProtocol => "unknown_protocol",

@@ -50,6 +50,10 @@ pub enum ErrorCode {
     EarlierRefused,
     /// Too many publishes of this session wait for their ack.
     WindowExceeded,
+    /// The connection, the user or the tenant does more in a second than it may.
+    RateLimited,
+    /// The user has as many sessions on this node as it may.
+    TooManyConnections,
     /// The store did not answer in time, or cannot be reached. The event may or
     /// may not be stored: resend it with the same `n` and `first_sent`.
     Unavailable,
@@ -65,9 +69,13 @@ pub const RETRY_FULL_MS: u64 = 5_000;
 /// Wait before trying again when only order or the window stands in the way.
 pub const RETRY_SOON_MS: u64 = 20;
 
+/// Wait before trying again when a user has too many sessions, in milliseconds: those of
+/// a page that was closed have ended by then.
+pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
+
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -89,6 +97,8 @@ impl ErrorCode {
         Self::OutcomeUnknown,
         Self::EarlierRefused,
         Self::WindowExceeded,
+        Self::RateLimited,
+        Self::TooManyConnections,
         Self::Unavailable,
         Self::StoreFull,
     ];
@@ -104,6 +114,9 @@ impl ErrorCode {
             Self::Unavailable => Some(RETRY_UNAVAILABLE_MS),
             Self::StoreFull => Some(RETRY_FULL_MS),
             Self::EarlierRefused | Self::WindowExceeded => Some(RETRY_SOON_MS),
+            // The node says how long in its answer; this is the least.
+            Self::RateLimited => Some(RETRY_SOON_MS),
+            Self::TooManyConnections => Some(RETRY_CONNECTIONS_MS),
             _ => None,
         }
     }

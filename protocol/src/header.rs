@@ -155,6 +155,12 @@ impl Headers {
         self.0.len()
     }
 
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

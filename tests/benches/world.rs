@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use edge::{EdgeLimits, RateLimits};
 use harness::{Builder, Deployment, FunctionChoice};
 use protocol::bus::Outgoing;
 use protocol::envelope::Envelope;
@@ -35,7 +36,21 @@ pub fn builder() -> Builder {
         .without_mirror()
         .edges(1)
         .store(|store| store.max_bytes = STREAM_BYTES_MAX)
-        .edge_config(|_, config| config.limits.ping_interval_ms = PING_INTERVAL_MS)
+        .edge_config(|_, config| open_wide(&mut config.limits))
+}
+
+/// What is measured is what a node can do, by one user; not what it allows one.
+fn open_wide(limits: &mut EdgeLimits) {
+    limits.ping_interval_ms = PING_INTERVAL_MS;
+    let rate = RateLimits {
+        operations_per_second: u64::MAX,
+        bytes_per_second: u64::MAX,
+    };
+    limits.connection = rate.clone();
+    limits.user = rate.clone();
+    limits.tenant = rate;
+    limits.connections_per_user = limits.connections;
+    limits.connections_per_address = limits.connections;
 }
 
 /// Starts what is to be measured.

@@ -12,6 +12,7 @@ mod wire {
     mod flood;
     mod garbage;
     mod mutate;
+    mod rates;
     mod refusals;
     mod seen;
     mod socket;

@@ -9,6 +9,13 @@ use protocol::position::Epoch;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
+impl Draft {
+    /// Bytes that it has in the store, its name aside.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.headers.bytes()
+    }
+}
+
 /// An event that passed every check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {

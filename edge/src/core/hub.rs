@@ -14,6 +14,7 @@ use service::shutdown::Shutdown;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::admission::Accounts;
 use super::feed::task::Sources;
 use super::gates::task::{self as gates, LateGates};
 use super::limits::EdgeLimits;
@@ -55,6 +56,8 @@ pub struct Hub {
     pub publisher: Arc<Publisher>,
     /// Reads history.
     pub replays: Arc<Replays>,
+    /// What connections share of the node.
+    pub accounts: Accounts,
     pulses: Arc<Pulses>,
     late_gates: Arc<LateGates>,
     /// What outlives a session.
@@ -105,6 +108,7 @@ impl Hub {
             stop.clone(),
         ));
         Arc::new(Self {
+            accounts: Accounts::default(),
             pulses,
             late_gates,
             name: settings.name,
@@ -127,6 +131,7 @@ impl Hub {
             directory: self.namespaces.snapshot(),
             late: self.late_gates.snapshot(),
             limits: &self.limits,
+            accounts: &self.accounts,
             now: Instant::now(),
             now_us: now_us(),
         }

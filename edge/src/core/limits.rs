@@ -29,6 +29,48 @@ pub const PING_INTERVAL_DEFAULT: Duration = Duration::from_secs(25);
 /// Unreadable frames before a session is closed: a bug in a client shows after one.
 pub const BAD_FRAMES_DEFAULT: u32 = 10;
 
+/// Commands a second of one connection: what one publisher reaches with its window at
+/// 50 ms.
+pub const CONNECTION_OPERATIONS_DEFAULT: u64 = 5_000;
+/// Bytes a second that one connection publishes: 64 Mbit/s.
+pub const CONNECTION_BYTES_DEFAULT: u64 = 8 << 20;
+/// Commands a second of all connections of one user to a node: two busy publishers.
+pub const USER_OPERATIONS_DEFAULT: u64 = 10_000;
+/// Bytes a second that all connections of one user to a node publish.
+pub const USER_BYTES_DEFAULT: u64 = 16 << 20;
+/// Commands a second of all connections of one tenant to a node: more than one server
+/// that syncs its disk stores, so that a tenant alone is not held up by it.
+pub const TENANT_OPERATIONS_DEFAULT: u64 = 40_000;
+/// Bytes a second that all connections of one tenant to a node publish.
+pub const TENANT_BYTES_DEFAULT: u64 = 64 << 20;
+/// Subscriptions a second that one session makes: all that it may have, twice at once
+/// (channels that are opened and closed again), and that many every two seconds.
+pub const SUBSCRIBES_DEFAULT: u64 = SUBSCRIPTIONS_DEFAULT as u64;
+/// Sessions of one user on a node: tabs, devices and workers of one account.
+pub const CONNECTIONS_PER_USER_DEFAULT: usize = 128;
+/// Connections from one address: half of a node's, so that no address has all of it.
+/// Behind a balancer that hides its clients' addresses it has to be all of them.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = CONNECTIONS_DEFAULT / 2;
+/// Connections that a node accepts in a second: a reconnect of all that it may have is
+/// over in some seconds, and leaves it time for those that it has.
+pub const ACCEPTS_DEFAULT: u64 = 2_000;
+
+/// How fast something may go on; two seconds of it are saved while nothing goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimits {
+    /// Commands a second.
+    pub operations_per_second: u64,
+    /// Bytes a second of what is published, headers included.
+    pub bytes_per_second: u64,
+}
+
+/// The outbox must take the longest event with room to spare, or it would pause at
+/// each one.
+const OUTBOX_EVENTS_MIN: usize = 4;
+/// A message holds at least a command with its token.
+const MESSAGE_BYTES_MIN: u64 = 1024;
+
 /// What a client may do. Every limit is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +93,20 @@ pub struct EdgeLimits {
     pub ping_interval_ms: u64,
     /// Unreadable frames that a session may send.
     pub bad_frames_max: u32,
+    /// What one connection may do.
+    pub connection: RateLimits,
+    /// What all connections of one user to this node may do.
+    pub user: RateLimits,
+    /// What all connections of one tenant to this node may do.
+    pub tenant: RateLimits,
+    /// Subscriptions that one session may make in a second.
+    pub subscribes_per_second: u64,
+    /// Most sessions of one user on this node.
+    pub connections_per_user: usize,
+    /// Most connections from one address to this node.
+    pub connections_per_address: usize,
+    /// Connections that this node accepts in a second.
+    pub accepts_per_second: u64,
 }
 
 impl Default for EdgeLimits {
@@ -65,6 +121,22 @@ impl Default for EdgeLimits {
             handshake_timeout_ms: millis(HANDSHAKE_TIMEOUT_DEFAULT),
             ping_interval_ms: millis(PING_INTERVAL_DEFAULT),
             bad_frames_max: BAD_FRAMES_DEFAULT,
+            connection: RateLimits {
+                operations_per_second: CONNECTION_OPERATIONS_DEFAULT,
+                bytes_per_second: CONNECTION_BYTES_DEFAULT,
+            },
+            user: RateLimits {
+                operations_per_second: USER_OPERATIONS_DEFAULT,
+                bytes_per_second: USER_BYTES_DEFAULT,
+            },
+            tenant: RateLimits {
+                operations_per_second: TENANT_OPERATIONS_DEFAULT,
+                bytes_per_second: TENANT_BYTES_DEFAULT,
+            },
+            subscribes_per_second: SUBSCRIBES_DEFAULT,
+            connections_per_user: CONNECTIONS_PER_USER_DEFAULT,
+            connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
+            accepts_per_second: ACCEPTS_DEFAULT,
         }
     }
 }
@@ -74,6 +146,68 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl EdgeLimits {
+    /// Each setting that has a least value: its name, what it is, and that.
+    pub fn least(&self) -> Vec<(&'static str, u64, u64)> {
+        let outbox_min = (OUTBOX_EVENTS_MIN * self.data_bytes) as u64;
+        let mut least = vec![
+            (
+                "limits.message_bytes",
+                self.message_bytes as u64,
+                MESSAGE_BYTES_MIN,
+            ),
+            ("limits.outbox_bytes", self.outbox_bytes as u64, outbox_min),
+        ];
+        // What is no limit but an end of all service.
+        let positive = [
+            ("limits.data_bytes", self.data_bytes as u64),
+            ("limits.subscriptions", self.subscriptions as u64),
+            ("limits.publish_window", u64::from(self.publish_window)),
+            ("limits.connections", self.connections as u64),
+            (
+                "limits.connections_per_user",
+                self.connections_per_user as u64,
+            ),
+            (
+                "limits.connections_per_address",
+                self.connections_per_address as u64,
+            ),
+            ("limits.accepts_per_second", self.accepts_per_second),
+            ("limits.subscribes_per_second", self.subscribes_per_second),
+            ("limits.handshake_timeout_ms", self.handshake_timeout_ms),
+            ("limits.ping_interval_ms", self.ping_interval_ms),
+        ];
+        let rates = [
+            (
+                "limits.connection.operations_per_second",
+                self.connection.operations_per_second,
+            ),
+            (
+                "limits.connection.bytes_per_second",
+                self.connection.bytes_per_second,
+            ),
+            (
+                "limits.user.operations_per_second",
+                self.user.operations_per_second,
+            ),
+            ("limits.user.bytes_per_second", self.user.bytes_per_second),
+            (
+                "limits.tenant.operations_per_second",
+                self.tenant.operations_per_second,
+            ),
+            (
+                "limits.tenant.bytes_per_second",
+                self.tenant.bytes_per_second,
+            ),
+        ];
+        least.extend(
+            positive
+                .into_iter()
+                .chain(rates)
+                .map(|(name, value)| (name, value, 1)),
+        );
+        least
+    }
+
     /// From the first byte to an accepted `connect`.
     pub fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.handshake_timeout_ms)

@@ -17,6 +17,8 @@ use protocol::error_code::ErrorCode;
 pub struct Meters {
     /// Sessions that are open.
     pub connections: Gauge,
+    /// Times that accepting waited for the node's pace.
+    pub accepts_paced: Counter,
     /// Channels that are relayed.
     pub feeds: Gauge,
     /// Events put into outboxes, live.
@@ -59,6 +61,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
     describe();
     Meters {
         connections: gauge!("edge_connections"),
+        accepts_paced: counter!("edge_accepts_paced_total"),
         feeds: gauge!("edge_feeds"),
         deliveries: counter!("edge_deliveries_total", "from" => "live"),
         replayed: counter!("edge_deliveries_total", "from" => "stream"),
@@ -80,71 +83,82 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
     }
 });
 
+/// What each counter counts.
+const COUNTERS: [(&str, &str); 18] = [
+    (
+        "edge_deliveries_total",
+        "events put into outboxes, live or from the stream",
+    ),
+    (
+        "edge_publishes_total",
+        "publishes by outcome: stored, duplicate, or the error's code",
+    ),
+    ("edge_refusals_total", "commands refused, by error code"),
+    (
+        "edge_closes_total",
+        "sessions ended, by close code or reason",
+    ),
+    (
+        "edge_rejected_connections_total",
+        "connections turned away, by reason",
+    ),
+    (
+        "edge_accepts_paced_total",
+        "times that accepting waited for the node's pace",
+    ),
+    (
+        "edge_breaks_total",
+        "breaks of a channel's chain that were found",
+    ),
+    (
+        "edge_repaired_events_total",
+        "events put back from the stream",
+    ),
+    (
+        "edge_probes_total",
+        "channels whose tail was compared with the stream",
+    ),
+    (
+        "edge_probe_failures_total",
+        "channels whose tail could not be compared with the stream",
+    ),
+    (
+        "edge_probe_findings_total",
+        "channels whose tail was behind",
+    ),
+    (
+        "edge_held_dropped_total",
+        "live deliveries dropped while a repair's hold was full",
+    ),
+    (
+        "edge_lagging_total",
+        "subscriptions paused because an outbox was full",
+    ),
+    ("edge_gaps_total", "gaps announced"),
+    (
+        "edge_stale_answers_total",
+        "answers of a stream's leader that were older than what is known",
+    ),
+    (
+        "edge_rollbacks_total",
+        "channels whose stream has lost events that were relayed",
+    ),
+    (
+        "edge_foreign_messages_total",
+        "fan-out messages that no stream republished",
+    ),
+    (
+        "edge_http_answers_total",
+        "requests to publish that were answered, by status",
+    ),
+];
+
 fn describe() {
+    for (name, counts) in COUNTERS {
+        describe_counter!(name, counts);
+    }
     describe_gauge!("edge_connections", "sessions that are open");
     describe_gauge!("edge_feeds", "channels that are relayed");
-    describe_counter!(
-        "edge_deliveries_total",
-        "events put into outboxes, live or from the stream"
-    );
-    describe_counter!(
-        "edge_publishes_total",
-        "publishes by outcome: stored, duplicate, or the error's code"
-    );
-    describe_counter!("edge_refusals_total", "commands refused, by error code");
-    describe_counter!(
-        "edge_closes_total",
-        "sessions ended, by close code or reason"
-    );
-    describe_counter!(
-        "edge_rejected_connections_total",
-        "connections turned away, by reason"
-    );
-    describe_counter!(
-        "edge_breaks_total",
-        "breaks of a channel's chain that were found"
-    );
-    describe_counter!(
-        "edge_repaired_events_total",
-        "events put back from the stream"
-    );
-    describe_counter!(
-        "edge_probes_total",
-        "channels whose tail was compared with the stream"
-    );
-    describe_counter!(
-        "edge_probe_failures_total",
-        "channels whose tail could not be compared with the stream"
-    );
-    describe_counter!(
-        "edge_probe_findings_total",
-        "channels whose tail was behind"
-    );
-    describe_counter!(
-        "edge_held_dropped_total",
-        "live deliveries dropped while a repair's hold was full"
-    );
-    describe_counter!(
-        "edge_lagging_total",
-        "subscriptions paused because an outbox was full"
-    );
-    describe_counter!("edge_gaps_total", "gaps announced");
-    describe_counter!(
-        "edge_stale_answers_total",
-        "answers of a stream's leader that were older than what is known"
-    );
-    describe_counter!(
-        "edge_rollbacks_total",
-        "channels whose stream has lost events that were relayed"
-    );
-    describe_counter!(
-        "edge_foreign_messages_total",
-        "fan-out messages that no stream republished"
-    );
-    describe_counter!(
-        "edge_http_answers_total",
-        "requests to publish that were answered, by status"
-    );
     describe_histogram!("edge_batch_events", "events in one commit");
     describe_histogram!("edge_publish_seconds", "from command to acknowledgement");
 }

@@ -1,6 +1,7 @@
 //! What a node does, whatever carries it to its clients.
 //!
 //! - `session`: one session's state machine, and what its steps do
+//! - `admission`: how much of the node each connection, user and tenant may have
 //! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
 //! - `publisher`: from a checked command to a stored event
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
@@ -14,6 +15,7 @@
 //! It must not know a transport: no sockets, no HTTP, no WebSocket. What goes to a
 //! client is a payload; whoever carries it adds the framing.
 
+pub mod admission;
 pub mod delivery;
 pub mod directory;
 pub mod draft;

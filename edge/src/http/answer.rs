@@ -29,9 +29,10 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadClient
         | ErrorCode::BadData
         | ErrorCode::BadHeader => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::WindowExceeded | ErrorCode::TooManySubscriptions => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ErrorCode::WindowExceeded
+        | ErrorCode::RateLimited
+        | ErrorCode::TooManyConnections
+        | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::EarlierRefused | ErrorCode::Unavailable | ErrorCode::StoreFull => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::answer;
 use super::body::{self, Body as Events, Named};
+use crate::core::admission::allowance::Allowance;
 use crate::core::hub::Hub;
 use crate::core::metrics;
 use crate::core::publisher::{Answer, Writer};
@@ -65,9 +66,11 @@ async fn answered(node: &Node, request: Request) -> Result<Response<Body>, Error
     let bytes = whole(hub, request.into_body()).await?;
     let events_max = usize::try_from(hub.limits.publish_window).unwrap_or(usize::MAX);
     let events = body::read(&bytes, key.as_ref(), events_max)?;
+    let rules = hub.rules();
     let mut publishing = Publishing {
         hub,
-        rules: hub.rules(),
+        allowance: Allowance::request(rules.accounts, &identity, rules.limits, rules.now),
+        rules,
         identity,
         writers: HashMap::new(),
     };
@@ -150,6 +153,7 @@ struct Publishing<'a> {
     hub: &'a Hub,
     rules: Rules<'a>,
     identity: Identity,
+    allowance: Allowance,
     writers: HashMap<ClientId, Arc<Writer>>,
 }
 
@@ -167,7 +171,16 @@ impl Publishing<'_> {
         let drafted = commands::publish(&self.rules, &who, publish);
         let writer = self.writers.entry(who.client);
         let writer = writer.or_insert_with(|| publisher.writer());
-        let draft = match drafted {
+        let allowed = drafted.and_then(|draft| {
+            let allowed = self.allowance.publish(draft.bytes(), self.rules.now);
+            let held = || Some((draft.channel.clone(), draft.n));
+            allowed.map_err(|error| Refusal {
+                error,
+                held: held(),
+            })?;
+            Ok(draft)
+        });
+        let draft = match allowed {
             Ok(draft) => draft,
             Err(Refusal { error, held }) => {
                 if let Some((channel, n)) = held {

@@ -12,17 +12,16 @@ use axum::{Extension, body::Body};
 use hyper_util::rt::TokioIo;
 use protocol::frame::Encoding;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session;
 use crate::core::metrics;
-use crate::node::Node;
+use crate::node::{Node, Place};
 
 /// Answers `GET /v1/ws`.
 pub async fn upgrade(
     State(node): State<Arc<Node>>,
-    Extension(place): Extension<Arc<OwnedSemaphorePermit>>,
+    Extension(place): Extension<Arc<Place>>,
     mut request: Request,
 ) -> Response<Body> {
     if node.shutdown.is_triggered() {

@@ -69,6 +69,13 @@ pub struct Limits {
     /// Bytes that may wait to be sent to the client before its channels are
     /// paused and read again from the stream later.
     pub outbox_bytes: usize,
+    /// Commands of this session in a second; twice as many after a pause.
+    pub operations_per_second: u64,
+    /// Bytes that this session publishes in a second, headers included; twice as many
+    /// after a pause.
+    pub bytes_per_second: u64,
+    /// Subscriptions that this session makes in a second; twice as many after a pause.
+    pub subscribes_per_second: u64,
 }
 
 /// Answer to `subscribe`.

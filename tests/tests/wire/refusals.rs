@@ -7,12 +7,18 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::Encoding;
 
 use super::seen::Seen;
-use super::{closes, commands, tokens, trouble};
+use super::{closes, commands, rates, tokens, trouble};
 
 /// The node with time-outs as they are by default.
 pub const PATIENT: usize = 0;
 /// The node with time-outs so short that they can be waited for.
 pub const HURRIED: usize = 1;
+/// The node that allows little.
+pub const STRICT: usize = 2;
+/// Commands a second of a connection to the strict node.
+pub const OPERATIONS_PER_SECOND: u64 = 5;
+/// Sessions of a user on the strict node.
+pub const SESSIONS_PER_USER: usize = 2;
 /// Longest data, bytes.
 pub const DATA_BYTES_MAX: usize = 16 << 10;
 /// Longest WebSocket message, bytes.
@@ -41,7 +47,7 @@ fn builder() -> harness::Builder {
         .without_mirror()
         .functions(&[])
         .workers(0)
-        .edges(2);
+        .edges(3);
     let builder = builder.store(|store| store.max_bytes = STREAM_BYTES_MAX);
     builder.edge_config(|index, config| {
         let limits = &mut config.limits;
@@ -53,6 +59,10 @@ fn builder() -> harness::Builder {
         if index == HURRIED {
             limits.handshake_timeout_ms = HURRIED_MS;
             limits.ping_interval_ms = HURRIED_MS;
+        }
+        if index == STRICT {
+            limits.connection.operations_per_second = OPERATIONS_PER_SECOND;
+            limits.connections_per_user = SESSIONS_PER_USER;
         }
     })
 }
@@ -67,6 +77,7 @@ async fn every_documented_code_is_provoked() {
         tokens::provoke(&deployment, encoding, &mut seen).await;
         commands::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
+        rates::provoke(&deployment, encoding, &mut seen).await;
     }
     closes::provoke_bare(&deployment, &mut seen).await;
     trouble::provoke_full(&deployment, &mut seen).await;

@@ -23,7 +23,12 @@ impl Seen {
     pub fn refusal(&mut self, what: &str, error: Option<&ErrorBody>, code: ErrorCode) {
         let error = error.unwrap_or_else(|| panic!("{what}: not refused, {code:?} expected"));
         assert_eq!(error.code, code, "{what}: {}", error.message);
-        let advice = (error.temporary, error.retry_after_ms);
+        // What a rate asks for depends on what was taken; the code's own is the least.
+        let retry = match code {
+            ErrorCode::RateLimited => error.retry_after_ms.min(code.retry_after_ms()),
+            _ => error.retry_after_ms,
+        };
+        let advice = (error.temporary, retry);
         assert_eq!(advice, (code.temporary(), code.retry_after_ms()), "{what}");
         assert!(!error.message.is_empty(), "{what}: says nothing");
         self.errors.insert(code);

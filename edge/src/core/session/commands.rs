@@ -18,6 +18,7 @@ use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use tokio::time::Instant;
 
+use crate::core::admission::Accounts;
 use crate::core::directory::{Directory, Place};
 use crate::core::draft::Draft;
 use crate::core::gates::state::Late;
@@ -33,6 +34,8 @@ pub struct Rules<'a> {
     pub late: Arc<Late>,
     /// Limits.
     pub limits: &'a EdgeLimits,
+    /// What connections share of the node.
+    pub accounts: &'a Accounts,
     /// Now.
     pub now: Instant,
     /// Now, microseconds since 1970.

@@ -17,6 +17,7 @@ use protocol::name::Channel;
 use tokio::time::Instant;
 
 use super::commands::{self, Refusal, Rules, Who};
+use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
 use crate::core::request::Request;
 
@@ -49,8 +50,15 @@ pub enum Step {
 
 enum Phase {
     New,
-    Connected(Box<Who>),
+    Connected(Box<Member>),
     Draining { until: Instant },
+}
+
+/// A session that is connected.
+struct Member {
+    who: Who,
+    /// What it may still do.
+    allowance: Allowance,
 }
 
 /// One session.
@@ -101,6 +109,9 @@ impl State {
             let message = "a command has exactly one action beside its id";
             return self.bad_frame(rules, id, message.into());
         };
+        if let Err(error) = self.allow(rules, &action) {
+            return vec![Step::Reply(id, Outcome::Error(error))];
+        }
         let taken = match (&self.phase, action) {
             (Phase::New, Action::Connect(connect)) => return self.connect(rules, id, &connect),
             (Phase::New, _) => {
@@ -127,23 +138,41 @@ impl State {
         taken.unwrap_or_else(|error| vec![Step::Reply(id, Outcome::Error(error))])
     }
 
+    /// Whether the session may do one thing more now. Events are looked at once it is known
+    /// what they are.
+    fn allow(&self, rules: &Rules<'_>, action: &Action) -> Result<(), ErrorBody> {
+        match (&self.phase, action) {
+            (Phase::New | Phase::Draining { .. }, _) | (_, Action::Publish(_)) => Ok(()),
+            (Phase::Connected(member), Action::Subscribe(_)) => {
+                member.allowance.subscribe(rules.now)
+            }
+            (Phase::Connected(member), _) => member.allowance.operation(rules.now),
+        }
+    }
+
     fn connect(
         &mut self,
         rules: &Rules<'_>,
         id: u64,
         connect: &protocol::frame::Connect,
     ) -> Vec<Step> {
-        let who = match commands::connect(rules, connect) {
-            Ok(who) => who,
+        let member = commands::connect(rules, connect).and_then(|who| {
+            let (accounts, limits) = (rules.accounts, rules.limits);
+            let allowance = Allowance::session(accounts, &who.identity, limits, rules.now)?;
+            Ok(Member { who, allowance })
+        });
+        let member = match member {
+            Ok(member) => member,
             Err(error) => {
-                let close = if error.code == ErrorCode::TokenExpired {
-                    CloseCode::TokenExpired
-                } else {
-                    CloseCode::Unauthorized
+                let close = match error.code {
+                    ErrorCode::TokenExpired => CloseCode::TokenExpired,
+                    ErrorCode::TooManyConnections => CloseCode::TooManyConnections,
+                    _ => CloseCode::Unauthorized,
                 };
                 return vec![Step::Reply(id, Outcome::Error(error)), Step::Close(close)];
             }
         };
+        let who = &member.who;
         let left = who
             .identity
             .expires_at
@@ -164,18 +193,21 @@ impl State {
                 data_bytes: limits.data_bytes,
                 subscriptions: limits.subscriptions,
                 outbox_bytes: limits.outbox_bytes,
+                operations_per_second: limits.connection.operations_per_second,
+                bytes_per_second: limits.connection.bytes_per_second,
+                subscribes_per_second: limits.subscribes_per_second,
             },
         };
-        self.phase = Phase::Connected(Box::new(who));
+        self.phase = Phase::Connected(Box::new(member));
         vec![
             Step::Connected,
             Step::Reply(id, Outcome::Connect(Box::new(connected))),
         ]
     }
 
-    fn who(&self) -> Result<&Who, ErrorBody> {
+    fn member(&self) -> Result<&Member, ErrorBody> {
         match &self.phase {
-            Phase::Connected(who) => Ok(who),
+            Phase::Connected(member) => Ok(member),
             Phase::New | Phase::Draining { .. } => Err(ErrorBody::new(
                 ErrorCode::NotConnected,
                 "the session is not connected",
@@ -184,7 +216,7 @@ impl State {
     }
 
     fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
-        let who = self.who()?;
+        let who = &self.member()?.who;
         let (channel, place) = commands::subscribe(rules, who, &body)?;
         if self.subscriptions.contains_key(&channel) {
             return refuse(
@@ -270,8 +302,8 @@ impl State {
     }
 
     fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
-        let who = self.who().map_err(Refusal::from);
-        let draft = match who.and_then(|who| commands::publish(rules, who, body)) {
+        let member = self.member().map_err(Refusal::from);
+        let draft = match member.and_then(|member| drafted(rules, member, body)) {
             Ok(draft) => draft,
             Err(Refusal { error, held }) => {
                 let held = held.map(|(channel, n)| Step::Held(channel, n));
@@ -373,6 +405,18 @@ impl State {
     /// Whether a draining session has nothing left to answer.
     pub fn is_drained(&self) -> bool {
         matches!(self.phase, Phase::Draining { .. }) && self.in_flight == 0
+    }
+}
+
+/// An event that is right, and that its session may publish now.
+fn drafted(rules: &Rules<'_>, member: &Member, body: Publish) -> Result<Draft, Refusal> {
+    let draft = commands::publish(rules, &member.who, body)?;
+    match member.allowance.publish(draft.bytes(), rules.now) {
+        Ok(()) => Ok(draft),
+        Err(error) => Err(Refusal {
+            error,
+            held: Some((draft.channel, draft.n)),
+        }),
     }
 }
 

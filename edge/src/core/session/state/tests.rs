@@ -9,15 +9,19 @@ use protocol::name::{FunctionName, Tenant, User};
 use protocol::secret::Secret;
 
 use super::*;
+use crate::core::admission::Accounts;
 use crate::core::directory::Directory;
 use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
+
+mod rates;
 
 struct World {
     auth: Authenticator,
     directory: Arc<Directory>,
     late: Arc<Late>,
     limits: EdgeLimits,
+    accounts: Accounts,
     now: Instant,
     /// The wall clock, by which tokens end; it stands still.
     now_us: u64,
@@ -53,6 +57,7 @@ impl World {
             directory: Arc::new(directory),
             late: Arc::default(),
             limits,
+            accounts: Accounts::default(),
             now: Instant::now(),
             now_us: service::clock::now_us(),
         }
@@ -67,6 +72,7 @@ impl World {
             directory: self.directory.clone(),
             late: self.late.clone(),
             limits,
+            accounts: &self.accounts,
             now: *now,
             now_us: self.now_us,
         }
