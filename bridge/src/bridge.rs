@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Authenticator;
 use bus::pulse::Pulse;
 use bus::{Bus, Kv, directory};
 use protocol::record::{Progress, progress_topic};
@@ -35,6 +34,7 @@ use crate::mirror::progress::tail;
 use crate::mirror::shard::Shard;
 use crate::proto::DESCRIPTORS;
 use crate::proto::replay_server::ReplayServer;
+use crate::replay::access::Access;
 use crate::replay::service::ReplayService;
 use crate::replay::{Context, Home};
 use crate::status::{MirrorStatus, update};
@@ -71,7 +71,7 @@ pub async fn start(
 ) -> Result<Bridge, BridgeError> {
     config.check()?;
     metrics::describe();
-    let authenticator = Authenticator::new(&config.token_secret)?;
+    let access = Access::new(&config)?;
     let faults = Faults::parse(&config.faults)?;
     let admin = Arc::new(Admin::new(&config.kafka)?);
     let grpc = grpc_listener.local_addr().map_err(BridgeError::Listener)?;
@@ -93,8 +93,8 @@ pub async fn start(
         shutdown.clone(),
     );
     let health = {
-        let (bus, status) = (bus.clone(), status_watch.clone());
-        let waiting = Arc::new(move || waiting(&bus, &pulse, &status));
+        let (bus, status, access) = (bus.clone(), status_watch.clone(), access.clone());
+        let waiting = Arc::new(move || waiting(&bus, &pulse, &access, &status));
         listener::serve(config.health, waiting, shutdown.clone())
             .await
             .map_err(BridgeError::Health)?
@@ -119,11 +119,12 @@ pub async fn start(
     }
     let service = ReplayService::new(
         parts.context(progress_watch),
-        authenticator,
+        access.clone(),
         shutdown.clone(),
     );
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(grpc_listener, service, shutdown.clone()));
+    tasks.spawn(access.follow(shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
     Ok(Bridge {
         grpc,
@@ -182,13 +183,20 @@ impl Bridge {
     }
 }
 
-/// What keeps the bridge from being ready: its connection, JetStream, its shards.
-fn waiting(bus: &Bus, pulse: &Pulse, status: &watch::Receiver<MirrorStatus>) -> Vec<String> {
+/// What keeps the bridge from being ready: its connection, JetStream, what tokens are
+/// checked with, its shards.
+fn waiting(
+    bus: &Bus,
+    pulse: &Pulse,
+    access: &Access,
+    status: &watch::Receiver<MirrorStatus>,
+) -> Vec<String> {
     let mut waiting = Vec::new();
     if !*bus.connected().borrow() {
         waiting.push("not connected to nats".to_owned());
     }
     waiting.extend(pulse.waiting());
+    waiting.extend(access.waiting());
     waiting.extend(status.borrow().waiting());
     waiting
 }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use auth::AuthSettings;
 use protocol::name::StoreName;
 use protocol::record::TOPIC_PREFIX_DEFAULT;
 use protocol::secret::Secret;
@@ -66,8 +67,11 @@ pub struct BridgeConfig {
     pub grpc: SocketAddr,
     /// Where the process shows health and metrics; port 0 takes a free one and logs it.
     pub health: SocketAddr,
-    /// The secret that tokens are signed with, at least 32 bytes.
+    /// The secret that HS256 tokens are signed with, at least 32 bytes. Empty: only the
+    /// keys in `auth` count.
     pub token_secret: Secret,
+    /// How tokens are checked, and further keys.
+    pub auth: AuthSettings,
     /// How long a transaction gathers events, in ms: 10 to 250.
     pub commit_ms: u64,
     /// What the mirror does when events are missing in a stream.
@@ -134,6 +138,7 @@ impl Default for BridgeConfig {
             grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT_DEFAULT)),
             health: ADDR_DEFAULT,
             token_secret: Secret::default(),
+            auth: AuthSettings::default(),
             commit_ms: COMMIT_MS_DEFAULT,
             on_gap: OnGap::default(),
             on_broken_topic: OnBrokenTopic::default(),

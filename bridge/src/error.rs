@@ -1,6 +1,6 @@
 //! Why the bridge does not start, or ends.
 
-use auth::AuthError;
+use auth::SettingFault;
 use bus::BusError;
 use bus::directory::StoreError;
 use rdkafka::error::KafkaError;
@@ -15,8 +15,8 @@ pub enum BridgeError {
     #[error("settings: {0}")]
     Config(#[from] ConfigError),
     /// The token secret is too short.
-    #[error("settings: token_secret: {0}")]
-    Secret(#[from] AuthError),
+    #[error("settings: {0}")]
+    Auth(#[from] SettingFault),
     /// The test switches are not accepted.
     #[error("settings: faults: {0}")]
     Faults(#[from] FaultError),
@@ -48,7 +48,7 @@ impl BridgeError {
     pub fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Config(_) | Self::Secret(_) | Self::Faults(_) | Self::Kafka(_)
+            Self::Config(_) | Self::Auth(_) | Self::Faults(_) | Self::Kafka(_)
         )
     }
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use auth::AuthSettings;
 use protocol::header::HEADERS_BYTES_MAX;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,11 @@ pub struct EdgeConfig {
     pub listen: SocketAddr,
     /// How to reach NATS.
     pub nats: NatsSettings,
-    /// The secret of HS256 tokens, at least 32 bytes; there is no default.
+    /// The secret of HS256 tokens, at least 32 bytes; there is no default. Empty: only
+    /// the keys in `auth` count.
     pub token_secret: Secret,
+    /// How tokens are checked, and further keys.
+    pub auth: AuthSettings,
     /// What a client may do.
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
@@ -42,6 +46,7 @@ impl Default for EdgeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             nats: NatsSettings::default(),
             token_secret: Secret::default(),
+            auth: AuthSettings::default(),
             limits: EdgeLimits::default(),
             probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
             health: listener::ADDR_DEFAULT,

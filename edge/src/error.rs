@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use auth::AuthError;
+use auth::SettingFault;
 use bus::BusError;
 use service::fault::FaultError;
 
@@ -29,9 +29,9 @@ pub enum EdgeError {
         /// The most.
         max: usize,
     },
-    /// The token secret is not usable.
-    #[error("setting token_secret")]
-    Secret(#[source] AuthError),
+    /// What tokens are checked with is not usable.
+    #[error(transparent)]
+    Auth(#[from] SettingFault),
     /// The fault switches are not readable, or this is a release build.
     #[error("setting faults")]
     Faults(#[source] FaultError),
@@ -58,7 +58,7 @@ impl EdgeError {
     pub fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Setting { .. } | Self::Room { .. } | Self::Secret(_) | Self::Faults(_)
+            Self::Setting { .. } | Self::Room { .. } | Self::Auth(_) | Self::Faults(_)
         )
     }
 }

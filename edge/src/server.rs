@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Authenticator;
+use auth::Verifier;
 use axum::Router;
 use axum::routing::{get, post};
 use bus::Bus;
@@ -67,7 +67,7 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<EdgeNode, EdgeError> {
     config.check()?;
-    let auth = Authenticator::new(&config.token_secret).map_err(EdgeError::Secret)?;
+    let auth = Verifier::new(&config.token_secret, &config.auth)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
     let addr = public.local_addr().map_err(|source| EdgeError::Listen {
         listen: config.listen,

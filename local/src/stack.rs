@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Authenticator;
+use auth::Signer;
 use bus::Bus;
 use protocol::name::{Tenant, User};
 use protocol::secret::Secret;
@@ -81,7 +81,7 @@ pub struct Stack {
     pub kafka: Option<String>,
     /// The secret that signs tokens.
     pub secret: Secret,
-    authenticator: Authenticator,
+    signer: Signer,
     /// What did not serve when the stack was started, and why.
     pub troubles: Vec<String>,
     notes: mpsc::Receiver<String>,
@@ -119,7 +119,7 @@ impl Stack {
             false => None,
         };
         let secret = secret::load_or_make(options.data.as_deref())?;
-        let authenticator = Authenticator::new(&secret)?;
+        let signer = Signer::new(&secret)?;
         // Services look up their meters when they start.
         telemetry::metrics_handle();
         let bound = services::Bound::new(&options).await?;
@@ -150,7 +150,7 @@ impl Stack {
             nats: servers.nats.address(),
             kafka: servers.kafka.clone(),
             secret,
-            authenticator,
+            signer,
             troubles,
             notes,
             services,
@@ -163,7 +163,7 @@ impl Stack {
 
     /// Makes a token for this stack.
     pub fn token(&self, tenant: &Tenant, user: &User, scopes: &[&str], ttl: Duration) -> String {
-        self.authenticator.mint(tenant, user, scopes, ttl)
+        self.signer.mint(tenant, user, scopes, ttl)
     }
 
     /// Processes of NATS and of Kafka when they were started; `None` for one that was given to us running.

@@ -3,6 +3,7 @@
 //! - [`process`]: the shape of every `main`; [`settings`], [`telemetry`], [`shutdown`]
 //! - [`listener`]: health and metrics
 //! - [`clock`], [`backoff`], [`chain`]: the time, waits between attempts, errors as text
+//! - [`fetch`]: one small document over HTTP, with TLS
 //! - [`fault`]: test-only switches
 //!
 //! Nothing here knows a service, NATS or Kafka. State lives in the values that are
@@ -13,6 +14,7 @@ pub mod backoff;
 pub mod chain;
 pub mod clock;
 pub mod fault;
+pub mod fetch;
 pub mod listener;
 pub mod process;
 pub mod settings;

@@ -7,13 +7,16 @@
 )]
 
 mod wire {
+    mod access;
     mod closes;
     mod commands;
     mod flood;
     mod garbage;
+    mod issuer;
     mod mutate;
     mod rates;
     mod refusals;
+    mod rotation;
     mod seen;
     mod socket;
     mod tokens;

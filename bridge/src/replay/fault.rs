@@ -67,6 +67,7 @@ impl From<ReplayFault> for Status {
         use ReplayFault as F;
         let text = fault.to_string();
         match fault {
+            F::Token(error) if error.temporary() => Self::unavailable(text),
             F::NoToken | F::Token(_) | F::Expired => Self::unauthenticated(text),
             F::Scope { .. } => Self::permission_denied(text),
             F::Request { .. } => Self::invalid_argument(text),

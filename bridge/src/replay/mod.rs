@@ -11,6 +11,7 @@
 //! - `batch`: responses as they are filled; `out`: their way to the client
 //! - `fault`: every way in which a read ends early
 
+pub(crate) mod access;
 mod batch;
 mod drive;
 mod fault;

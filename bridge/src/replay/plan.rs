@@ -34,7 +34,7 @@ pub(crate) struct Plan {
     pub earliest: bool,
     pub until: Until,
     pub limits: Limits,
-    pub expires_at: SystemTime,
+    pub ends_at: SystemTime,
 }
 
 /// What requests are checked against.
@@ -111,7 +111,7 @@ impl Plan {
             earliest,
             until,
             limits,
-            expires_at: identity.expires_at,
+            ends_at: identity.ends_at,
         })
     }
 }
@@ -158,12 +158,10 @@ mod tests {
             ..ReadRequest::default()
         };
         change(&mut request);
-        let identity = Identity {
-            tenant: Tenant::parse("ac_me").unwrap(),
-            user: User::parse("ann").unwrap(),
-            expires_at: SystemTime::now(),
-            scopes: Scopes::parse(scopes).unwrap(),
-        };
+        let user = User::parse("ann").unwrap();
+        let scopes = Scopes::parse(scopes, &user).unwrap();
+        let tenant = Tenant::parse("ac_me").unwrap();
+        let identity = Identity::new(tenant, user, scopes, SystemTime::now());
         let home = Home {
             store: StoreName::parse("main").unwrap(),
             epoch: Epoch::parse("ab").unwrap(),

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use auth::{Authenticator, Identity};
+use auth::Identity;
 use service::shutdown::Shutdown;
 use tonic::{Request, Response, Status};
 
+use super::access::Access;
 use super::drive::{Context, drive};
 use super::fault::ReplayFault;
 use super::out::{Answers, Out, answers};
@@ -20,17 +21,17 @@ use crate::proto::replay_server::Replay;
 /// The service.
 pub(crate) struct ReplayService {
     context: Arc<Context>,
-    authenticator: Authenticator,
+    access: Access,
     places: Places,
     shutdown: Shutdown,
 }
 
 impl ReplayService {
     /// A service that ends its reads when `shutdown` is triggered.
-    pub(crate) fn new(context: Context, authenticator: Authenticator, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(context: Context, access: Access, shutdown: Shutdown) -> Self {
         Self {
             context: Arc::new(context),
-            authenticator,
+            access,
             places: Places::default(),
             shutdown,
         }
@@ -45,7 +46,7 @@ impl ReplayService {
             .and_then(|text| text.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, token) = token.ok_or(ReplayFault::NoToken)?;
-        Ok(self.authenticator.verify(token.trim())?)
+        self.access.identify(token.trim())
     }
 }
 
@@ -94,7 +95,7 @@ async fn supervise(
     shutdown: &Shutdown,
 ) -> Result<(), ReplayFault> {
     let left = plan
-        .expires_at
+        .ends_at
         .duration_since(SystemTime::now())
         .unwrap_or_default();
     // Whichever branch ends first ends the read; its thread sees its queue closed.

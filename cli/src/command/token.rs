@@ -1,6 +1,6 @@
 //! `eddyline token`: makes a token with the secret of a running `dev`, or another.
 
-use auth::{Authenticator, Scopes};
+use auth::{Scopes, Signer};
 use protocol::name::{Tenant, User};
 use protocol::secret::Secret;
 use serde::Serialize;
@@ -27,10 +27,10 @@ pub fn run(args: &Token, output: &Output) -> Result<(), CliError> {
     let wrong = |error: &dyn std::error::Error| CliError::new(EXIT_SETTINGS, error.to_string());
     let tenant = Tenant::parse(&args.tenant).map_err(|error| wrong(&error))?;
     let user = User::parse(&args.user).map_err(|error| wrong(&error))?;
-    Scopes::parse(&args.scopes).map_err(|error| wrong(&error))?;
-    let authenticator = Authenticator::new(&secret(args)?).map_err(|error| wrong(&error))?;
+    Scopes::parse(&args.scopes, &user).map_err(|error| wrong(&error))?;
+    let signer = Signer::new(&secret(args)?).map_err(|error| wrong(&error))?;
     let scopes: Vec<&str> = args.scopes.iter().map(String::as_str).collect();
-    let token = authenticator.mint(&tenant, &user, &scopes, args.ttl);
+    let token = signer.mint(&tenant, &user, &scopes, args.ttl);
     let made = Made {
         token: &token,
         tenant: tenant.as_str(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use auth::Authenticator;
+use auth::Verifier;
 use bus::Bus;
 use service::fault::Faults;
 use service::shutdown::Shutdown;
@@ -34,7 +34,7 @@ pub struct HubSettings {
     /// What a client may do.
     pub limits: EdgeLimits,
     /// Checks tokens.
-    pub auth: Authenticator,
+    pub auth: Verifier,
     /// How often quiet channels are compared with the stream.
     pub probe_interval: Duration,
     /// Test-only switches.
@@ -46,7 +46,7 @@ pub struct Hub {
     name: String,
     /// What a client may do.
     pub limits: EdgeLimits,
-    auth: Authenticator,
+    auth: Verifier,
     bus: Bus,
     /// Stores and namespaces.
     pub namespaces: Arc<Namespaces>,
@@ -100,6 +100,7 @@ impl Hub {
             pulses.clone(),
             stop.clone(),
         ));
+        tasks.spawn(settings.auth.clone().follow(stop.clone()));
         let late_gates = Arc::new(LateGates::default());
         tasks.spawn(gates::follow(
             bus.clone(),
@@ -157,6 +158,10 @@ impl Hub {
         }
         if !self.namespaces.snapshot().has_stores() {
             return vec!["no store is configured: no bootstrap has run".into()];
+        }
+        let keys = self.auth.waiting();
+        if !keys.is_empty() {
+            return keys;
         }
         self.pulses.waiting()
     }

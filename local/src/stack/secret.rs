@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use auth::DEVELOPMENT_PREFIX;
 use protocol::secret::Secret;
 use rand::Rng;
 
@@ -43,11 +44,14 @@ pub(super) fn load_or_make(data: Option<&Path>) -> Result<Secret, StackError> {
     Ok(Secret::new(secret))
 }
 
-/// 256 random bits in hexadecimal.
+/// 256 random bits in hexadecimal, behind what marks them: a service that is not for
+/// development takes no such secret.
 fn random() -> String {
     let mut rng = rand::rng();
-    (0..4)
-        .map(|_| format!("{:016x}", rng.random::<u64>()))
+    let bits = (0..4).map(|_| format!("{:016x}", rng.random::<u64>()));
+    [DEVELOPMENT_PREFIX.to_owned()]
+        .into_iter()
+        .chain(bits)
         .collect()
 }
 
@@ -62,6 +66,7 @@ mod tests {
         let first = load_or_make(Some(&data)).unwrap();
         assert_eq!(load_or_make(Some(&data)).unwrap(), first);
         assert_ne!(load_or_make(None).unwrap(), first);
-        assert_eq!(first.expose().len(), 64);
+        assert_eq!(first.expose().len(), DEVELOPMENT_PREFIX.len() + 64);
+        assert!(auth::is_for_development(&first));
     }
 }

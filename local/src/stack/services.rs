@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use auth::AuthSettings;
 use bridge::BridgeConfig;
 use bridge::config::KafkaConfig;
 use bridge::status::ShardState;
@@ -117,6 +118,14 @@ enum Lack {
     Broken(String),
 }
 
+/// The services of a stack take its secret, which begins as no other may.
+fn development() -> AuthSettings {
+    AuthSettings {
+        dev: true,
+        ..AuthSettings::default()
+    }
+}
+
 impl Services {
     /// Starts every service; they end when `shutdown` is triggered. What happens to
     /// them is told to `notes`.
@@ -133,6 +142,7 @@ impl Services {
                 name: edge.name().to_owned(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
+                auth: development(),
                 ..edge.config.clone()
             };
             edges.push(edge.address());
@@ -161,6 +171,7 @@ impl Services {
                 },
                 store: store(),
                 token_secret: wanted.secret,
+                auth: development(),
                 ..bridge.config.clone()
             };
             part::keep(&mut parts, bridge, shutdown.child(), notes.clone())

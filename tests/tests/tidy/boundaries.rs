@@ -8,7 +8,7 @@ use super::tree;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("service", &["protocol"]),
-    ("auth", &["protocol"]),
+    ("auth", &["protocol", "service"]),
     ("bus", &["protocol", "service"]),
     ("edge", &["protocol", "service", "auth", "bus"]),
     ("host", &["protocol", "service"]),

@@ -71,7 +71,7 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     seen.close("the client closes", &client.end().await, CloseCode::Normal);
 
     let short = deployment.token_with("ann", &["publish:>"], SHORT_TOKEN);
-    let mut client = session(deployment, PATIENT, encoding, &short).await;
+    let mut client = session(deployment, HURRIED, encoding, &short).await;
     seen.close(
         "the token ends",
         &client.end().await,

@@ -48,14 +48,12 @@ fn claims(name: &str, value: Option<Value>) -> Value {
     claims
 }
 
-/// Every token that is no good, and why.
-fn bad_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
+/// Tokens that nobody of ours has signed.
+fn foreign_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
     let (secret, valid) = (deployment.secret.expose(), deployment.token("ann"));
     let parts: Vec<&str> = valid.split('.').collect();
     let other = deployment.token("eve");
     let body = other.split('.').nth(1).expect("a token has three parts");
-    let signed = |claims: &Value| sign(Algorithm::HS256, secret, claims);
-    let many: Vec<String> = (0..=SCOPES_MAX).map(|n| format!("publish:c{n}")).collect();
     vec![
         ("empty", String::new()),
         ("no token", "token".into()),
@@ -79,6 +77,15 @@ fn bad_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
             "another algorithm",
             sign(Algorithm::HS384, secret, &claims("iat", None)),
         ),
+    ]
+}
+
+/// Tokens whose claims are no good, signed as they should be.
+fn bad_claims(deployment: &Deployment) -> Vec<(&'static str, String)> {
+    let secret = deployment.secret.expose();
+    let signed = |claims: &Value| sign(Algorithm::HS256, secret, claims);
+    let many: Vec<String> = (0..=SCOPES_MAX).map(|n| format!("publish:c{n}")).collect();
+    vec![
         ("no tenant", signed(&claims("tenant", None))),
         ("no user", signed(&claims("sub", None))),
         ("no end", signed(&claims("exp", None))),
@@ -100,6 +107,22 @@ fn bad_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
             signed(&claims("exp", Some(json!("never")))),
         ),
         (
+            "one that is not valid yet",
+            signed(&claims("nbf", Some(json!(now() + 3_600)))),
+        ),
+        (
+            "one that was made later",
+            signed(&claims("iat", Some(json!(now() as f64 + 3_600.5)))),
+        ),
+        (
+            "one that is meant for another audience",
+            signed(&claims("aud", Some(json!(["billing"])))),
+        ),
+        (
+            "a scope with the user as a part of a token",
+            signed(&claims("scopes", Some(json!(["publish:inbox-{user}"])))),
+        ),
+        (
             "a scope without action",
             signed(&claims("scopes", Some(json!(["chat.>"])))),
         ),
@@ -116,6 +139,35 @@ fn bad_tokens(deployment: &Deployment) -> Vec<(&'static str, String)> {
             signed(&claims("scopes", Some(json!(many)))),
         ),
     ]
+}
+
+/// Tokens that are good although they look unusual: dates with fractions or exponents
+/// (RFC 7519, section 2), and an end within the leeway, with which a session must also
+/// stay open.
+async fn accepted(deployment: &Deployment, encoding: Encoding) {
+    let date = |text: &str| serde_json::from_str::<Value>(text).expect("a number");
+    for (what, claim, value) in [
+        ("a fraction", "exp", json!(now() as f64 + 600.5)),
+        ("an exponent", "exp", date("1e10")),
+        ("whole, as a float", "exp", date("9999999999.0")),
+        ("just ended", "exp", json!(now() - 5)),
+        (
+            "just ended, with a fraction",
+            "exp",
+            json!(now() as f64 - 20.25),
+        ),
+        ("valid from within the leeway on", "nbf", json!(now() + 5)),
+    ] {
+        let secret = deployment.secret.expose();
+        let token = sign(Algorithm::HS256, secret, &claims(claim, Some(value)));
+        let session = RawSession::open(deployment.edges[0].address(), encoding, None).await;
+        let mut session = session.expect("the node takes connections");
+        let connected = session.connect(&token, "c1").await;
+        connected.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let reply = session.ask(Action::Ping(Ping {})).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(reply.ping.is_some(), "{what}: {reply:?}");
+    }
 }
 
 /// Sends one command on a new session; it must be refused, and the session closed.
@@ -147,10 +199,14 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
             client: client.into(),
         })
     };
-    for (what, token) in bad_tokens(deployment) {
+    let bad = foreign_tokens(deployment)
+        .into_iter()
+        .chain(bad_claims(deployment));
+    for (what, token) in bad {
         let codes = (ErrorCode::BadToken, CloseCode::Unauthorized);
         refused_and_closed(address, encoding, what, connect(&token, "c1"), codes, seen).await;
     }
+    accepted(deployment, encoding).await;
     let expired = sign(
         Algorithm::HS256,
         deployment.secret.expose(),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use protocol::header::Headers;
+use protocol::name::User;
 
 use super::*;
 
@@ -12,7 +13,7 @@ fn grant(what: What, scopes: &[&str], whole: bool) -> Grant {
         channels: ChannelPattern::parse("doc.>").unwrap(),
         namespace: Channel::parse("doc").unwrap(),
         whole,
-        scopes: Scopes::parse(scopes).unwrap(),
+        scopes: Scopes::parse(scopes, &User::parse("ann").unwrap()).unwrap(),
         since_ms: 0,
     }
 }

@@ -146,12 +146,8 @@ mod tests {
     }
 
     fn identity(user: &str) -> Identity {
-        Identity {
-            tenant: Tenant::parse("acme").unwrap(),
-            user: User::parse(user).unwrap(),
-            expires_at: SystemTime::UNIX_EPOCH,
-            scopes: Scopes::default(),
-        }
+        let (tenant, user) = (Tenant::parse("acme").unwrap(), User::parse(user).unwrap());
+        Identity::new(tenant, user, Scopes::default(), SystemTime::UNIX_EPOCH)
     }
 
     /// How many of ten commands are taken, and who stops the next.

@@ -4,9 +4,9 @@
 //! where a client's text becomes a subject.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use auth::{Action, AuthError, Authenticator, Identity};
+use auth::{Action, AuthError, Identity, Verifier};
 use bytes::Bytes;
 use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
@@ -27,7 +27,7 @@ use crate::core::limits::EdgeLimits;
 /// What holds on this node at the moment of a command.
 pub struct Rules<'a> {
     /// Checks tokens.
-    pub auth: &'a Authenticator,
+    pub auth: &'a Verifier,
     /// Stores and namespaces.
     pub directory: Arc<Directory>,
     /// Lanes of gates that are late.
@@ -64,11 +64,15 @@ pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
 
 /// Checks a token.
 pub fn identity(rules: &Rules<'_>, token: &str) -> Result<Identity, ErrorBody> {
-    match rules.auth.verify(token) {
-        Ok(identity) => Ok(identity),
-        Err(error @ AuthError::Expired) => refuse(ErrorCode::TokenExpired, error.to_string()),
-        Err(error) => refuse(ErrorCode::BadToken, error.to_string()),
-    }
+    let now = UNIX_EPOCH + Duration::from_micros(rules.now_us);
+    rules.auth.verify_at(token, now).map_err(|error| {
+        let code = match error {
+            AuthError::Expired => ErrorCode::TokenExpired,
+            AuthError::KeysUnavailable => ErrorCode::Unavailable,
+            _ => ErrorCode::BadToken,
+        };
+        ErrorBody::new(code, error.to_string())
+    })
 }
 
 /// Checks the name of a writer.

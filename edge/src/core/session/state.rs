@@ -165,17 +165,20 @@ impl State {
             Ok(member) => member,
             Err(error) => {
                 let close = match error.code {
-                    ErrorCode::TokenExpired => CloseCode::TokenExpired,
-                    ErrorCode::TooManyConnections => CloseCode::TooManyConnections,
-                    _ => CloseCode::Unauthorized,
+                    // It may be tried again on this session, as long as a handshake takes.
+                    ErrorCode::Unavailable => None,
+                    ErrorCode::TokenExpired => Some(CloseCode::TokenExpired),
+                    ErrorCode::TooManyConnections => Some(CloseCode::TooManyConnections),
+                    _ => Some(CloseCode::Unauthorized),
                 };
-                return vec![Step::Reply(id, Outcome::Error(error)), Step::Close(close)];
+                let reply = Step::Reply(id, Outcome::Error(error));
+                return [reply].into_iter().chain(close.map(Step::Close)).collect();
             }
         };
         let who = &member.who;
         let left = who
             .identity
-            .expires_at
+            .ends_at
             .duration_since(UNIX_EPOCH + Duration::from_micros(rules.now_us))
             .unwrap_or_default();
         self.ends_at = rules.now.checked_add(left);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use auth::Authenticator;
+use auth::Signer;
 use bridge::BridgeConfig;
 use bus::Bus;
 use bus::bootstrap::StoreSettings;
@@ -232,7 +232,7 @@ impl Builder {
             seed: self.seed,
             tenant: Tenant::parse(setup::TENANT).expect("a valid name"),
             store: spec,
-            authenticator: Authenticator::new(&secret).expect("a long secret"),
+            signer: Signer::new(&secret).expect("a long secret"),
             secret,
             // Tests share Kafka; topics and transactional ids keep them apart.
             token: format!("t{:012x}", rand::rng().random::<u64>() >> 16),

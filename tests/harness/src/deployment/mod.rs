@@ -14,7 +14,7 @@ mod setup;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use auth::Authenticator;
+use auth::Signer;
 use bridge::BridgeConfig;
 use bus::Bus;
 use checker::{Expected, Recorder};
@@ -67,7 +67,7 @@ pub struct Deployment {
     pub bus: Bus,
     /// The secret that signs tokens.
     pub secret: Secret,
-    authenticator: Authenticator,
+    signer: Signer,
     /// Distinguishes this deployment in a Kafka that others use too.
     token: String,
     expectations: BTreeMap<String, Vec<Expected>>,
@@ -94,7 +94,7 @@ impl Deployment {
     /// Any token.
     pub fn token_with(&self, user: &str, scopes: &[&str], ttl: Duration) -> String {
         let user = User::parse(user).expect("a test names valid users");
-        self.authenticator.mint(&self.tenant, &user, scopes, ttl)
+        self.signer.mint(&self.tenant, &user, scopes, ttl)
     }
 
     /// How a client of these edge nodes connects; they are tried in this order.
