@@ -4,13 +4,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::name::{Tenant, User};
+use protocol::revocation::{Bearer, REVOKED_BYTES_MAX};
 use serde_json::{Map, Value};
 
 use crate::error::AuthError;
 use crate::scope::Scopes;
-
-/// Longest `jti`, bytes: it becomes a part of a revocation.
-pub(crate) const TOKEN_ID_BYTES_MAX: usize = 128;
 
 /// Who a client is, as its token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +41,20 @@ impl Identity {
             expires_at,
             ends_at: expires_at,
             scopes,
+        }
+    }
+
+    /// Who it is as far as revocations are concerned.
+    pub fn bearer(&self) -> Bearer<'_> {
+        let micros = |at: SystemTime| {
+            at.duration_since(UNIX_EPOCH)
+                .map_or(0, |at| at.as_micros() as u64)
+        };
+        Bearer {
+            tenant: &self.tenant,
+            user: &self.user,
+            token_id: self.token_id.as_deref(),
+            issued_at: self.issued_at.map(micros),
         }
     }
 }
@@ -221,7 +233,7 @@ fn scopes(claims: &Map<String, Value>) -> Result<Vec<&str>, AuthError> {
 
 fn token_id(claims: &Map<String, Value>) -> Result<Option<String>, AuthError> {
     match text(claims, "jti")? {
-        Some(id) if id.is_empty() || id.len() > TOKEN_ID_BYTES_MAX => {
+        Some(id) if id.is_empty() || id.len() > REVOKED_BYTES_MAX => {
             wrong("jti", "is empty or over 128 bytes")
         }
         id => Ok(id.map(str::to_owned)),

@@ -124,7 +124,7 @@ pub async fn start(
     );
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(grpc_listener, service, shutdown.clone()));
-    tasks.spawn(access.follow(shutdown.clone()));
+    tasks.spawn(access.follow(bus.clone(), shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
     Ok(Bridge {
         grpc,

@@ -28,6 +28,7 @@ mod nats;
 pub mod pulse;
 mod reader;
 mod request;
+pub mod revocations;
 mod scan;
 mod share;
 mod whole;

@@ -6,6 +6,7 @@ pub mod function;
 pub mod namespace;
 pub mod nats;
 pub mod rejected;
+pub mod revoke;
 mod value;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use local::stack::EDGE_PORTS;
 use self::function::FunctionCommand;
 use self::namespace::{Apply, NamespaceCommand};
 use self::rejected::RejectedCommand;
+use self::revoke::RevokeCommand;
 
 /// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;
@@ -71,6 +73,9 @@ pub enum Command {
     /// Look at dead letters: what functions could not handle.
     #[command(subcommand)]
     Rejected(RejectedCommand),
+    /// Revoke tokens, users and sessions before their time.
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
     /// Make namespaces and deploy functions as an application's file says.
     Apply(Apply),
 }
@@ -239,8 +244,8 @@ pub struct Token {
     #[arg(long, default_value = "dev")]
     pub user: String,
     /// What is allowed, ACTION:PATTERN with the actions publish, subscribe, replay and
-    /// inputs (replay of what was sent to functions, and of what became of it); may be
-    /// given several times.
+    /// inputs (replay of what was sent to functions, and of what became of it); {user} in
+    /// the pattern is the user itself. May be given several times.
     #[arg(long = "scope", value_name = "SCOPE", default_values = ["publish:>", "subscribe:>", "replay:>"])]
     pub scopes: Vec<String>,
     /// How long it is valid, such as 90m or 1day 12h.
@@ -322,6 +327,13 @@ mod tests {
         check("eddyline replay chat.> --live --ingress", true);
         check("eddyline token --ttl 90m --scope publish:a", true);
         check("eddyline token --ttl 0s", false);
+        check("eddyline revoke token j1 --tenant acme", true);
+        check("eddyline revoke user ann --tenant acme --for 30d", true);
+        check(
+            "eddyline revoke session edge-1 --tenant acme --for ever",
+            false,
+        );
+        check("eddyline revoke user ann", false);
         check("eddyline token --ttl forever", false);
         check("eddyline function list --json --nats nats://a:1", true);
         check(

@@ -6,6 +6,7 @@
 //! received, and a reserved place in the writer's queue holds no frame yet.
 
 mod frames;
+mod grant;
 mod subscriptions;
 mod wake;
 
@@ -20,6 +21,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use protocol::frame::{Connected, FromServer};
+use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -32,6 +34,7 @@ use super::outstanding::{Outstanding, Refusal};
 use super::request::{Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
+use grant::Waiter as TokenWaiter;
 use wake::{Wake, room};
 
 /// Ping intervals without a byte after which the connection is taken for dead.
@@ -48,6 +51,7 @@ enum Pending {
     Publish(u64),
     Subscribe { channel: String, generation: u64 },
     Unsubscribe { channel: String, generation: u64 },
+    Refresh { before: Secret, waiter: TokenWaiter },
 }
 
 /// Why a connection is no longer served.
@@ -303,6 +307,7 @@ impl Actor {
                 }
             }
             Request::Subscribe(wanted) => self.begin(*wanted),
+            Request::Refresh(token, waiter) => self.refresh(token, waiter),
             Request::Reset => {}
             Request::Close(done) => self.closing = Some(done),
         }
@@ -347,6 +352,7 @@ impl Actor {
                 channel,
                 generation,
             } => self.left(channel, generation),
+            Pending::Refresh { before, waiter } => self.refreshed(before, waiter, frame),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::frame::{Connected, Published, Start, Subscribed};
 use protocol::name::ClientId;
+use protocol::secret::Secret;
 use rand::Rng;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -144,6 +145,21 @@ impl Client {
             subscribed,
             _alive: alive,
         })
+    }
+
+    /// Goes on with another token of the same tenant and user, on this connection and on
+    /// those to come. Before [`Connected::expires_at`] of [`Self::session`]: a client whose
+    /// token has ended is not let in again. Returns once the node has taken it, or at once
+    /// while there is no connection. Not cancel safe: the token is taken anyway.
+    ///
+    /// # Errors
+    /// The node refuses the token, the connection is lost before it answers (the next one
+    /// begins with the token all the same), or the client has ended.
+    pub async fn refresh(&self, token: impl Into<String>) -> Result<(), ClientError> {
+        let (waiter, answer) = oneshot::channel();
+        self.request(Request::Refresh(Secret::new(token), waiter))
+            .await?;
+        answer.await.map_err(|_| ClientError::Lost)?
     }
 
     /// Cuts the connection without a word and connects again, to the next node if

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use protocol::frame::{Published, Start};
+use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 
 use super::channel::Answer;
@@ -21,6 +22,8 @@ pub(super) enum Request {
         waiter: Waiter,
     },
     Subscribe(Box<Wanted>),
+    /// Go on with another token; the waiter hears when the node has taken it.
+    Refresh(Secret, oneshot::Sender<Result<(), ClientError>>),
     Reset,
     Close(oneshot::Sender<()>),
 }

@@ -57,6 +57,10 @@ impl Shared {
         *lock(&self.session) = connected.clone();
     }
 
+    pub fn refreshed(&self, expires_at: u64) {
+        lock(&self.session).expires_at = expires_at;
+    }
+
     pub fn data_bytes_max(&self) -> usize {
         lock(&self.session).limits.data_bytes
     }

@@ -5,6 +5,7 @@ mod fake;
 
 use std::time::Duration;
 
+use protocol::error_code::ErrorCode;
 use protocol::frame::{Action, Named, Publish, Start, Subscribe};
 use serde_json::json;
 
@@ -227,4 +228,46 @@ async fn closing_waits_for_acks_and_ends_subscriptions_in_peace() {
     within(async { tokio::join!(client.close(), serve) }).await;
     assert!(within(ack_of).await.is_ok());
     assert!(within(subscription.unwrap().next()).await.is_none());
+}
+
+/// What the node is asked to go on with, answered.
+async fn refresh(session: &mut Session, reply: serde_json::Value) -> String {
+    let (id, action) = session.command().await;
+    let Action::Refresh(body) = action else {
+        panic!("not a refresh: {action:?}");
+    };
+    let mut frame = reply;
+    frame["id"] = json!(id);
+    session.send(frame).await;
+    body.token
+}
+
+#[tokio::test]
+async fn another_token_is_handed_over_and_begins_the_next_connection() {
+    let edge = FakeEdge::start().await;
+    let (client, mut session) = open(&edge).await;
+    let answer = async {
+        let (id, _) = subscribe(&mut session).await;
+        agree(&mut session, id, 0).await;
+    };
+    let now = Start::Named(Named::Now);
+    let (subscription, ()) = tokio::join!(client.subscribe("doc.a", now), answer);
+    let mut subscription = subscription.unwrap();
+    let taken = refresh(&mut session, json!({"refresh": {"expires_at": 77}}));
+    let (done, token) = within(async { tokio::join!(client.refresh("fresh"), taken) }).await;
+    assert!(done.is_ok(), "{done:?}");
+    assert_eq!((token.as_str(), client.session().expires_at), ("fresh", 77));
+    let told = json!({"unsubscribed": {"channel": "doc.a", "code": "forbidden"}});
+    session.send(told).await;
+    match within(subscription.next()).await {
+        Some(Err(ClientError::Refused(body))) => assert_eq!(body.code, ErrorCode::Forbidden),
+        other => panic!("{other:?}"),
+    }
+    let error = json!({"code": "bad_token", "message": "no", "temporary": false});
+    let refused = refresh(&mut session, json!({"error": error}));
+    let (done, _) = within(async { tokio::join!(client.refresh("worse"), refused) }).await;
+    assert!(matches!(done, Err(ClientError::Refused(_))), "{done:?}");
+    drop(session);
+    // One that was refused is forgotten.
+    edge.accept_with("fresh").await;
 }

@@ -37,6 +37,7 @@ mod plan;
 mod queries;
 mod rejected;
 mod replay;
+mod revocation;
 mod rollout;
 mod rules;
 mod seam;

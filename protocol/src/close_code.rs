@@ -30,11 +30,13 @@ pub enum CloseCode {
     Unauthorized,
     /// No sub-protocol that the server speaks.
     UnknownProtocol,
+    /// The token, its user or the session was revoked: not with this token again.
+    Revoked,
 }
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Normal,
         Self::TooLarge,
         Self::Restart,
@@ -47,6 +49,7 @@ impl CloseCode {
         Self::BadFrames,
         Self::Unauthorized,
         Self::UnknownProtocol,
+        Self::Revoked,
     ];
 
     /// The number on the wire.
@@ -64,6 +67,7 @@ impl CloseCode {
             Self::BadFrames => 4500,
             Self::Unauthorized => 4501,
             Self::UnknownProtocol => 4502,
+            Self::Revoked => 4503,
         }
     }
 
@@ -82,6 +86,7 @@ impl CloseCode {
             Self::BadFrames => "bad_frames",
             Self::Unauthorized => "unauthorized",
             Self::UnknownProtocol => "unknown_protocol",
+            Self::Revoked => "revoked",
         }
     }
 

@@ -16,6 +16,8 @@ pub enum ErrorCode {
     BadToken,
     /// The token is past its time.
     TokenExpired,
+    /// The token, or every token of its user, was revoked.
+    TokenRevoked,
     /// No scope of the token covers this action on this channel.
     Forbidden,
     /// The channel is not a valid name, or is reserved.
@@ -75,12 +77,13 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
         Self::BadToken,
         Self::TokenExpired,
+        Self::TokenRevoked,
         Self::Forbidden,
         Self::BadChannel,
         Self::BadClient,

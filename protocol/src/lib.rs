@@ -13,6 +13,7 @@
 //! - [`envelope`]: what Eddyline says about an event beside its bytes
 //! - [`frame`]: what crosses the WebSocket, in JSON and MessagePack
 //! - [`error_code`], [`close_code`]: every refusal and every close, with advice
+//! - [`revocation`]: what is revoked before its time
 //! - [`spec`]: store, namespace and function specs
 //! - [`checkpoint`]: what a function lane commits with its outputs
 //! - [`request`]: ephemeral events through a gate
@@ -46,6 +47,7 @@ pub mod position;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod revocation;
 pub mod secret;
 pub mod spec;
 pub mod state;

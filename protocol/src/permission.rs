@@ -127,14 +127,14 @@ impl Role {
 
     fn buckets(self) -> &'static [Bucket] {
         match self {
-            Self::Edge => &[Bucket::Config, Bucket::Functions],
+            Self::Edge => &[Bucket::Config, Bucket::Functions, Bucket::Revocations],
             Self::Worker => &[
                 Bucket::Config,
                 Bucket::Functions,
                 Bucket::Workers,
                 Bucket::Lanes,
             ],
-            Self::Bridge => &[Bucket::Config, Bucket::Leases],
+            Self::Bridge => &[Bucket::Config, Bucket::Leases, Bucket::Revocations],
         }
     }
 }
@@ -236,6 +236,7 @@ mod tests {
                 "what functions write is for people"
             );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
+            assert!(!may_publish(role, "$KV.REVOCATIONS.acme.user.YW5u"));
             for edges in ["in.main.0.acme.doc.a", "req.main.0.acme.doc.a"] {
                 assert_eq!(may_publish(role, edges), role == Role::Edge);
             }

@@ -74,6 +74,8 @@ pub enum Bucket {
     Workers,
     /// Which worker owns which lane.
     Lanes,
+    /// What is revoked before its time.
+    Revocations,
 }
 
 impl Bucket {
@@ -85,6 +87,7 @@ impl Bucket {
             Self::Leases => "LEASES",
             Self::Workers => "WORKERS",
             Self::Lanes => "LANES",
+            Self::Revocations => "REVOCATIONS",
         }
     }
 }

@@ -15,7 +15,9 @@ mod wire {
     mod issuer;
     mod mutate;
     mod rates;
+    mod refresh;
     mod refusals;
+    mod revoked;
     mod rotation;
     mod seen;
     mod socket;

@@ -149,8 +149,8 @@ fn names_scopes_and_ids_say_which_of_them_is_wrong() {
         (json!({"scopes": [1]}), "scopes"),
         (json!({"jti": ""}), "jti"),
         (json!({"jti": 7}), "jti"),
-        (json!({"jti": "j".repeat(TOKEN_ID_BYTES_MAX + 1)}), "jti"),
-        (json!({"jti": "j".repeat(TOKEN_ID_BYTES_MAX)}), ""),
+        (json!({"jti": "j".repeat(REVOKED_BYTES_MAX + 1)}), "jti"),
+        (json!({"jti": "j".repeat(REVOKED_BYTES_MAX)}), ""),
         (json!({"scopes": null}), ""),
     ] {
         assert_eq!(wrong_claim(read(change.clone())), claim, "{change}");

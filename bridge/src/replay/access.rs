@@ -2,8 +2,14 @@
 //!
 //! Owns the keys and the list, which its task keeps fresh.
 
+use std::sync::Arc;
+
 use auth::{Identity, Verifier};
+use bus::Bus;
+use bus::revocations::{self, RevocationList};
+use service::clock::now_us;
 use service::shutdown::Shutdown;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::fault::ReplayFault;
 use crate::config::BridgeConfig;
@@ -13,6 +19,7 @@ use crate::error::BridgeError;
 #[derive(Clone)]
 pub(crate) struct Access {
     verifier: Verifier,
+    revocations: Arc<RevocationList>,
 }
 
 impl Access {
@@ -23,25 +30,54 @@ impl Access {
     pub(crate) fn new(config: &BridgeConfig) -> Result<Self, BridgeError> {
         Ok(Self {
             verifier: Verifier::new(&config.token_secret, &config.auth)?,
+            revocations: Arc::default(),
         })
     }
 
     /// Keeps fresh what it knows, until the shutdown.
-    pub(crate) async fn follow(self, shutdown: Shutdown) -> Result<(), BridgeError> {
-        self.verifier.follow(shutdown).await;
+    pub(crate) async fn follow(self, bus: Bus, shutdown: Shutdown) -> Result<(), BridgeError> {
+        let revocations = revocations::follow(bus, self.revocations, shutdown.clone());
+        tokio::join!(self.verifier.follow(shutdown), revocations);
         Ok(())
     }
 
     /// What is waited for before anybody may read, in words.
     pub(crate) fn waiting(&self) -> Vec<String> {
-        self.verifier.waiting()
+        let mut waiting = self.verifier.waiting();
+        if self.revocations.snapshot().is_none() {
+            waiting.push("what is revoked has not been read".to_owned());
+        }
+        waiting
     }
 
     /// Checks a token.
     ///
     /// # Errors
-    /// [`ReplayFault::Token`].
+    /// [`ReplayFault::Token`], [`ReplayFault::Revoked`], [`ReplayFault::RevocationsUnknown`].
     pub(crate) fn identify(&self, token: &str) -> Result<Identity, ReplayFault> {
-        Ok(self.verifier.verify(token)?)
+        let identity = self.verifier.verify(token)?;
+        self.check(&identity)?;
+        Ok(identity)
+    }
+
+    fn check(&self, identity: &Identity) -> Result<(), ReplayFault> {
+        let all = self.revocations.snapshot();
+        let all = all.ok_or(ReplayFault::RevocationsUnknown)?;
+        match all.bars(&identity.bearer(), now_us()) {
+            true => Err(ReplayFault::Revoked),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until a token is revoked that was accepted. Cancel safe.
+    pub(crate) async fn revoked(self, identity: Identity) {
+        let mut changes = self.revocations.changes();
+        // What came between its check and this is seen at once; whoever has missed a
+        // change looks again all the same.
+        while !matches!(self.check(&identity), Err(ReplayFault::Revoked)) {
+            if let Err(RecvError::Closed) = changes.recv().await {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }

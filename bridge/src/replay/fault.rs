@@ -16,6 +16,10 @@ pub(crate) enum ReplayFault {
     NoToken,
     #[error("the token is refused: {0}")]
     Token(#[from] AuthError),
+    #[error("the token, or every token of its user, is revoked")]
+    Revoked,
+    #[error("what is revoked is not known yet; try again")]
+    RevocationsUnknown,
     #[error("the token has expired while reading; go on with the last resume token")]
     Expired,
     #[error("the token needs the scope {scope}")]
@@ -68,7 +72,8 @@ impl From<ReplayFault> for Status {
         let text = fault.to_string();
         match fault {
             F::Token(error) if error.temporary() => Self::unavailable(text),
-            F::NoToken | F::Token(_) | F::Expired => Self::unauthenticated(text),
+            F::RevocationsUnknown => Self::unavailable(text),
+            F::NoToken | F::Token(_) | F::Expired | F::Revoked => Self::unauthenticated(text),
             F::Scope { .. } => Self::permission_denied(text),
             F::Request { .. } => Self::invalid_argument(text),
             F::Stale { .. } | F::ForeignRecord { .. } => Self::failed_precondition(text),

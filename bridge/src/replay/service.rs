@@ -59,13 +59,14 @@ impl Replay for ReplayService {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let identity = self.identify(&request)?;
+        let revoked = self.access.clone().revoked(identity.clone());
         let plan = Plan::new(request.into_inner(), identity, &self.context.home)?;
         let place = self.places.take(&plan.target.tenant)?;
         let (out, ending, answers) = answers();
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             metrics::reads(1.0);
-            let result = supervise(&context, plan, &out, &shutdown).await;
+            let result = supervise(&context, plan, &out, &shutdown, revoked).await;
             metrics::reads(-1.0);
             drop(place);
             metrics::replay_ended(match &result {
@@ -86,13 +87,14 @@ impl Replay for ReplayService {
     }
 }
 
-/// Runs a read until its end, its token's end, shutdown, or until its client has gone
-/// or takes nothing any more.
+/// Runs a read until its end, its token's end or revocation, shutdown, or until its
+/// client has gone or takes nothing any more.
 async fn supervise(
     context: &Context,
     plan: Plan,
     out: &Out,
     shutdown: &Shutdown,
+    revoked: impl Future<Output = ()>,
 ) -> Result<(), ReplayFault> {
     let left = plan
         .ends_at
@@ -102,6 +104,7 @@ async fn supervise(
     tokio::select! {
         result = drive(context, plan, out) => result,
         () = tokio::time::sleep(left) => Err(ReplayFault::Expired),
+        () = revoked => Err(ReplayFault::Revoked),
         () = shutdown.triggered() => Err(ReplayFault::Shutdown),
         after = out.stalled() => Err(ReplayFault::Stalled { after }),
         () = out.closed() => Err(ReplayFault::Gone),

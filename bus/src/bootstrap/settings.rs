@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::BootstrapError;
 use protocol::lane::{LANES_DEFAULT, LANES_MAX};
 use protocol::name::StoreName;
+use protocol::revocation::REVOCATION_MS_MAX;
 use protocol::stream::{Bucket, MODULES, StreamName};
 use protocol::subject::{Kind, Subject};
 
@@ -20,6 +21,10 @@ const BUCKET_HISTORY: u64 = 8;
 /// Versions that STATE keeps of what a function remembers of a channel: the last one
 /// that is committed, and one that may not be yet.
 const STATE_HISTORY: u64 = 2;
+
+/// Most bytes of what is revoked: some hundred thousand entries, which every edge and
+/// bridge holds in memory.
+const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
 
 /// Consumers that INGRESS and EVENTS take. Every worker has one for each lane that it runs
 /// functions on, edges and bridges have a few; NATS 2.15 gives a stream a thousand that
@@ -207,6 +212,7 @@ impl StoreSettings {
         // A worker that has not reported for as long as a lease lasts counts as dead.
         all.push(self.bucket(Bucket::Workers, 1, self.lease_ttl));
         all.push(self.bucket(Bucket::Lanes, 1, Duration::ZERO));
+        all.push(self.revocations());
         all.push(self.modules());
         all
     }
@@ -247,6 +253,15 @@ impl StoreSettings {
             "deny_delete": true,
         }));
         (format!("KV_{name}"), config)
+    }
+
+    /// Entries end with the longest-lived token that may be revoked; one that finds no
+    /// room is refused, and told so to whoever revokes.
+    fn revocations(&self) -> (String, Map<String, Value>) {
+        let age = Duration::from_millis(REVOCATION_MS_MAX);
+        let (name, mut config) = self.bucket(Bucket::Revocations, 1, age);
+        config.extend(object(json!({ "max_bytes": REVOCATIONS_BYTES_MAX })));
+        (name, config)
     }
 
     fn modules(&self) -> (String, Map<String, Value>) {

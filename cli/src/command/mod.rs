@@ -15,6 +15,7 @@ mod outcomes;
 pub mod publish;
 mod rejected;
 pub mod replay;
+mod revoke;
 mod rollout;
 pub mod subscribe;
 pub mod token;
@@ -62,6 +63,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Rejected(command) => {
             interruptible(rejected::run(command, output), &shutdown).await
         }
+        Command::Revoke(command) => interruptible(revoke::run(command, output), &shutdown).await,
         Command::Apply(args) => interruptible(apply::run(&args, output), &shutdown).await,
     }
 }

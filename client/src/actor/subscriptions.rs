@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use protocol::frame::{Action, FromServer, Unsubscribe};
+use protocol::frame::{Action, ErrorBody, FromServer, Unsubscribe, Withdrawn};
 
 use super::wake::{Wake, later, room};
 use super::{Actor, Pending, count};
@@ -132,6 +132,17 @@ impl Actor {
         }
     }
 
+    /// The node ended a subscription: the token does not allow it any more.
+    fn withdrawn(&mut self, told: &Withdrawn) {
+        if let Some(channel) = self.channels.remove(&told.channel) {
+            let message = format!(
+                "the token does not allow to receive {} any more",
+                told.channel
+            );
+            channel.finish(ClientError::Refused(ErrorBody::new(told.code, message)));
+        }
+    }
+
     pub(super) fn push(&mut self, frame: FromServer, arrived: tokio::time::Instant) {
         let (name, deed) = if let Some(event) = frame.event {
             let name = event.channel.clone();
@@ -147,6 +158,9 @@ impl Actor {
             let deed = open.map(|channel| channel.caught_up(caught_up.seq));
             (caught_up.channel, deed)
         } else {
+            if let Some(told) = frame.unsubscribed {
+                self.withdrawn(&told);
+            }
             if let Some(going) = frame.going_away {
                 self.away = Some(Duration::from_millis(going.reconnect_after_ms));
             }

@@ -33,6 +33,11 @@ impl FakeEdge {
 
     /// Waits for a session and accepts its `connect`.
     pub async fn accept(&self) -> Session {
+        self.accept_with("token").await
+    }
+
+    /// The same of a session with another token.
+    pub async fn accept_with(&self, token: &str) -> Session {
         let (stream, _) = within(self.0.accept()).await.unwrap();
         #[allow(
             clippy::result_large_err,
@@ -54,13 +59,13 @@ impl FakeEdge {
         let Action::Connect(connect) = action else {
             panic!("not a connect: {action:?}");
         };
-        assert_eq!(connect.token, "token");
+        assert_eq!(connect.token, token);
         let limits = json!({
             "message_bytes": 65536, "data_bytes": 65536, "subscriptions": 8, "outbox_bytes": 65536
         });
         let body = json!({
             "session": "s", "tenant": "t", "user": "u", "outcome_prefix": "_outcome.u.c",
-            "time": 1_000_000, "ping_interval_ms": 25_000, "publish_window": 2, "limits": limits
+            "time": 1_000_000, "expires_at": 9_000_000, "ping_interval_ms": 25_000, "publish_window": 2, "limits": limits
         });
         session.send(json!({"id": id, "connect": body})).await;
         session

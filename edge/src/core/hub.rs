@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Verifier;
 use bus::Bus;
+use bus::revocations::{self, RevocationList};
 use service::fault::Faults;
 use service::shutdown::Shutdown;
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use super::pulses::{self, Pulses};
 use super::registry::Feeds;
 use super::replay::Replays;
 use super::session::commands::Rules;
+use super::sessions::{self, Sessions};
 use service::clock::now_us;
 
 /// What a hub is made with.
@@ -58,12 +60,29 @@ pub struct Hub {
     pub replays: Arc<Replays>,
     /// What connections share of the node.
     pub accounts: Accounts,
+    /// The sessions, by tenant.
+    pub sessions: Arc<Sessions>,
+    revocations: Arc<RevocationList>,
     pulses: Arc<Pulses>,
     late_gates: Arc<LateGates>,
     /// What outlives a session.
     pub tasks: TaskTracker,
     /// Numbers for sessions and subscriptions.
     ids: AtomicU64,
+}
+
+/// Follows what lets clients in and keeps them out: keys, and what is revoked.
+fn follow_access(
+    bus: &Bus,
+    auth: &Verifier,
+    stop: &Shutdown,
+    tasks: &TaskTracker,
+) -> (Arc<Sessions>, Arc<RevocationList>) {
+    let (known, list) = (Arc::<Sessions>::default(), Arc::<RevocationList>::default());
+    tasks.spawn(auth.clone().follow(stop.clone()));
+    tasks.spawn(revocations::follow(bus.clone(), list.clone(), stop.clone()));
+    tasks.spawn(sessions::follow(known.clone(), list.clone(), stop.clone()));
+    (known, list)
 }
 
 impl Hub {
@@ -93,6 +112,7 @@ impl Hub {
             settings.probe_interval,
             stop.clone(),
         ));
+        let (sessions, revocations) = follow_access(&bus, &settings.auth, stop, tasks);
         let pulses = Arc::new(Pulses::default());
         tasks.spawn(pulses::follow(
             bus.clone(),
@@ -100,7 +120,6 @@ impl Hub {
             pulses.clone(),
             stop.clone(),
         ));
-        tasks.spawn(settings.auth.clone().follow(stop.clone()));
         let late_gates = Arc::new(LateGates::default());
         tasks.spawn(gates::follow(
             bus.clone(),
@@ -110,6 +129,8 @@ impl Hub {
         ));
         Arc::new(Self {
             accounts: Accounts::default(),
+            sessions,
+            revocations,
             pulses,
             late_gates,
             name: settings.name,
@@ -131,6 +152,7 @@ impl Hub {
             auth: &self.auth,
             directory: self.namespaces.snapshot(),
             late: self.late_gates.snapshot(),
+            revocations: self.revocations.snapshot(),
             limits: &self.limits,
             accounts: &self.accounts,
             now: Instant::now(),
@@ -155,6 +177,9 @@ impl Hub {
         }
         if !self.namespaces.is_loaded() {
             return vec!["the configuration has not been read".into()];
+        }
+        if self.revocations.snapshot().is_none() {
+            return vec!["what is revoked has not been read".into()];
         }
         if !self.namespaces.snapshot().has_stores() {
             return vec!["no store is configured: no bootstrap has run".into()];

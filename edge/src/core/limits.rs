@@ -24,6 +24,9 @@ pub const OUTBOX_BYTES_DEFAULT: usize = 1 << 20;
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// How long a client may take from the first byte to an accepted `connect`.
 pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// How long a session may be without a token that counts: a client whose timers were
+/// held back still comes in time, and nobody is served much longer than was granted.
+pub const EXPIRY_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Below the 30 to 60 s after which load balancers drop idle connections.
 pub const PING_INTERVAL_DEFAULT: Duration = Duration::from_secs(25);
 /// Unreadable frames before a session is closed: a bug in a client shows after one.
@@ -89,6 +92,8 @@ pub struct EdgeLimits {
     pub connections: usize,
     /// From the first byte to an accepted `connect`, milliseconds.
     pub handshake_timeout_ms: u64,
+    /// From the end of a session's token to its close, milliseconds.
+    pub expiry_grace_ms: u64,
     /// Between two pings, milliseconds.
     pub ping_interval_ms: u64,
     /// Unreadable frames that a session may send.
@@ -119,6 +124,7 @@ impl Default for EdgeLimits {
             outbox_bytes: OUTBOX_BYTES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
             handshake_timeout_ms: millis(HANDSHAKE_TIMEOUT_DEFAULT),
+            expiry_grace_ms: millis(EXPIRY_GRACE_DEFAULT),
             ping_interval_ms: millis(PING_INTERVAL_DEFAULT),
             bad_frames_max: BAD_FRAMES_DEFAULT,
             connection: RateLimits {
@@ -211,6 +217,11 @@ impl EdgeLimits {
     /// From the first byte to an accepted `connect`.
     pub fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.handshake_timeout_ms)
+    }
+
+    /// From the end of a session's token to its close.
+    pub fn expiry_grace(&self) -> Duration {
+        Duration::from_millis(self.expiry_grace_ms)
     }
 
     /// Between two pings.

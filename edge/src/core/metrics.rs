@@ -84,7 +84,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 18] = [
+const COUNTERS: [(&str, &str); 19] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live or from the stream",
@@ -97,6 +97,10 @@ const COUNTERS: [(&str, &str); 18] = [
     (
         "edge_closes_total",
         "sessions ended, by close code or reason",
+    ),
+    (
+        "edge_withdrawn_total",
+        "subscriptions ended because a new token does not allow them, by error code",
     ),
     (
         "edge_rejected_connections_total",
@@ -176,6 +180,11 @@ pub fn refused(code: ErrorCode) {
 /// A publish was refused.
 pub fn publish_refused(code: ErrorCode) {
     counter!("edge_publishes_total", "outcome" => code_text(code)).increment(1);
+}
+
+/// A subscription was ended that its client had not left.
+pub fn withdrawn(code: ErrorCode) {
+    counter!("edge_withdrawn_total", "code" => code_text(code)).increment(1);
 }
 
 /// The server closed a session.

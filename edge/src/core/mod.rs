@@ -9,6 +9,7 @@
 //! - `leader`: answers that are older than what is known
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
+//! - `sessions`: who has to hear what is revoked
 //! - `gates`: which gates are so far behind that publishers have to wait
 //! - `hub`: all of it, over one bus
 //!
@@ -35,3 +36,4 @@ pub mod registry;
 pub mod replay;
 pub mod request;
 pub mod session;
+pub mod sessions;

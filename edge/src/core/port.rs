@@ -17,7 +17,7 @@ use super::delivery::Encoded;
 use super::outbox::{Full, Outbox};
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
-/// within its window and at most three for each subscription.
+/// within its window, at most three for each subscription, and one about revocations.
 #[derive(Debug)]
 pub enum Note {
     /// A publish has ended.
@@ -52,6 +52,8 @@ pub enum Note {
     },
     /// The store's epoch changed.
     EpochChanged,
+    /// Something of the tenant's was revoked.
+    Revocations,
 }
 
 /// How far a run of events came.
@@ -140,6 +142,21 @@ impl Port {
         drop(state);
         self.wake.notify_one();
         pushed
+    }
+
+    /// Asks the session to look at what is revoked. Asked again before it has looked, it
+    /// looks once.
+    pub fn recheck(&self) {
+        let mut state = self.state.lock();
+        let asked = state
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::Revocations));
+        if !state.closed && !asked {
+            state.notes.push(Note::Revocations);
+            drop(state);
+            self.wake.notify_one();
+        }
     }
 
     /// Leaves a note.

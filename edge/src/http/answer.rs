@@ -15,7 +15,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::BadFrame | ErrorCode::NotConnected | ErrorCode::AlreadyConnected => {
             StatusCode::BAD_REQUEST
         }
-        ErrorCode::BadToken | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
+        ErrorCode::BadToken | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
+            StatusCode::UNAUTHORIZED
+        }
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::UnknownNamespace | ErrorCode::NotSubscribed => StatusCode::NOT_FOUND,
         ErrorCode::AlreadySubscribed

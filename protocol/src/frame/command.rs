@@ -16,6 +16,9 @@ pub struct Command {
     /// Authenticate; the first command of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Connect>,
+    /// Go on with another token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refresh>,
     /// Receive a channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribe: Option<Subscribe>,
@@ -35,6 +38,8 @@ pub struct Command {
 pub enum Action {
     /// See [`Connect`].
     Connect(Connect),
+    /// See [`Refresh`].
+    Refresh(Refresh),
     /// See [`Subscribe`].
     Subscribe(Subscribe),
     /// See [`Unsubscribe`].
@@ -50,6 +55,7 @@ impl Command {
     pub fn into_action(self) -> Option<(u64, Action)> {
         let mut actions = [
             self.connect.map(Action::Connect),
+            self.refresh.map(Action::Refresh),
             self.subscribe.map(Action::Subscribe),
             self.unsubscribe.map(Action::Unsubscribe),
             self.publish.map(Action::Publish),
@@ -69,6 +75,7 @@ impl Command {
         };
         match action {
             Action::Connect(body) => command.connect = Some(body),
+            Action::Refresh(body) => command.refresh = Some(body),
             Action::Subscribe(body) => command.subscribe = Some(body),
             Action::Unsubscribe(body) => command.unsubscribe = Some(body),
             Action::Publish(body) => command.publish = Some(body),
@@ -86,6 +93,14 @@ pub struct Connect {
     pub token: String,
     /// This writer's random name: one token; never shared by two writers.
     pub client: String,
+}
+
+/// Goes on with another token of the same tenant and user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The token; what it allows replaces what was allowed.
+    pub token: String,
 }
 
 /// Receives a channel from a place on.

@@ -11,11 +11,13 @@ mod push;
 mod reply;
 
 pub use codec::{DecodeError, Encoding, decode_commands, decode_from_server, encode};
-pub use command::{Action, Command, Connect, Named, Ping, Publish, Start, Subscribe, Unsubscribe};
+pub use command::{
+    Action, Command, Connect, Named, Ping, Publish, Refresh, Start, Subscribe, Unsubscribe,
+};
 pub use payload::Payload;
-pub use push::{CaughtUp, Event, Gap, GapReason, GoingAway, Push};
+pub use push::{CaughtUp, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn};
 pub use reply::{
-    Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Reply, StoredIn,
+    Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Refreshed, Reply, StoredIn,
     Subscribed, Unsubscribed,
 };
 

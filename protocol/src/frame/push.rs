@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
+use crate::error_code::ErrorCode;
 
 /// One push, under its own key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +21,10 @@ pub enum Push {
     Gap(Gap),
     /// Everything up to `seq` has been delivered; what follows is live.
     CaughtUp(CaughtUp),
+    /// A channel that is delivered no more, although its client has not left it.
+    Unsubscribed(Withdrawn),
+    /// The session's token has ended.
+    TokenExpired(Expiry),
     /// The session will be closed.
     GoingAway(GoingAway),
 }
@@ -91,6 +96,24 @@ pub struct CaughtUp {
     pub channel: String,
     /// The last sequence of the replay.
     pub seq: u64,
+}
+
+/// A subscription that the node has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// The channel.
+    pub channel: String,
+    /// Why.
+    pub code: ErrorCode,
+}
+
+/// The session's token has ended; what needs one is refused until another comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expiry {
+    /// The session is closed after this many milliseconds.
+    pub closes_after_ms: u64,
 }
 
 /// The node will close the session.

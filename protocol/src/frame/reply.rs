@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::push::{CaughtUp, Event, Gap, GoingAway};
+use super::push::{CaughtUp, Event, Expiry, Gap, GoingAway, Withdrawn};
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
 
@@ -22,6 +22,8 @@ pub struct Reply {
 pub enum Outcome {
     /// The session is authenticated.
     Connect(Box<Connected>),
+    /// The session goes on with the new token.
+    Refresh(Refreshed),
     /// The channel will be delivered.
     Subscribe(Subscribed),
     /// The channel will not be delivered any more.
@@ -48,6 +50,8 @@ pub struct Connected {
     pub outcome_prefix: String,
     /// The server's time, microseconds since 1970.
     pub time: u64,
+    /// Until when the token is served, microseconds since 1970.
+    pub expires_at: u64,
     /// The server sends a WebSocket ping this often, milliseconds; a client that
     /// neither sends nor answers for twice as long is closed.
     pub ping_interval_ms: u64,
@@ -119,6 +123,13 @@ pub enum StoredIn {
     Ingress,
 }
 
+/// Answer to `refresh`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refreshed {
+    /// Until when the new token is served, microseconds since 1970.
+    pub expires_at: u64,
+}
+
 /// Answer to `ping`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pong {
@@ -160,6 +171,8 @@ pub struct FromServer {
     pub id: Option<u64>,
     /// Reply to `connect`.
     pub connect: Option<Box<Connected>>,
+    /// Reply to `refresh`.
+    pub refresh: Option<Refreshed>,
     /// Reply to `subscribe`.
     pub subscribe: Option<Subscribed>,
     /// Reply to `unsubscribe`.
@@ -176,6 +189,10 @@ pub struct FromServer {
     pub gap: Option<Gap>,
     /// Push: what was missed has been delivered.
     pub caught_up: Option<CaughtUp>,
+    /// Push: a channel is delivered no more.
+    pub unsubscribed: Option<Withdrawn>,
+    /// Push: the session's token has ended.
+    pub token_expired: Option<Expiry>,
     /// Push: the node will close the session.
     pub going_away: Option<GoingAway>,
 }

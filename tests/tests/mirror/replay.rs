@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use client::replay::{ReplayEnd, ReplayError, ReplayItem, ReplayRequest, ReplayStart};
+use control::Deployer;
 use futures_util::StreamExt;
 use harness::{Deployment, until};
-use protocol::name::{ChannelPattern, Tenant};
+use protocol::name::{ChannelPattern, Tenant, User};
 use protocol::record::MirrorGap;
+use protocol::revocation::Revoked;
 use protocol::stream::StreamName;
 use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
@@ -195,9 +197,10 @@ async fn a_live_pattern_gives_what_it_covers() {
     deployment.stop().await;
 }
 
-/// One tenant that takes all it may leaves room for another.
+/// One tenant that takes all it may leaves room for another; and a read ends when its
+/// user is revoked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_has_a_share_of_the_places() {
+async fn a_tenant_has_a_share_of_the_places_until_it_is_revoked() {
     let Some(mut deployment) = alone().start().await else {
         return;
     };
@@ -214,6 +217,30 @@ async fn a_tenant_has_a_share_of_the_places() {
         live().await.map(drop).map_err(|error| error.to_string())
     })
     .await;
+    let reader = Revoked::User(User::parse("reader").unwrap());
+    let (deployer, hour) = (
+        Deployer::new(&deployment.bus, "tests"),
+        Duration::from_secs(3_600),
+    );
+    let tenant = deployment.tenant.clone();
+    deployer.revoke(tenant, reader, hour).await.unwrap();
+    for mut read in open {
+        let end = harness::wait::within("the read ends", async {
+            loop {
+                match read.next().await {
+                    Some(Ok(_)) => {}
+                    end => return end,
+                }
+            }
+        });
+        let error = end.await.expect("it says why").unwrap_err();
+        assert_eq!(status(error), Code::Unauthenticated);
+    }
+    let refused = live()
+        .await
+        .map(drop)
+        .expect_err("a revoked user is refused");
+    assert_eq!(status(refused), Code::Unauthenticated);
     deployment.stop().await;
 }
 

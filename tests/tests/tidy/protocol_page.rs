@@ -9,6 +9,7 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::{Encoding, decode_commands, decode_from_server};
 use protocol::outcome::OutcomeEvent;
 use protocol::record::Progress;
+use protocol::revocation::Revocation;
 
 use super::tree;
 
@@ -44,6 +45,7 @@ fn is_document(example: &str) -> bool {
     serde_json::from_str::<Checkpoint>(example).is_ok()
         || serde_json::from_str::<OutcomeEvent>(example).is_ok()
         || serde_json::from_str::<Progress>(example).is_ok()
+        || serde_json::from_str::<Revocation>(example).is_ok()
 }
 
 #[test]

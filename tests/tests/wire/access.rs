@@ -1,5 +1,5 @@
-//! Who may do what, and for how long: keys that are rotated, tenants that
-//! have their own, under clients that stay connected. One deployment of two nodes
+//! Who may do what, and for how long: keys that are rotated, tokens that are renewed,
+//! end or are revoked, under clients that stay connected. One deployment of two nodes
 //! for all of it.
 
 use auth::KeySource;
@@ -9,12 +9,16 @@ use protocol::frame::{Action, Connect, Encoding, ErrorBody, FromServer, Ping};
 use protocol::name::Tenant;
 
 use super::issuer::{Issuer, Key};
-use super::rotation;
+use super::{refresh, revoked, rotation};
 
 /// A read of a URL is due so often here, and its keys are believed so long,
 /// milliseconds.
 const REFRESH_MS: u64 = 200;
 const STALE_MAX_MS: u64 = 600;
+/// From the end of a token to the close of its session, milliseconds: enough for a
+/// command on a machine that is busy.
+const GRACE_MS: u64 = 3_000;
+
 /// Opens a session on a node with a token, and says what came of it.
 pub async fn open(
     deployment: &Deployment,
@@ -52,6 +56,12 @@ pub async fn opened(deployment: &Deployment, what: &str, token: &str) -> RawSess
     .await
 }
 
+/// A session that must be opened.
+pub async fn session(deployment: &Deployment, edge: usize, token: &str) -> RawSession {
+    let opened = open(deployment, edge, token).await;
+    opened.unwrap_or_else(|(_, error)| panic!("{error:?}"))
+}
+
 /// Sends a command, which must be accepted.
 pub async fn accepted(session: &mut RawSession, action: Action) -> FromServer {
     let what = format!("{action:?}");
@@ -63,6 +73,20 @@ pub async fn accepted(session: &mut RawSession, action: Action) -> FromServer {
 /// The session must stand.
 pub async fn lives(session: &mut RawSession) {
     accepted(session, Action::Ping(Ping {})).await;
+}
+
+/// The next push of a kind; others are passed over.
+pub async fn push<T>(session: &mut RawSession, pick: impl Fn(FromServer) -> Option<T>) -> T {
+    loop {
+        match session.next().await {
+            Received::Frame(frame) => {
+                if let Some(found) = pick(*frame) {
+                    return found;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,10 +115,15 @@ async fn access_is_granted_changed_and_taken_back_under_connected_clients() {
         config.auth.refresh_ms = REFRESH_MS;
         config.auth.refresh_min_ms = 100;
         config.auth.stale_max_ms = STALE_MAX_MS;
+        config.limits.expiry_grace_ms = GRACE_MS;
     });
     let Some(mut deployment) = builder.start().await else {
         return;
     };
-    rotation::check(&deployment, &issuer, &path, &keys).await;
+    tokio::join!(
+        rotation::check(&deployment, &issuer, &path, &keys),
+        refresh::check(&deployment),
+        revoked::check(&deployment)
+    );
     deployment.stop().await;
 }

@@ -35,12 +35,21 @@ pub const STREAM_BYTES_MAX: u64 = 1 << 20;
 const HURRIED_MS: u64 = 1_000;
 
 /// Error codes that cannot be provoked here, and where they are.
-const ERRORS_ELSEWHERE: [(ErrorCode, &str); 0] = [];
-/// Close codes that cannot be provoked here, and where they are.
-const CLOSES_ELSEWHERE: [(CloseCode, &str); 1] = [(
-    CloseCode::SlowConsumer,
-    "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile",
+const ERRORS_ELSEWHERE: [(ErrorCode, &str); 1] = [(
+    ErrorCode::TokenRevoked,
+    "what is revoked stays so: wire::revoked has a deployment for it",
 )];
+/// Close codes that cannot be provoked here, and where they are.
+const CLOSES_ELSEWHERE: [(CloseCode, &str); 2] = [
+    (
+        CloseCode::SlowConsumer,
+        "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile",
+    ),
+    (
+        CloseCode::Revoked,
+        "what is revoked stays so: wire::revoked has a deployment for it",
+    ),
+];
 
 fn builder() -> harness::Builder {
     let builder = Deployment::builder()
@@ -61,6 +70,7 @@ fn builder() -> harness::Builder {
             limits.ping_interval_ms = HURRIED_MS;
             // Elsewhere a token is served for 30 s after its end.
             config.auth.leeway_ms = 0;
+            limits.expiry_grace_ms = HURRIED_MS;
         }
         if index == STRICT {
             limits.connection.operations_per_second = OPERATIONS_PER_SECOND;

@@ -20,7 +20,7 @@ use super::seen::Seen;
 const HEADER_NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 
 /// Signs any claims with any key.
-fn sign(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+pub fn sign(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
     encode(
         &Header::new(algorithm),
         claims,

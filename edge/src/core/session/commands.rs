@@ -14,6 +14,7 @@ use protocol::frame::{Connect, ErrorBody, Publish, StoredIn, Subscribe};
 use protocol::header::Headers;
 use protocol::id::{EventId, Publisher};
 use protocol::name::{Channel, ClientId};
+use protocol::revocation::Revocations;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use tokio::time::Instant;
@@ -32,6 +33,8 @@ pub struct Rules<'a> {
     pub directory: Arc<Directory>,
     /// Lanes of gates that are late.
     pub late: Arc<Late>,
+    /// What is revoked; `None` until that is known.
+    pub revocations: Option<Arc<Revocations>>,
     /// Limits.
     pub limits: &'a EdgeLimits,
     /// What connections share of the node.
@@ -65,14 +68,25 @@ pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
 /// Checks a token.
 pub fn identity(rules: &Rules<'_>, token: &str) -> Result<Identity, ErrorBody> {
     let now = UNIX_EPOCH + Duration::from_micros(rules.now_us);
-    rules.auth.verify_at(token, now).map_err(|error| {
+    let identity = rules.auth.verify_at(token, now).map_err(|error| {
         let code = match error {
             AuthError::Expired => ErrorCode::TokenExpired,
             AuthError::KeysUnavailable => ErrorCode::Unavailable,
             _ => ErrorCode::BadToken,
         };
         ErrorBody::new(code, error.to_string())
-    })
+    })?;
+    match &rules.revocations {
+        None => refuse(
+            ErrorCode::Unavailable,
+            "the node does not know yet what is revoked",
+        ),
+        Some(all) if all.bars(&identity.bearer(), rules.now_us) => refuse(
+            ErrorCode::TokenRevoked,
+            "the token, or every token of its user, is revoked",
+        ),
+        Some(_) => Ok(identity),
+    }
 }
 
 /// Checks the name of a writer.
@@ -89,6 +103,14 @@ fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
     )
 }
 
+/// Whether a token allows to receive a channel.
+pub fn may_subscribe(who: &Who, channel: &Channel) -> bool {
+    match channel.is_reserved() {
+        true => channel.is_outcome_of(&who.identity.user),
+        false => who.identity.scopes.allows(Action::Subscribe, channel),
+    }
+}
+
 /// Checks `subscribe`: the channel, and where it lives.
 pub fn subscribe(
     rules: &Rules<'_>,
@@ -99,12 +121,7 @@ pub fn subscribe(
         Ok(channel) => channel,
         Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
     };
-    let allowed = if channel.is_reserved() {
-        channel.is_outcome_of(&who.identity.user)
-    } else {
-        who.identity.scopes.allows(Action::Subscribe, &channel)
-    };
-    if !allowed {
+    if !may_subscribe(who, &channel) {
         return refuse(
             ErrorCode::Forbidden,
             format!("no scope allows to subscribe to {channel}"),

@@ -26,6 +26,7 @@ use crate::core::publisher::{Answer, Writer};
 use crate::core::registry::FeedGuard;
 use crate::core::replay;
 use crate::core::request::Request;
+use crate::core::sessions::Listed;
 
 /// Clients of a draining node are asked to come back within this, at random, so that
 /// they do not come to the other nodes at once, milliseconds.
@@ -54,6 +55,7 @@ pub struct Session {
     encoding: Encoding,
     state: State,
     writer: Option<Arc<Writer>>,
+    listed: Option<Listed>,
     handles: Vec<Handle>,
 }
 
@@ -67,6 +69,7 @@ impl Session {
             encoding,
             state,
             writer: None,
+            listed: None,
             handles: Vec::new(),
         }
     }
@@ -129,10 +132,7 @@ impl Session {
                 Note::Published { command, outcome } => {
                     vec![self.state.published(command, outcome)]
                 }
-                Note::Attached { id } => {
-                    self.state.attached(id);
-                    Vec::new()
-                }
+                Note::Attached { id } => self.state.attached(id),
                 Note::Refused {
                     id,
                     command,
@@ -143,6 +143,7 @@ impl Session {
                     self.read_again(id, at);
                     Vec::new()
                 }
+                Note::Revocations => self.state.recheck(&self.hub.rules()),
                 Note::EpochChanged => vec![Step::Close(CloseCode::EpochChanged)],
             };
             let signal = self.carry_out(steps);
@@ -156,6 +157,7 @@ impl Session {
     /// Ends the session: its subscriptions end and its port takes no more events.
     pub fn end(&mut self) {
         self.handles.retain(end_handle);
+        self.listed = None;
         self.port.close();
     }
 
@@ -196,7 +198,7 @@ impl Session {
         for step in steps {
             match step {
                 Step::Reply(id, outcome) => self.reply(id, outcome),
-                Step::Connected => self.writer = Some(self.hub.publisher.writer()),
+                Step::Connected => self.connected(),
                 Step::Attach(request) => self.attach(*request),
                 Step::Detach(id) => {
                     self.port.shut(id);
@@ -214,6 +216,12 @@ impl Session {
                         writer.refuse(&channel, n);
                     }
                 }
+                Step::Push(push) => {
+                    if let Push::Unsubscribed(told) = &push {
+                        metrics::withdrawn(told.code);
+                    }
+                    self.port.send(encode(self.encoding, &push));
+                }
                 Step::GoingAway => {
                     let reconnect_after_ms = rand::rng().random_range(0..RECONNECT_SPREAD_MS);
                     let going_away = Push::GoingAway(GoingAway { reconnect_after_ms });
@@ -224,6 +232,16 @@ impl Session {
             }
         }
         None
+    }
+
+    fn connected(&mut self) {
+        self.writer = Some(self.hub.publisher.writer());
+        if let Some(tenant) = self.state.tenant() {
+            let (id, port) = (self.hub.next_id(), self.port.clone());
+            self.listed = Some(self.hub.sessions.list(tenant.clone(), id, port));
+            // What was revoked between its check and this it was not told.
+            self.port.recheck();
+        }
     }
 
     fn reply(&mut self, id: u64, outcome: Outcome) {

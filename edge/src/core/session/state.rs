@@ -5,15 +5,15 @@
 //! session's account: window, subscriptions, unreadable frames, times.
 
 use std::collections::HashMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
     Action, Command, Connected, DecodeError, ErrorBody, Limits, Named, Outcome, Pong, Publish,
-    Published, Start, Subscribe, Unsubscribed,
+    Published, Push, Start, Subscribe, Unsubscribed,
 };
-use protocol::name::Channel;
+use protocol::name::{Channel, Tenant};
 use tokio::time::Instant;
 
 use super::commands::{self, Refusal, Rules, Who};
@@ -36,6 +36,8 @@ pub enum Step {
     Attach(Box<Request>),
     /// End a subscription.
     Detach(u64),
+    /// Tell the client something that it has not asked for.
+    Push(Push),
     /// Store an event; the command is answered through [`State::published`].
     Publish(u64, Box<Draft>),
     /// An event was refused before it reached the store, for now.
@@ -61,18 +63,33 @@ struct Member {
     allowance: Allowance,
 }
 
+/// A subscription.
+struct Subscription {
+    id: u64,
+    /// Its command has been answered.
+    stands: bool,
+    /// The token does not allow it any more; it ends as soon as it stands.
+    withdrawn: bool,
+}
+
 /// One session.
 pub struct State {
     name: String,
     phase: Phase,
-    /// The subscription of each channel, and whether it stands yet.
-    subscriptions: HashMap<Channel, (u64, bool)>,
+    /// The subscription of each channel.
+    subscriptions: HashMap<Channel, Subscription>,
+    /// When it began, microseconds since 1970.
+    began_us: u64,
     in_flight: u32,
     bad_frames: u32,
     heard: Instant,
     ping_at: Instant,
     /// Until when it must have connected; then, when the token ends.
     ends_at: Option<Instant>,
+    /// The client has been told that its token has ended.
+    told_expiry: bool,
+    /// When the grace after that is over.
+    closes_at: Option<Instant>,
 }
 
 /// The result of a command: its outcome now, or steps that bring it later.
@@ -89,11 +106,14 @@ impl State {
             name,
             phase: Phase::New,
             subscriptions: HashMap::new(),
+            began_us: rules.now_us,
             in_flight: 0,
             bad_frames: 0,
             heard: rules.now,
             ping_at: rules.now + rules.limits.ping_interval(),
             ends_at: Some(rules.now + rules.limits.handshake_timeout()),
+            told_expiry: false,
+            closes_at: None,
         }
     }
 
@@ -129,6 +149,7 @@ impl State {
                 Outcome::Ping(Pong { time: rules.now_us }),
             )]),
             (_, Action::Unsubscribe(body)) => self.unsubscribe(id, &body.channel),
+            (Phase::Connected(_), Action::Refresh(body)) => self.refresh(rules, id, &body),
             (Phase::Draining { .. }, _) => refuse(ErrorCode::Unavailable, "the node is draining"),
             (Phase::Connected(_), Action::Subscribe(body)) => {
                 self.subscribe(rules, id, body, next_id)
@@ -169,6 +190,7 @@ impl State {
                     ErrorCode::Unavailable => None,
                     ErrorCode::TokenExpired => Some(CloseCode::TokenExpired),
                     ErrorCode::TooManyConnections => Some(CloseCode::TooManyConnections),
+                    ErrorCode::TokenRevoked => Some(CloseCode::Revoked),
                     _ => Some(CloseCode::Unauthorized),
                 };
                 let reply = Step::Reply(id, Outcome::Error(error));
@@ -176,12 +198,7 @@ impl State {
             }
         };
         let who = &member.who;
-        let left = who
-            .identity
-            .ends_at
-            .duration_since(UNIX_EPOCH + Duration::from_micros(rules.now_us))
-            .unwrap_or_default();
-        self.ends_at = rules.now.checked_add(left);
+        self.ends_at = grant::ends_at(rules, who);
         let limits = rules.limits;
         let connected = Connected {
             session: self.name.clone(),
@@ -189,6 +206,7 @@ impl State {
             user: who.identity.user.as_str().into(),
             outcome_prefix: Channel::outcome_prefix(&who.identity.user, &who.client),
             time: rules.now_us,
+            expires_at: grant::ends_us(who),
             ping_interval_ms: limits.ping_interval_ms,
             publish_window: limits.publish_window,
             limits: Limits {
@@ -208,6 +226,12 @@ impl State {
         ]
     }
 
+    /// The tenant of a session that is connected.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        let member = self.member().ok();
+        member.map(|member| &member.who.identity.tenant)
+    }
+
     fn member(&self) -> Result<&Member, ErrorBody> {
         match &self.phase {
             Phase::Connected(member) => Ok(member),
@@ -219,6 +243,7 @@ impl State {
     }
 
     fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
+        self.check_expiry(rules)?;
         let who = &self.member()?.who;
         let (channel, place) = commands::subscribe(rules, who, &body)?;
         if self.subscriptions.contains_key(&channel) {
@@ -235,7 +260,12 @@ impl State {
             );
         }
         let tenant = who.identity.tenant.clone();
-        self.subscriptions.insert(channel.clone(), (id, false));
+        let subscription = Subscription {
+            id,
+            stands: false,
+            withdrawn: false,
+        };
+        self.subscriptions.insert(channel.clone(), subscription);
         let start = body.from.unwrap_or(Start::Named(Named::Now));
         Ok(vec![Step::Attach(Box::new(Request {
             command,
@@ -254,11 +284,11 @@ impl State {
         let standing = |channel: &Channel| {
             self.subscriptions
                 .get(channel)
-                .is_some_and(|(_, stands)| *stands)
+                .is_some_and(|subscription| subscription.stands)
         };
         let standing = channel.filter(standing);
         match standing.and_then(|channel| self.subscriptions.remove(&channel)) {
-            Some((id, _)) => {
+            Some(Subscription { id, .. }) => {
                 let reply = Step::Reply(
                     command,
                     Outcome::Unsubscribe(Unsubscribed {
@@ -272,13 +302,15 @@ impl State {
     }
 
     /// A subscription stands.
-    pub fn attached(&mut self, id: u64) {
-        if let Some((_, stands)) = self
-            .subscriptions
-            .values_mut()
-            .find(|(known, _)| *known == id)
-        {
-            *stands = true;
+    pub fn attached(&mut self, id: u64) -> Vec<Step> {
+        let mut all = self.subscriptions.iter_mut();
+        let Some((channel, subscription)) = all.find(|(_, known)| known.id == id) else {
+            return Vec::new();
+        };
+        subscription.stands = true;
+        match subscription.withdrawn.then(|| channel.clone()) {
+            Some(channel) => self.withdraw(&channel),
+            None => Vec::new(),
         }
     }
 
@@ -293,7 +325,7 @@ impl State {
         if self
             .subscriptions
             .get(channel)
-            .is_none_or(|(known, _)| *known != id)
+            .is_none_or(|known| known.id != id)
         {
             return Vec::new();
         }
@@ -305,7 +337,8 @@ impl State {
     }
 
     fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
-        let member = self.member().map_err(Refusal::from);
+        let member = self.check_expiry(rules).and_then(|()| self.member());
+        let member = member.map_err(Refusal::from);
         let draft = match member.and_then(|member| drafted(rules, member, body)) {
             Ok(draft) => draft,
             Err(Refusal { error, held }) => {
@@ -357,9 +390,11 @@ impl State {
 
     /// When [`Self::tick`] is due.
     pub fn deadline(&self) -> Instant {
-        let next = self
-            .ends_at
-            .map_or(self.ping_at, |end| end.min(self.ping_at));
+        let end = match self.told_expiry {
+            false => self.ends_at,
+            true => self.closes_at,
+        };
+        let next = end.map_or(self.ping_at, |end| end.min(self.ping_at));
         match self.phase {
             Phase::Draining { until } => next.min(until),
             Phase::New | Phase::Connected(_) => next,
@@ -369,11 +404,14 @@ impl State {
     /// Time has passed.
     pub fn tick(&mut self, rules: &Rules<'_>) -> Vec<Step> {
         if self.ends_at.is_some_and(|end| rules.now >= end) {
-            let code = match self.phase {
-                Phase::New => CloseCode::HandshakeTimeout,
-                Phase::Connected(_) | Phase::Draining { .. } => CloseCode::TokenExpired,
+            let steps = match self.phase {
+                Phase::New => vec![Step::Close(CloseCode::HandshakeTimeout)],
+                Phase::Connected(_) => self.expire(rules),
+                Phase::Draining { .. } => vec![Step::Close(CloseCode::TokenExpired)],
             };
-            return vec![Step::Close(code)];
+            if !steps.is_empty() {
+                return steps;
+            }
         }
         if let Phase::Draining { until } = self.phase
             && rules.now >= until
@@ -422,6 +460,8 @@ fn drafted(rules: &Rules<'_>, member: &Member, body: Publish) -> Result<Draft, R
         }),
     }
 }
+
+mod grant;
 
 #[cfg(test)]
 mod tests;

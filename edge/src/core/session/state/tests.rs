@@ -6,6 +6,7 @@ use auth::{Signer, Verifier};
 use protocol::frame::{Connect, Payload, Ping, Unsubscribe};
 use protocol::lane::Lane;
 use protocol::name::{FunctionName, Tenant, User};
+use protocol::revocation::Revocations;
 use protocol::secret::Secret;
 
 use super::*;
@@ -14,6 +15,7 @@ use crate::core::directory::Directory;
 use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 
+mod grants;
 mod rates;
 
 struct World {
@@ -21,6 +23,7 @@ struct World {
     auth: Verifier,
     directory: Arc<Directory>,
     late: Arc<Late>,
+    revocations: Arc<Revocations>,
     limits: EdgeLimits,
     accounts: Accounts,
     now: Instant,
@@ -58,6 +61,7 @@ impl World {
             auth: Verifier::with_secret(&Secret::new("s".repeat(32))).unwrap(),
             directory: Arc::new(directory),
             late: Arc::default(),
+            revocations: Arc::default(),
             limits,
             accounts: Accounts::default(),
             now: Instant::now(),
@@ -73,6 +77,7 @@ impl World {
             auth,
             directory: self.directory.clone(),
             late: self.late.clone(),
+            revocations: Some(self.revocations.clone()),
             limits,
             accounts: &self.accounts,
             now: *now,
