@@ -29,6 +29,9 @@ pub struct EdgeConfig {
     pub token_secret: Secret,
     /// How tokens are checked, and further keys.
     pub auth: AuthSettings,
+    /// The web pages that may use the node, as browsers name them
+    /// (`https://app.example.org`); empty: all. Whoever is no browser is not asked.
+    pub origins: Vec<String>,
     /// What a client may do.
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
@@ -47,6 +50,7 @@ impl Default for EdgeConfig {
             nats: NatsSettings::default(),
             token_secret: Secret::default(),
             auth: AuthSettings::default(),
+            origins: Vec::new(),
             limits: EdgeLimits::default(),
             probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
             health: listener::ADDR_DEFAULT,

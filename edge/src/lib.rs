@@ -4,7 +4,7 @@
 //!   replay, configuration; over a bus, without a socket
 //! - `ws`: the WebSocket: its upgrade, its frames, its session's loop
 //! - `http`: publishing by request, health and metrics
-//! - `server`, `node`: a node's life
+//! - `server`, `node`: a node's life; `origins`: which web pages may use it
 //!
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
 //! workers or the bridge.
@@ -14,6 +14,7 @@ pub mod core;
 mod error;
 mod http;
 mod node;
+mod origins;
 mod server;
 mod ws;
 

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::core::admission::addresses::Held;
 use crate::core::hub::Hub;
+use crate::origins::Origins;
 
 /// A connection's place on the node, and among those of its address; given back when it
 /// is dropped.
@@ -31,6 +32,8 @@ impl Place {
 pub struct Node {
     /// What sessions and requests work with.
     pub hub: Arc<Hub>,
+    /// Which web pages may use it.
+    pub origins: Origins,
     /// Sessions that may still be opened.
     pub sessions: Arc<Semaphore>,
     /// Requests to publish that may still be taken on.

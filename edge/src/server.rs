@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Verifier;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use bus::Bus;
 use hyper::server::conn::http1;
@@ -28,8 +29,9 @@ use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::{health, publish};
+use crate::http::{health, origin, publish};
 use crate::node::{Node, Place};
+use crate::origins::Origins;
 use crate::ws::upgrade;
 
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
@@ -68,6 +70,7 @@ pub async fn start(
 ) -> Result<EdgeNode, EdgeError> {
     config.check()?;
     let auth = Verifier::new(&config.token_secret, &config.auth)?;
+    let origins = Origins::parse(&config.origins)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
     let addr = public.local_addr().map_err(|source| EdgeError::Listen {
         listen: config.listen,
@@ -92,6 +95,7 @@ pub async fn start(
     let node = Arc::new(Node {
         sessions: Arc::new(Semaphore::new(hub.limits.connections)),
         hub,
+        origins,
         requests: Semaphore::new(publish::REQUESTS_MAX),
         shutdown,
         clients: TaskTracker::new(),
@@ -162,6 +166,7 @@ fn router(node: Arc<Node>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/v1/publish", post(publish::publish))
         .route("/v1/ws", get(upgrade::upgrade))
+        .layer(from_fn_with_state(node.clone(), origin::check))
         .with_state(node)
 }
 

@@ -14,6 +14,7 @@ mod wire {
     mod garbage;
     mod issuer;
     mod mutate;
+    mod origins;
     mod rates;
     mod refresh;
     mod refusals;

@@ -2,9 +2,11 @@
 //!
 //! - `publish`: `POST /v1/publish`
 //! - `body`: what such a request holds; `answer`: what it is answered
+//! - `origin`: which web pages may ask
 //! - `health`: liveness, readiness, metrics
 
 mod answer;
 mod body;
 pub mod health;
+pub mod origin;
 pub mod publish;

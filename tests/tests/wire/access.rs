@@ -9,7 +9,7 @@ use protocol::frame::{Action, Connect, Encoding, ErrorBody, FromServer, Ping};
 use protocol::name::Tenant;
 
 use super::issuer::{Issuer, Key};
-use super::{refresh, revoked, rotation};
+use super::{origins, refresh, revoked, rotation};
 
 /// A read of a URL is due so often here, and its keys are believed so long,
 /// milliseconds.
@@ -116,6 +116,7 @@ async fn access_is_granted_changed_and_taken_back_under_connected_clients() {
         config.auth.refresh_min_ms = 100;
         config.auth.stale_max_ms = STALE_MAX_MS;
         config.limits.expiry_grace_ms = GRACE_MS;
+        config.origins = vec![origins::ALLOWED.into()];
     });
     let Some(mut deployment) = builder.start().await else {
         return;
@@ -123,7 +124,8 @@ async fn access_is_granted_changed_and_taken_back_under_connected_clients() {
     tokio::join!(
         rotation::check(&deployment, &issuer, &path, &keys),
         refresh::check(&deployment),
-        revoked::check(&deployment)
+        revoked::check(&deployment),
+        origins::check(&deployment)
     );
     deployment.stop().await;
 }
