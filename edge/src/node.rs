@@ -43,3 +43,11 @@ pub struct Node {
     /// Sessions and HTTP connections.
     pub clients: TaskTracker,
 }
+
+impl Node {
+    /// Sessions that are open.
+    pub fn sessions_open(&self) -> u64 {
+        let places = self.hub.limits.connections;
+        places.saturating_sub(self.sessions.available_permits()) as u64
+    }
+}

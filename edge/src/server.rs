@@ -39,8 +39,8 @@ use crate::ws::upgrade;
 const HTTP_CONNECTIONS: usize = 256;
 /// Bytes of a request's head that are buffered; hyper's least.
 const HTTP_BUFFER_BYTES: usize = 8 * 1024;
-/// How long sessions may take to drain before they are dropped: a session's own
-/// deadline and its close handshake.
+/// How long a session may take to drain, once it is its turn, before it is dropped: its
+/// own deadline and its close handshake.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long feeds and lanes may take to end after that.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -135,14 +135,16 @@ impl EdgeNode {
     }
 
     /// Serves until the shutdown is triggered, then drains: sessions are told to go
-    /// away, waiting publishes are answered, outboxes flushed; bounded in time. Not
+    /// away, so many a second, waiting publishes are answered, outboxes flushed; bounded
+    /// in time. Not
     /// cancel safe: dropped, the node goes on serving.
     pub async fn run(self) {
         let node = self.node;
         node.shutdown.triggered().await;
         tracing::info!(addr = %self.addr, "edge drains");
         node.clients.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, node.clients.wait())
+        let departures = node.hub.departures.lasts(node.sessions_open());
+        if tokio::time::timeout(departures + DRAIN_TIMEOUT, node.clients.wait())
             .await
             .is_err()
         {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol::frame::StoredIn;
 use protocol::header::Headers;
 use protocol::lane::Lane;
-use protocol::name::Channel;
+use protocol::name::{Channel, Tenant};
 use protocol::position::Epoch;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
@@ -19,6 +19,8 @@ impl Draft {
 /// An event that passed every check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
+    /// Whose it is.
+    pub tenant: Tenant,
     /// The channel.
     pub channel: Channel,
     /// The writer's counter.

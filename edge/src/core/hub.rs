@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Accounts;
+use super::departures::Departures;
 use super::feed::task::Sources;
 use super::gates::task::{self as gates, LateGates};
 use super::limits::EdgeLimits;
@@ -63,6 +64,8 @@ pub struct Hub {
     /// The sessions, by tenant.
     pub sessions: Arc<Sessions>,
     revocations: Arc<RevocationList>,
+    /// Who leaves when, once the node drains.
+    pub departures: Departures,
     pulses: Arc<Pulses>,
     late_gates: Arc<LateGates>,
     /// What outlives a session.
@@ -131,6 +134,7 @@ impl Hub {
             accounts: Accounts::default(),
             sessions,
             revocations,
+            departures: Departures::new(settings.limits.closes_per_second),
             pulses,
             late_gates,
             name: settings.name,

@@ -58,6 +58,10 @@ pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = CONNECTIONS_DEFAULT / 2;
 /// over in some seconds, and leaves it time for those that it has.
 pub const ACCEPTS_DEFAULT: u64 = 2_000;
 
+/// Sessions that a draining node closes in a second: all that it may have are gone in ten,
+/// and who follows them is met by a fifth of what a node accepts.
+pub const CLOSES_DEFAULT: u64 = 1_000;
+
 /// How fast something may go on; two seconds of it are saved while nothing goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +116,8 @@ pub struct EdgeLimits {
     pub connections_per_address: usize,
     /// Connections that this node accepts in a second.
     pub accepts_per_second: u64,
+    /// Sessions that this node closes in a second when it drains.
+    pub closes_per_second: u64,
 }
 
 impl Default for EdgeLimits {
@@ -143,6 +149,7 @@ impl Default for EdgeLimits {
             connections_per_user: CONNECTIONS_PER_USER_DEFAULT,
             connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
             accepts_per_second: ACCEPTS_DEFAULT,
+            closes_per_second: CLOSES_DEFAULT,
         }
     }
 }
@@ -178,6 +185,7 @@ impl EdgeLimits {
                 self.connections_per_address as u64,
             ),
             ("limits.accepts_per_second", self.accepts_per_second),
+            ("limits.closes_per_second", self.closes_per_second),
             ("limits.subscribes_per_second", self.subscribes_per_second),
             ("limits.handshake_timeout_ms", self.handshake_timeout_ms),
             ("limits.ping_interval_ms", self.ping_interval_ms),

@@ -4,12 +4,14 @@
 //! - `admission`: how much of the node each connection, user and tenant may have
 //! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
 //! - `publisher`: from a checked command to a stored event
+//! - `fair`: what tenants share, shared evenly
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
 //! - `replay`: from a position to live
 //! - `leader`: answers that are older than what is known
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
+//! - `departures`: who leaves a draining node when
 //! - `gates`: which gates are so far behind that publishers have to wait
 //! - `hub`: all of it, over one bus
 //!
@@ -18,8 +20,10 @@
 
 pub mod admission;
 pub mod delivery;
+pub mod departures;
 pub mod directory;
 pub mod draft;
+mod fair;
 pub mod feed;
 pub mod gates;
 pub mod hub;

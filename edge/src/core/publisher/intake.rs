@@ -13,26 +13,36 @@ use protocol::lane::Lane;
 use protocol::stream::StreamName;
 use service::fault::Faults;
 use service::shutdown::Shutdown;
-use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
 use super::job::{Job, Singles, Writer};
-use super::queue::Queue;
 use super::store::Store;
 use super::{lane, resend};
 use crate::core::draft::Draft;
+use crate::core::fair::queue::{Left, Queue};
+use crate::core::fair::turns::Turns;
 
-/// Events that wait in one lane. Policy: the next one is refused with `unavailable`.
+/// Events that wait in one lane. Policy: the newest of the tenant that has the most there
+/// is refused with `unavailable`.
 const LANE_EVENTS_MAX: usize = 4_096;
-/// Channels whose resends are worked on at a time. Policy: the next one waits.
+/// Channels whose resends are worked on at a time: each may read what its channel has kept.
+/// Policy: the next one waits, and tenants have one turn after the other.
 const SINGLES_MAX: usize = 64;
+/// Those of one tenant: a quarter is left to the others, whatever it wants to be looked up.
+const SINGLES_EACH_MAX: usize = SINGLES_MAX / 4 * 3;
+/// Channels whose resends wait: one stands there for at least one event that was taken in,
+/// and those are bounded.
+const SINGLES_WAITING_MAX: usize = usize::MAX;
+
+/// A lane of a stream.
+type LaneKey = (StreamName, Lane);
 
 /// Stores the events of one node.
 pub struct Publisher {
     store: Arc<Store>,
     tasks: TaskTracker,
-    lanes: Mutex<HashMap<(StreamName, Lane), mpsc::Sender<Job>>>,
+    lanes: Mutex<HashMap<LaneKey, Arc<Queue<Job>>>>,
     singles: Arc<Queue<Singles>>,
 }
 
@@ -41,7 +51,7 @@ impl Publisher {
     /// it starts among `tasks`.
     pub fn new(bus: Bus, faults: Faults, stop: Shutdown, tasks: TaskTracker) -> Arc<Self> {
         let store = Arc::new(Store { bus, faults, stop });
-        let singles = Arc::new(Queue::default());
+        let singles = Arc::new(Queue::new(SINGLES_WAITING_MAX));
         tasks.spawn(dispatch(store.clone(), singles.clone(), tasks.clone()));
         Arc::new(Self {
             store,
@@ -61,25 +71,26 @@ impl Publisher {
         let Some(job) = writer.route(draft, answer) else {
             return;
         };
-        if let Err(refused) = self.lane(&job).try_send(job) {
-            let (job, message) = match refused {
-                mpsc::error::TrySendError::Full(job) => {
-                    (job, "the lane has as many events as it may")
-                }
-                mpsc::error::TrySendError::Closed(job) => (job, "the node is stopping"),
-            };
-            job.answer(Err(ErrorBody::new(ErrorCode::Unavailable, message)));
-        }
+        let tenant = job.draft.tenant.clone();
+        let Err(left) = self.lane(&job).push(&tenant, job) else {
+            return;
+        };
+        let (job, message) = match left {
+            Left::Full(job) => (job, "the lane has as many events as it may"),
+            Left::Closed(job) => (job, "the node is stopping"),
+        };
+        job.answer(Err(ErrorBody::new(ErrorCode::Unavailable, message)));
     }
 
-    fn lane(&self, job: &Job) -> mpsc::Sender<Job> {
+    fn lane(&self, job: &Job) -> Arc<Queue<Job>> {
         let mut lanes = self.lanes.lock();
         let lane = lanes
             .entry((job.draft.stream.clone(), job.draft.lane))
             .or_insert_with(|| {
-                let (sender, receiver) = mpsc::channel(LANE_EVENTS_MAX);
-                self.tasks.spawn(lane::run(self.store.clone(), receiver));
-                sender
+                let queue = Arc::new(Queue::new(LANE_EVENTS_MAX));
+                self.tasks
+                    .spawn(lane::run(self.store.clone(), queue.clone()));
+                queue
             });
         lane.clone()
     }
@@ -88,24 +99,18 @@ impl Publisher {
 /// Gives out the work on singles, so many channels at a time, until the node stops;
 /// what is left then is answered.
 async fn dispatch(store: Arc<Store>, singles: Arc<Queue<Singles>>, tasks: TaskTracker) {
-    let turns = Arc::new(Semaphore::new(SINGLES_MAX));
+    let turns = Turns::new(SINGLES_MAX, SINGLES_EACH_MAX);
     loop {
-        // The turn first: what is not given out stays queued, so both are cancel safe.
-        let next = async {
-            let turn = turns.clone().acquire_owned().await;
-            (turn, singles.next().await)
-        };
-        let (turn, (writer, channel)) = tokio::select! {
+        // Cancel safe: what is not given out stays queued.
+        let next = tokio::select! {
             () = store.stop.triggered() => break,
-            next = next => next,
+            next = singles.next(1) => next,
         };
-        let work = resend::run(store.clone(), writer, channel);
-        tasks.spawn(async move {
-            work.await;
-            drop(turn);
-        });
+        for singles in next {
+            tasks.spawn(resend::run(store.clone(), turns.clone(), singles));
+        }
     }
-    for (writer, channel) in singles.close() {
-        writer.drop_singles(&channel);
+    for left in singles.close() {
+        left.writer.drop_singles(&left.channel);
     }
 }

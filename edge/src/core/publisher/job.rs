@@ -10,15 +10,15 @@ use parking_lot::Mutex;
 use protocol::bus::{Expect, Outgoing};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Published};
-use protocol::name::Channel;
+use protocol::name::{Channel, Tenant};
 use protocol::position::Position;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Outcome};
 use super::order::{Order, Route};
-use super::queue::Queue;
 use super::turns::Waiting;
 use crate::core::draft::Draft;
+use crate::core::fair::queue::{Left, Queue};
 use crate::core::metrics::{meters, publish_refused};
 
 /// How long a first attempt may wait before it is stored. Later its client may have
@@ -26,7 +26,14 @@ use crate::core::metrics::{meters, publish_refused};
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// A writer's channel that has singles nobody works on.
-pub type Singles = (Arc<Writer>, Channel);
+pub struct Singles {
+    /// Whose they are.
+    pub tenant: Tenant,
+    /// The writer.
+    pub writer: Arc<Writer>,
+    /// The channel.
+    pub channel: Channel,
+}
 
 /// One writer: whoever publishes under one client name.
 pub struct Writer {
@@ -48,7 +55,8 @@ impl Writer {
 
     /// Takes an event in; whoever gets the job back puts it into its lane.
     pub fn route(self: &Arc<Self>, draft: Draft, answer: Answer) -> Option<Job> {
-        let (channel, single) = (draft.channel.clone(), draft.first_sent.is_some());
+        let (tenant, channel) = (draft.tenant.clone(), draft.channel.clone());
+        let single = draft.first_sent.is_some();
         let job = Job::new(draft, answer, self.clone());
         let route = self.order.lock().route(&channel, job, single);
         match route {
@@ -57,7 +65,7 @@ impl Writer {
                 Some(job)
             }
             Route::Start => {
-                self.start_singles(channel);
+                self.start_singles(tenant, channel);
                 None
             }
             Route::Queued => None,
@@ -92,9 +100,15 @@ impl Writer {
         }
     }
 
-    fn start_singles(self: &Arc<Self>, channel: Channel) {
-        if let Err((writer, channel)) = self.singles.push((self.clone(), channel)) {
-            writer.drop_singles(&channel);
+    fn start_singles(self: &Arc<Self>, tenant: Tenant, channel: Channel) {
+        let singles = Singles {
+            tenant: tenant.clone(),
+            writer: self.clone(),
+            channel,
+        };
+        let pushed = self.singles.push(&tenant, singles);
+        if let Err(Left::Full(left) | Left::Closed(left)) = pushed {
+            left.writer.drop_singles(&left.channel);
         }
     }
 }
@@ -215,7 +229,8 @@ impl Job {
         };
         answer.give(outcome);
         if start {
-            self.writer.start_singles(channel.clone());
+            let tenant = self.draft.tenant.clone();
+            self.writer.start_singles(tenant, channel.clone());
         }
     }
 }

@@ -10,19 +10,18 @@ use std::sync::Arc;
 use bus::BusError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
 
 use super::answer::refusal;
 use super::job::{Job, Line};
 use super::store::Store;
-use super::turns::{BATCH_MAX, Turn, Turns, Waiting};
+use super::turns::{BATCH_MIN, Turn, Turns, Waiting};
+use crate::core::fair::queue::Queue;
 use crate::core::metrics::meters;
 
 /// Commits the lane's events until the node stops; what is left is answered.
-pub async fn run(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>) {
+pub async fn run(store: Arc<Store>, jobs: Arc<Queue<Job>>) {
     let mut turns = Turns::default();
     let mut singles = FuturesUnordered::new();
-    let mut ready = Vec::with_capacity(BATCH_MAX);
     loop {
         match turns.next() {
             // Admitted now, after everything before on its line has been decided.
@@ -30,21 +29,17 @@ pub async fn run(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>) {
             Turn::Batch(batch) => commit(&store, batch).await,
             Turn::None => {
                 let room = turns.room();
-                // Cancel safe: jobs that were not taken stay queued, and answer for
-                // themselves when the queue is dropped; singles stay under way.
+                // Cancel safe: jobs that were not taken stay queued; singles stay under way.
                 tokio::select! {
                     () = store.stop.triggered() => break,
                     Some(line) = singles.next() => turns.done(&line),
-                    count = jobs.recv_many(&mut ready, room), if room > 0 => {
-                        if count == 0 {
-                            break;
-                        }
-                        turns.push(ready.drain(..));
-                    }
+                    ready = jobs.next(room), if room > 0 => turns.push(ready),
                 }
             }
         }
     }
+    // They answer for themselves.
+    drop(jobs.close());
     while singles.next().await.is_some() {}
 }
 
@@ -57,18 +52,58 @@ async fn single(store: &Store, job: Job) -> Line {
     line
 }
 
+/// Stores many events. Where one of them is the reason why the others are not stored with
+/// it, the batch is halved until few are left, and those are stored singly: so one event
+/// costs the others some batches, and not a publish each.
 async fn commit(store: &Store, waiting: Vec<Job>) {
-    let batch: Vec<Job> = waiting.into_iter().filter_map(Job::admitted).collect();
-    if batch.len() <= 1 || !distinct(&batch) {
-        return one_by_one(store, batch).await;
+    let mut parts = vec![waiting];
+    while let Some(part) = parts.pop() {
+        // Admitted now: what an earlier part has refused holds back what is behind it.
+        let batch: Vec<Job> = part.into_iter().filter_map(Job::admitted).collect();
+        match together(store, batch).await {
+            Ok(()) => {}
+            Err(Apart::Halves(mut batch)) => {
+                let rest = batch.split_off(batch.len() / 2);
+                parts.extend([rest, batch]);
+            }
+            Err(Apart::Singles(batch)) => beside(store, batch).await,
+        }
+    }
+}
+
+/// What is not stored together.
+enum Apart {
+    /// Smaller batches may be.
+    Halves(Vec<Job>),
+    /// One by one.
+    Singles(Vec<Job>),
+}
+
+impl Apart {
+    fn of(batch: Vec<Job>) -> Self {
+        if batch.len() < 2 * BATCH_MIN {
+            Self::Singles(batch)
+        } else {
+            Self::Halves(batch)
+        }
+    }
+}
+
+/// Stores a batch as one and answers for it.
+///
+/// # Errors
+/// Nothing of it was stored; how it may be.
+async fn together(store: &Store, batch: Vec<Job>) -> Result<(), Apart> {
+    if batch.len() <= 1 {
+        return Err(Apart::Singles(batch));
+    }
+    if !distinct(&batch) {
+        return Err(Apart::of(batch));
     }
     meters().batch_events.record(batch.len() as f64);
     store.faults.hit("edge.before_publish");
-    match store
-        .bus
-        .commit_batch_unless_busy(batch.iter().map(|job| job.outgoing(None)).collect())
-        .await
-    {
+    let outgoing = batch.iter().map(|job| job.outgoing(None)).collect();
+    match store.bus.commit_batch_unless_busy(outgoing).await {
         Ok(ack) => {
             store.faults.hit("edge.after_puback");
             for (seq, job) in (ack.first_seq..).zip(batch) {
@@ -76,10 +111,9 @@ async fn commit(store: &Store, waiting: Vec<Job>) {
                 job.answer(Ok(published));
             }
         }
-        // One event of the batch is the reason, and the others must not suffer for it.
-        Err(error) if is_of_one(&error) => one_by_one(store, batch).await,
+        Err(error) if is_of_one(&error) => return Err(Apart::of(batch)),
         // Others have as many batches open as the stream takes; it takes single events.
-        Err(BusError::BatchBusy) => one_by_one(store, batch).await,
+        Err(BusError::BatchBusy) => return Err(Apart::Singles(batch)),
         Err(error) => {
             let error = refusal(&error);
             batch
@@ -87,6 +121,7 @@ async fn commit(store: &Store, waiting: Vec<Job>) {
                 .for_each(|job| job.answer(Err(error.clone())));
         }
     }
+    Ok(())
 }
 
 /// Whether nothing was stored because of something that one event of the batch is.
@@ -100,12 +135,24 @@ fn distinct(batch: &[Job]) -> bool {
     ids.len() == batch.len()
 }
 
-/// Stores a batch's events one by one, in order; a failure holds back the later ones
-/// of the same writer and channel.
-async fn one_by_one(store: &Store, batch: Vec<Job>) {
+/// Stores events singly: those of one writer and channel in order, a failure holding back
+/// the later ones, and the lines beside each other.
+async fn beside(store: &Store, batch: Vec<Job>) {
+    let mut lines: Vec<(Line, Vec<Job>)> = Vec::new();
     for job in batch {
-        single(store, job).await;
+        let line = job.line();
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, jobs)) => jobs.push(job),
+            None => lines.push((line, vec![job])),
+        }
     }
+    let lines = lines.into_iter().map(|(_, jobs)| async move {
+        for job in jobs {
+            single(store, job).await;
+        }
+    });
+    let under_way = futures_util::stream::iter(lines).buffer_unordered(BATCH_MIN);
+    under_way.collect::<()>().await;
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! - `order`: stored order equals send order, per writer and channel
 //! - `job`: an event and the promise to answer for it; `answer`: where to
 //! - `turns`: few events go singly, many as one batch; `lane`: does so
-//! - `resend`: resends, looked up in the channel before they are stored; `queue`: the
-//!   channels that have some, read by one dispatcher
+//! - `resend`: resends, looked up in the channel before they are stored
 //! - `duplicate`: what a second event under one id is
 //! - `store`: one event into the stream
 //!
@@ -17,7 +16,6 @@ mod intake;
 mod job;
 mod lane;
 mod order;
-mod queue;
 mod resend;
 mod store;
 mod turns;

@@ -19,14 +19,14 @@ use protocol::bus::Expect;
 use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
 use protocol::header;
-use protocol::name::Channel;
 use tokio::time::Instant;
 
 use super::answer::{Outcome, refusal};
 use super::duplicate;
-use super::job::{Job, Writer};
+use super::job::{Job, Singles};
 use super::store::Store;
 use crate::core::draft::Draft;
+use crate::core::fair::turns::Turns;
 use service::clock::now_us;
 
 /// How far a client's reckoning of our time, and our clock and the store's, may be
@@ -39,9 +39,15 @@ const ROUNDS_MAX: usize = 5;
 /// have none so short, tests do.
 const WINDOW_MIN: Duration = Duration::from_secs(2 * PUBLISH_TIMEOUT.as_secs());
 
-/// Stores a channel's singles until none is left.
-pub async fn run(store: Arc<Store>, writer: Arc<Writer>, channel: Channel) {
+/// Stores a channel's singles, in its tenant's turn, until none is left.
+pub async fn run(store: Arc<Store>, turns: Turns, singles: Singles) {
+    let Singles {
+        tenant,
+        writer,
+        channel,
+    } = singles;
     let work = async {
+        let _turn = turns.take(&tenant).await;
         let mut lookup = Lookup::new();
         loop {
             let Some(job) = writer.next_single(&channel) else {

@@ -27,6 +27,9 @@ const RUN_EVENTS_MAX: usize = 128;
 const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
 /// Wait before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// Events that are read in one turn at least, before it is given to others that wait: a
+/// channel that is short is read in one go, and a long one holds nobody up for long.
+const TURN_EVENTS: usize = 2_048;
 /// Why reading stopped.
 enum Stop {
     /// The range has been read.
@@ -76,9 +79,7 @@ impl Reader {
     /// subscription stands afterwards.
     async fn read(&mut self, at: &mut u64, to: u64) -> Stop {
         let replays = self.replays.clone();
-        let Ok(_turn) = replays.turns.acquire().await else {
-            return Stop::Closed;
-        };
+        let _turn = replays.turns.take(&self.guard.feed.key.tenant).await;
         match self.read_range(at, to).await {
             Ok(stop) => stop,
             Err(error) => {
@@ -101,6 +102,7 @@ impl Reader {
             (*at, self.prev) = (end, 0);
         }
         let from = *at + 1;
+        let mut pushed = 0;
         let mut runs = self
             .replays
             .bus
@@ -116,6 +118,10 @@ impl Reader {
             self.prev = run.last().map_or(self.prev, |event| event.seq());
             if let Some(error) = failed {
                 return Err(error);
+            }
+            pushed += run.len();
+            if pushed >= TURN_EVENTS && self.replays.turns.is_wanted() {
+                return Ok(Stop::Pause);
             }
         }
         // Retention may have passed while we read.

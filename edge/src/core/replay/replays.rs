@@ -7,20 +7,24 @@ use bus::{Bus, BusError};
 use protocol::bus::StreamState;
 use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
-use tokio::sync::Semaphore;
 
+use crate::core::fair::turns::Turns;
 use crate::core::feed::relay::Feed;
 use crate::core::leader;
 
-/// Reads of history at a time. Policy: the next one waits. A reader whose client does not take its events gives its turn back.
+/// Reads of history at a time. Policy: the next one waits, and tenants have one turn after
+/// the other. A reader whose client does not take its events gives its turn back, and so
+/// does one that has read for a while when others wait.
 pub const REPLAYS_MAX: usize = 64;
+/// Those of one tenant: a quarter is left to the others, however much it reads.
+const REPLAYS_EACH_MAX: usize = REPLAYS_MAX / 4 * 3;
 
 /// Reads history for every subscription of a node.
 pub struct Replays {
     /// Where history is.
     pub(super) bus: Bus,
     /// Turns to read it.
-    pub(super) turns: Semaphore,
+    pub(super) turns: Turns,
     /// Wait before a leader that knows less than it should is asked again.
     doubt: Duration,
 }
@@ -31,7 +35,7 @@ impl Replays {
     pub fn new(bus: Bus, doubt: Duration) -> Arc<Self> {
         Arc::new(Self {
             bus,
-            turns: Semaphore::new(REPLAYS_MAX),
+            turns: Turns::new(REPLAYS_MAX, REPLAYS_EACH_MAX),
             doubt,
         })
     }

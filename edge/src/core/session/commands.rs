@@ -236,6 +236,7 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         (Kind::Ev, StreamName::events(&place.store), StoredIn::Events)
     };
     Ok(Draft {
+        tenant: tenant.clone(),
         n: publish.n,
         headers: envelope.to_headers(),
         id: envelope.id,

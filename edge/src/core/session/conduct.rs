@@ -95,9 +95,10 @@ impl Session {
         self.carry_out(steps)
     }
 
-    /// The node drains.
+    /// The node drains: the session is served until it is its turn to leave.
     pub fn drain(&mut self) -> Option<Signal> {
-        let steps = self.state.drain(Instant::now());
+        let now = Instant::now();
+        let steps = self.state.drain(now, self.hub.departures.next(now));
         self.carry_out(steps)
     }
 

@@ -90,6 +90,8 @@ pub struct State {
     told_expiry: bool,
     /// When the grace after that is over.
     closes_at: Option<Instant>,
+    /// When it leaves a draining node.
+    leaves_at: Option<Instant>,
 }
 
 /// The result of a command: its outcome now, or steps that bring it later.
@@ -114,6 +116,7 @@ impl State {
             ends_at: Some(rules.now + rules.limits.handshake_timeout()),
             told_expiry: false,
             closes_at: None,
+            leaves_at: None,
         }
     }
 
@@ -395,10 +398,11 @@ impl State {
             true => self.closes_at,
         };
         let next = end.map_or(self.ping_at, |end| end.min(self.ping_at));
-        match self.phase {
-            Phase::Draining { until } => next.min(until),
-            Phase::New | Phase::Connected(_) => next,
-        }
+        let leaves = match self.phase {
+            Phase::Draining { until } => Some(until),
+            Phase::New | Phase::Connected(_) => self.leaves_at,
+        };
+        leaves.map_or(next, |leaves| next.min(leaves))
     }
 
     /// Time has passed.
@@ -418,6 +422,9 @@ impl State {
         {
             return vec![Step::Close(CloseCode::Restart)];
         }
+        if self.leaves_at.is_some_and(|at| rules.now >= at) {
+            return self.leave(rules.now);
+        }
         if rules.now < self.ping_at {
             return Vec::new();
         }
@@ -429,8 +436,22 @@ impl State {
         vec![Step::Ping]
     }
 
-    /// The node drains.
-    pub fn drain(&mut self, now: Instant) -> Vec<Step> {
+    /// The node drains: the session leaves at this time, and goes on until then.
+    pub fn drain(&mut self, now: Instant, at: Instant) -> Vec<Step> {
+        if matches!(self.phase, Phase::New) {
+            return vec![Step::Close(CloseCode::Restart)];
+        }
+        self.leaves_at = Some(at);
+        if now >= at {
+            self.leave(now)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Its time to leave has come: the client is told, and what is under way is finished.
+    fn leave(&mut self, now: Instant) -> Vec<Step> {
+        self.leaves_at = None;
         match self.phase {
             Phase::New => vec![Step::Close(CloseCode::Restart)],
             Phase::Draining { .. } => Vec::new(),

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::collect::{body, channel};
 use crate::plan::{Act, Mix, Step};
-use crate::world::{World, channel_of};
+use crate::world::{World, channel_of, tenant};
 
 const EDGES: u32 = 3;
 const CLIENTS: u32 = 3;
@@ -266,6 +266,7 @@ impl Client {
         let (subject, envelope) = world.event(Kind::Ev, &channel, &self.name, n);
         let channel = channel_of(&channel);
         let draft = Draft {
+            tenant: tenant(),
             n,
             headers: envelope.to_headers(),
             id: envelope.id,

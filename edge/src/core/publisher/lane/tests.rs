@@ -1,5 +1,6 @@
 //! A lane over the bus's model.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bus::Bus;
@@ -38,6 +39,7 @@ fn subject(store: &StoreSpec, channel: &Channel) -> Subject {
 fn draft(store: &StoreSpec, writer: u64, n: u64) -> Draft {
     let channel = Channel::parse(&format!("doc.{writer}")).unwrap();
     Draft {
+        tenant: Tenant::parse("acme").unwrap(),
         subject: subject(store, &channel),
         channel,
         n,
@@ -110,4 +112,46 @@ async fn what_finds_too_many_batches_open_is_stored_singly() {
     );
     // They are still open: nothing was stored by waiting for their end.
     assert!(model.leave_batch(left()).is_err());
+}
+
+/// The stored events that came at one time with at least so many others: in one batch.
+fn in_batches(model: &Model, store: &StoreSpec) -> usize {
+    let mut times: HashMap<u64, usize> = HashMap::new();
+    for event in model.events(&StreamName::events(&store.name)) {
+        *times.entry(event.time_us).or_default() += 1;
+    }
+    times
+        .into_values()
+        .filter(|count| *count >= BATCH_MIN)
+        .sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_known_takes_few_others_out_of_their_batch() {
+    let (model, bus, store) = start().await;
+    let publisher = Publisher::new(bus, Faults::default(), Shutdown::new(), TaskTracker::new());
+    let (answer, known) = Answer::waiter();
+    publisher.submit(&publisher.writer(), draft(&store, 5, 2), answer);
+    let known = known.await.unwrap().expect("it is stored");
+    let before = in_batches(&model, &store);
+    for (writer, answers) in submit(&publisher, &store).into_iter().enumerate() {
+        let mut last = 0;
+        for (n, answer) in (1..).zip(answers) {
+            let published = answer.await.unwrap().expect("it is stored");
+            let seq = published.position.seq;
+            let is_known = (writer, n) == (5, 2);
+            assert_eq!(published.duplicate, is_known);
+            if is_known {
+                assert_eq!(seq, known.position.seq);
+            } else {
+                assert!(seq > last, "{seq} after {last}: the order of sending");
+                last = seq;
+            }
+        }
+    }
+    let together = in_batches(&model, &store) - before;
+    assert!(
+        together >= (WRITERS * EVENTS) as usize - 2 * BATCH_MIN,
+        "{together}"
+    );
 }

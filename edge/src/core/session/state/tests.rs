@@ -16,6 +16,7 @@ use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 
 mod grants;
+mod leaving;
 mod rates;
 
 struct World {
@@ -430,7 +431,7 @@ fn a_draining_session_answers_what_it_took_and_takes_no_more() {
     let mut world = World::new();
     let mut state = world.connected();
     world.publish(&mut state, "chat.a", 1, b"1");
-    assert_eq!(state.drain(world.now), [Step::GoingAway]);
+    assert_eq!(state.drain(world.now, world.now), [Step::GoingAway]);
     assert!(!state.is_drained());
     assert_eq!(
         error(&world.publish(&mut state, "chat.a", 2, b"1")),
