@@ -29,7 +29,7 @@ use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::{health, origin, publish};
+use crate::http::{head, health, origin, publish};
 use crate::node::{Node, Place};
 use crate::origins::Origins;
 use crate::ws::upgrade;
@@ -37,8 +37,11 @@ use crate::ws::upgrade;
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
 /// are closed at once and counted.
 const HTTP_CONNECTIONS: usize = 256;
-/// Bytes of a request's head that are buffered; hyper's least.
-const HTTP_BUFFER_BYTES: usize = 8 * 1024;
+/// Bytes of a request's head that are buffered, and headers that are parsed: twice of
+/// what a request may have, so that it can be told why it is refused. Past them it is
+/// refused without words.
+const HTTP_BUFFER_BYTES: usize = 2 * head::HEADER_BYTES_MAX;
+const HTTP_HEADERS: usize = 2 * head::HEADERS_MAX;
 /// How long a session may take to drain, once it is its turn, before it is dropped: its
 /// own deadline and its close handshake.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -169,6 +172,7 @@ fn router(node: Arc<Node>) -> Router {
         .route("/v1/publish", post(publish::publish))
         .route("/v1/ws", get(upgrade::upgrade))
         .layer(from_fn_with_state(node.clone(), origin::check))
+        .layer(axum::middleware::from_fn(head::bounded))
         .with_state(node)
 }
 
@@ -220,13 +224,19 @@ async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: Place)
         .timer(TokioTimer::new())
         .header_read_timeout(node.hub.limits.handshake_timeout())
         .max_buf_size(HTTP_BUFFER_BYTES)
+        .max_headers(HTTP_HEADERS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // An error here is the peer's: it broke off, was too slow, or did not speak HTTP.
+    // Of these only too long a head is a limit of ours; hyper has refused it.
     // Both branches are cancel safe: the connection is polled on in the second.
     tokio::select! {
-        served = &mut connection => { let _ = served; }
+        served = &mut connection => {
+            if served.is_err_and(|error| error.is_parse_too_large()) {
+                metrics::turned_away("headers");
+            }
+        }
         () = node.shutdown.triggered() => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(node.hub.limits.handshake_timeout(), connection).await;

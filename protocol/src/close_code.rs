@@ -8,6 +8,10 @@
 pub enum CloseCode {
     /// The client closed, or asked for it (1000).
     Normal,
+    /// What came breaks the WebSocket protocol (1002).
+    ProtocolError,
+    /// A text message, or a close's reason, is not UTF-8 (1007).
+    NotUtf8,
     /// A WebSocket message is longer than allowed (1009).
     TooLarge,
     /// The node is restarting (1012): connect to any node and resume.
@@ -22,6 +26,8 @@ pub enum CloseCode {
     EpochChanged,
     /// No `connect` within the time allowed.
     HandshakeTimeout,
+    /// A WebSocket message took too long from its first byte to its last.
+    MessageTimeout,
     /// The user has as many sessions on this node as it may.
     TooManyConnections,
     /// Too many unreadable frames.
@@ -36,8 +42,10 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Normal,
+        Self::ProtocolError,
+        Self::NotUtf8,
         Self::TooLarge,
         Self::Restart,
         Self::SlowConsumer,
@@ -45,6 +53,7 @@ impl CloseCode {
         Self::Idle,
         Self::EpochChanged,
         Self::HandshakeTimeout,
+        Self::MessageTimeout,
         Self::TooManyConnections,
         Self::BadFrames,
         Self::Unauthorized,
@@ -56,6 +65,8 @@ impl CloseCode {
     pub const fn number(self) -> u16 {
         match self {
             Self::Normal => 1000,
+            Self::ProtocolError => 1002,
+            Self::NotUtf8 => 1007,
             Self::TooLarge => 1009,
             Self::Restart => 1012,
             Self::SlowConsumer => 4000,
@@ -63,6 +74,7 @@ impl CloseCode {
             Self::Idle => 4002,
             Self::EpochChanged => 4003,
             Self::HandshakeTimeout => 4004,
+            Self::MessageTimeout => 4005,
             Self::TooManyConnections => 4008,
             Self::BadFrames => 4500,
             Self::Unauthorized => 4501,
@@ -75,6 +87,8 @@ impl CloseCode {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Normal => "normal",
+            Self::ProtocolError => "protocol_error",
+            Self::NotUtf8 => "not_utf8",
             Self::TooLarge => "message_too_large",
             Self::Restart => "restart",
             Self::SlowConsumer => "slow_consumer",
@@ -82,6 +96,7 @@ impl CloseCode {
             Self::Idle => "idle",
             Self::EpochChanged => "epoch_changed",
             Self::HandshakeTimeout => "handshake_timeout",
+            Self::MessageTimeout => "message_timeout",
             Self::TooManyConnections => "too_many_connections",
             Self::BadFrames => "bad_frames",
             Self::Unauthorized => "unauthorized",

@@ -30,6 +30,8 @@ pub enum ErrorCode {
     AlreadySubscribed,
     /// The session does not receive this channel.
     NotSubscribed,
+    /// The subscription was ended before it stood.
+    Cancelled,
     /// The session has as many subscriptions as it may.
     TooManySubscriptions,
     /// The position's epoch or time is not the stream's: it points at other events.
@@ -90,6 +92,7 @@ impl ErrorCode {
         Self::UnknownNamespace,
         Self::AlreadySubscribed,
         Self::NotSubscribed,
+        Self::Cancelled,
         Self::TooManySubscriptions,
         Self::PositionMismatch,
         Self::PositionAhead,

@@ -6,6 +6,7 @@ mod tidy {
     mod edge;
     mod imports;
     mod licences;
+    mod limits;
     mod machines;
     mod metrics_page;
     mod protocol_page;

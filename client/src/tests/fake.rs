@@ -80,9 +80,9 @@ impl Session {
                 return command;
             }
             let message = within(self.stream.next()).await.unwrap().unwrap();
-            let (commands, error) = decode_commands(Encoding::Json, &message.into_data());
-            assert_eq!(error, None);
-            let actions = commands.into_iter().map(|c| c.into_action().unwrap());
+            let message = message.into_data();
+            let commands = decode_commands(Encoding::Json, &message);
+            let actions = commands.map(|command| command.unwrap().into_action().unwrap());
             self.commands.extend(actions);
         }
     }

@@ -29,6 +29,9 @@ pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub const EXPIRY_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Below the 30 to 60 s after which load balancers drop idle connections.
 pub const PING_INTERVAL_DEFAULT: Duration = Duration::from_secs(25);
+/// How long one WebSocket message may take to come: the longest one at 450 bytes/s, a
+/// tenth of what the slowest mobile networks give.
+pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 /// Unreadable frames before a session is closed: a bug in a client shows after one.
 pub const BAD_FRAMES_DEFAULT: u32 = 10;
 
@@ -100,6 +103,8 @@ pub struct EdgeLimits {
     pub expiry_grace_ms: u64,
     /// Between two pings, milliseconds.
     pub ping_interval_ms: u64,
+    /// From the first byte of a WebSocket message to its last, milliseconds.
+    pub message_timeout_ms: u64,
     /// Unreadable frames that a session may send.
     pub bad_frames_max: u32,
     /// What one connection may do.
@@ -132,6 +137,7 @@ impl Default for EdgeLimits {
             handshake_timeout_ms: millis(HANDSHAKE_TIMEOUT_DEFAULT),
             expiry_grace_ms: millis(EXPIRY_GRACE_DEFAULT),
             ping_interval_ms: millis(PING_INTERVAL_DEFAULT),
+            message_timeout_ms: millis(MESSAGE_TIMEOUT_DEFAULT),
             bad_frames_max: BAD_FRAMES_DEFAULT,
             connection: RateLimits {
                 operations_per_second: CONNECTION_OPERATIONS_DEFAULT,
@@ -189,6 +195,7 @@ impl EdgeLimits {
             ("limits.subscribes_per_second", self.subscribes_per_second),
             ("limits.handshake_timeout_ms", self.handshake_timeout_ms),
             ("limits.ping_interval_ms", self.ping_interval_ms),
+            ("limits.message_timeout_ms", self.message_timeout_ms),
         ];
         let rates = [
             (
@@ -230,6 +237,11 @@ impl EdgeLimits {
     /// From the end of a session's token to its close.
     pub fn expiry_grace(&self) -> Duration {
         Duration::from_millis(self.expiry_grace_ms)
+    }
+
+    /// From the first byte of a WebSocket message to its last.
+    pub fn message_timeout(&self) -> Duration {
+        Duration::from_millis(self.message_timeout_ms)
     }
 
     /// Between two pings.

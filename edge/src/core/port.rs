@@ -17,7 +17,7 @@ use super::delivery::Encoded;
 use super::outbox::{Full, Outbox};
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
-/// within its window, at most three for each subscription, and one about revocations.
+/// within its window, at most two for each subscription, and one about revocations.
 #[derive(Debug)]
 pub enum Note {
     /// A publish has ended.
@@ -26,11 +26,6 @@ pub enum Note {
         command: u64,
         /// What came of it.
         outcome: Result<Published, ErrorBody>,
-    },
-    /// A subscription stands; its reply is in the outbox.
-    Attached {
-        /// The subscription.
-        id: u64,
     },
     /// A subscription could not be made.
     Refused {
@@ -71,6 +66,8 @@ pub enum Pushed {
 struct State {
     outbox: Outbox,
     notes: Vec<Note>,
+    /// Subscriptions that are being made: their commands are not answered yet.
+    expected: Vec<u64>,
     /// Subscriptions that take events; few, so a list.
     open: Vec<u64>,
     closed: bool,
@@ -92,6 +89,7 @@ impl Port {
         let state = State {
             outbox: Outbox::new(outbox_bytes),
             notes: Vec::new(),
+            expected: Vec::new(),
             open: Vec::new(),
             closed: false,
         };
@@ -169,25 +167,41 @@ impl Port {
         }
     }
 
-    /// Lets a subscription take events; false if the session has ended.
-    pub fn open(&self, id: u64) -> bool {
+    /// A subscription is being made.
+    pub fn expect(&self, id: u64) {
         let mut state = self.state.lock();
         if !state.closed {
-            state.open.push(id);
+            state.expected.push(id);
         }
-        !state.closed
     }
 
-    /// Ends a subscription: from now on it takes nothing.
-    pub fn shut(&self, id: u64) {
-        self.state.lock().open.retain(|open| *open != id);
+    /// Answers the command of a subscription that was expected and lets it take events;
+    /// false, and nothing is queued, if it was shut meanwhile or the session has ended.
+    pub fn open(&self, id: u64, reply: Bytes) -> bool {
+        let mut state = self.state.lock();
+        if !remove(&mut state.expected, id) {
+            return false;
+        }
+        state.open.push(id);
+        state.outbox.push(reply);
+        drop(state);
+        self.wake.notify_one();
+        true
+    }
+
+    /// Ends a subscription: from now on it takes nothing. True if it was still expected:
+    /// its command has not been answered and never will be by anybody else.
+    pub fn shut(&self, id: u64) -> bool {
+        let mut state = self.state.lock();
+        remove(&mut state.open, id);
+        remove(&mut state.expected, id)
     }
 
     /// Ends the session: no notes, no events any more.
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.open = Vec::new();
+        (state.open, state.expected) = (Vec::new(), Vec::new());
         let notes = std::mem::take(&mut state.notes);
         drop(state);
         drop(notes);
@@ -250,5 +264,41 @@ impl Port {
     /// Whether commands should wait.
     pub fn is_over(&self) -> bool {
         self.state.lock().outbox.is_over()
+    }
+}
+
+fn remove(list: &mut Vec<u64>, id: u64) -> bool {
+    let place = list.iter().position(|listed| *listed == id);
+    place.map(|place| list.swap_remove(place)).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(port: &Port) -> usize {
+        let mut frames = 0;
+        port.take(usize::MAX, |_| frames += 1);
+        frames
+    }
+
+    fn reply() -> Bytes {
+        Bytes::from_static(b"reply")
+    }
+
+    #[test]
+    fn a_subscription_is_answered_once_by_whoever_comes_first() {
+        let port = Port::new(100);
+        port.expect(1);
+        port.expect(2);
+        assert!(port.shut(1) && !port.open(1, reply()));
+        assert_eq!(frames(&port), 0);
+        assert!(port.open(2, reply()) && !port.shut(2));
+        assert_eq!(frames(&port), 1);
+        assert!(!port.send_for(2, reply()));
+        assert!(!port.open(3, reply()), "nobody expects it");
+        port.expect(4);
+        port.close();
+        assert!(!port.open(4, reply()) && !port.shut(4));
     }
 }

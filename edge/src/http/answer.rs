@@ -21,6 +21,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::UnknownNamespace | ErrorCode::NotSubscribed => StatusCode::NOT_FOUND,
         ErrorCode::AlreadySubscribed
+        | ErrorCode::Cancelled
         | ErrorCode::PositionMismatch
         | ErrorCode::PositionAhead
         | ErrorCode::OutcomeUnknown => StatusCode::CONFLICT,

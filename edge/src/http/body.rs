@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use protocol::error_code::ErrorCode;
-use protocol::frame::{ErrorBody, FRAMES_PER_MESSAGE_MAX, Payload, Publish};
+use protocol::frame::{
+    AsMap, ErrorBody, FRAMES_PER_MESSAGE_MAX, Payload, Publish, distinct_headers,
+};
 use protocol::name::ClientId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,7 +26,7 @@ struct Event {
     data: Payload,
     #[serde(default)]
     content_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct_headers")]
     headers: BTreeMap<String, String>,
     #[serde(default)]
     client: Option<String>,
@@ -96,7 +98,7 @@ pub fn read(bytes: &[u8], key: Option<&ClientId>, events_max: usize) -> Result<B
 /// follows from the request's key and its place.
 fn event(raw: &RawValue, key: Option<&ClientId>, place: u64) -> Result<Named, ErrorBody> {
     let event: Event = match serde_json::from_str(raw.get()) {
-        Ok(event) => event,
+        Ok(AsMap(event)) => event,
         Err(error) => {
             return refuse(
                 ErrorCode::BadFrame,
@@ -163,6 +165,11 @@ mod tests {
             (bare, None),
             (own, Some(&key())),
             (r#"{"channel":"chat.a","data":1,"n":7}"#, None),
+            (
+                r#"{"channel":"chat.a","data":1,"headers":{"x":"1","x":"2"}}"#,
+                Some(&key()),
+            ),
+            (r#"[["chat.a",1]]"#, Some(&key())),
         ] {
             assert_eq!(list(text, key)[0], Err(ErrorCode::BadFrame), "{text}");
         }

@@ -1,192 +1,55 @@
-//! WebSocket frames (RFC 6455): tungstenite reads, we write.
+//! WebSocket frames (RFC 6455, section 5.2): their kinds, and how ours are written.
 //!
-//! Owns the parser of one connection. What tungstenite wants to send on its own
-//! (pong, answer to a close) comes out as bytes for the socket, so that one writer
-//! keeps the order. Knows no session and no socket.
+//! Owns nothing. Knows no session and no socket.
 
-use std::io::{self, Read, Write};
-
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use protocol::close_code::CloseCode;
 use protocol::frame::Encoding;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Bytes read at a time. It is what an idle connection costs: the default of 128 KiB
-/// would be twenty times the rest of a session. Several small events fit.
-const READ_BUFFER_BYTES: usize = 1024;
-/// Bytes of replies that tungstenite may hold itself; one pong and one close.
-const CONTROL_BYTES_MAX: usize = 512;
-
-/// First byte of a frame: final, text.
-const TEXT: u8 = 0x81;
-/// First byte of a frame: final, binary.
-const BINARY: u8 = 0x82;
-/// First byte of a frame: final, close.
-const CLOSE: u8 = 0x88;
-/// A ping without data.
-pub const PING: &[u8] = &[0x89, 0x00];
-
-/// A message of a client, or the end.
-#[derive(Debug, PartialEq)]
-pub enum Received {
-    /// Frames in the session's encoding.
-    Message(Bytes),
-    /// A message of the other kind: text where bytes belong, or the reverse.
-    WrongKind,
-    /// A ping or a pong: the client is there.
-    Alive,
-    /// The client closes.
-    Close,
-    /// The connection broke.
-    Gone,
-    /// The client broke the protocol or a limit.
-    Broken(CloseCode),
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// More of a message.
+    Continuation = 0x0,
+    /// Text.
+    Text = 0x1,
+    /// Bytes.
+    Binary = 0x2,
+    /// The end.
+    Close = 0x8,
+    /// Asks for a sign of life.
+    Ping = 0x9,
+    /// A sign of life.
+    Pong = 0xa,
 }
 
-/// Bytes that were read and not yet parsed.
-#[derive(Debug, Default)]
-pub struct Input {
-    bytes: Vec<u8>,
-    /// How far they are parsed.
-    at: usize,
-    ended: bool,
-}
-
-impl Input {
-    /// Begins with these.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            ..Self::default()
-        }
-    }
-
-    /// More was read.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// The connection has ended or broken.
-    pub fn end(&mut self) {
-        self.ended = true;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.at == self.bytes.len() && !self.ended
-    }
-}
-
-/// The parser's wire: what it reads has come already, what it writes is collected.
-struct Wire<'a> {
-    input: &'a mut Input,
-    out: &'a mut Vec<u8>,
-}
-
-impl Read for Wire<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Input { bytes, at, ended } = &mut *self.input;
-        let mut rest = &bytes[*at..];
-        if rest.is_empty() {
-            return if *ended {
-                Ok(0)
-            } else {
-                Err(io::ErrorKind::WouldBlock.into())
-            };
-        }
-        let count = rest.len().min(buffer.len());
-        rest.copy_to_slice(&mut buffer[..count]);
-        *at += count;
-        if *at == bytes.len() {
-            // An idle session keeps nothing.
-            (*bytes, *at) = (Vec::new(), 0);
-        }
-        Ok(count)
-    }
-}
-
-impl Write for Wire<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The reading half of one connection.
-pub struct Parser {
-    context: WebSocketContext,
-    /// It holds no whole message: only more input can bring one.
-    dry: bool,
-}
-
-impl Parser {
-    /// A parser for messages of at most so many bytes.
-    pub fn new(message_bytes_max: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(CONTROL_BYTES_MAX)
-            .max_message_size(Some(message_bytes_max))
-            .max_frame_size(Some(message_bytes_max));
-        Self {
-            context: WebSocketContext::new(Role::Server, Some(config)),
-            dry: true,
-        }
-    }
-
-    /// Takes one message out of the input; `None` if there is none. What has to be
-    /// answered by the protocol itself is appended to `out`.
-    pub fn next(
-        &mut self,
-        input: &mut Input,
-        encoding: Encoding,
-        out: &mut Vec<u8>,
-    ) -> Option<Received> {
-        // Asked for nothing, it would clear its buffer each time.
-        if self.dry && input.is_empty() {
-            return None;
-        }
-        let received = self.read(&mut Wire { input, out }, encoding);
-        self.dry = received.is_none();
-        received
-    }
-
-    fn read(&mut self, wire: &mut Wire<'_>, encoding: Encoding) -> Option<Received> {
-        Some(match self.context.read(wire) {
-            Ok(Message::Text(text)) if encoding == Encoding::Json => Received::Message(text.into()),
-            Ok(Message::Binary(bytes)) if encoding == Encoding::Msgpack => Received::Message(bytes),
-            Ok(Message::Text(_) | Message::Binary(_)) => Received::WrongKind,
-            Ok(Message::Close(_)) => {
-                // The answer is written by the next call; there is nothing after it.
-                let _ = self.context.flush(wire);
-                Received::Close
-            }
-            Ok(Message::Ping(_)) => {
-                let _ = self.context.flush(wire);
-                Received::Alive
-            }
-            Ok(Message::Pong(_) | Message::Frame(_)) => Received::Alive,
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                Received::Broken(CloseCode::TooLarge)
-            }
-            Err(Error::Protocol(ref error)) if is_reset(error) => Received::Gone,
-            Err(Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_)) => {
-                Received::Broken(CloseCode::BadFrames)
-            }
-            Err(_) => Received::Gone,
+impl Opcode {
+    /// The kind of a frame with this first byte; `None` if it is reserved.
+    pub fn of(first: u8) -> Option<Self> {
+        Some(match first & 0x0f {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            _ => return None,
         })
     }
+
+    /// Whether the frame is none of a message.
+    pub fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+
+    /// First byte of a whole message or control frame of this kind.
+    const fn first(self) -> u8 {
+        0x80 | self as u8
+    }
 }
 
-fn is_reset(error: &ProtocolError) -> bool {
-    matches!(error, ProtocolError::ResetWithoutClosingHandshake)
-}
+/// A ping without data.
+pub const PING: &[u8] = &[Opcode::Ping.first(), 0x00];
 
 /// Longest head of a frame from the server, bytes: two, and eight of a long length.
 const HEAD_BYTES_MAX: usize = 10;
@@ -212,20 +75,16 @@ impl Head {
     /// The head of a whole message with so many bytes of payload: unmasked, so that
     /// all clients share the payload as it is.
     pub fn of_message(encoding: Encoding, length: usize) -> Self {
-        Self::new(
-            if encoding == Encoding::Json {
-                TEXT
-            } else {
-                BINARY
-            },
-            length,
-        )
+        let opcode = match encoding {
+            Encoding::Json => Opcode::Text,
+            Encoding::Msgpack => Opcode::Binary,
+        };
+        Self::new(opcode, length)
     }
 
-    /// RFC 6455, section 5.2.
-    fn new(first: u8, length: usize) -> Self {
+    fn new(opcode: Opcode, length: usize) -> Self {
         let mut head = Self::none();
-        head.bytes[0] = first;
+        head.bytes[0] = opcode.first();
         head.to = match length {
             0..=125 => {
                 head.bytes[1] = length as u8;
@@ -258,18 +117,27 @@ impl Head {
     }
 }
 
-/// A close with its code and reason, as a whole frame.
-pub fn close_frame(code: CloseCode) -> Bytes {
-    let mut payload = code.number().to_be_bytes().to_vec();
-    payload.extend_from_slice(code.reason().as_bytes());
-    [Head::new(CLOSE, payload.len()).bytes(), &payload]
+/// A whole frame.
+pub fn whole(opcode: Opcode, payload: &[u8]) -> Bytes {
+    [Head::new(opcode, payload.len()).bytes(), payload]
         .concat()
         .into()
 }
 
+/// A close with its code and reason, as a whole frame.
+pub fn close_frame(code: CloseCode) -> Bytes {
+    let mut payload = code.number().to_be_bytes().to_vec();
+    payload.extend_from_slice(code.reason().as_bytes());
+    whole(Opcode::Close, &payload)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read, Write};
+
     use proptest::prelude::*;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketContext};
 
     use super::*;
 

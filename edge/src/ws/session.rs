@@ -4,14 +4,15 @@
 //! Owns the socket. Knows no commands: what a client wants is the core's business.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::close_code::CloseCode;
-use protocol::frame::{DecodeError, Encoding};
+use protocol::frame::{DecodeError, Encoding, Unreadable};
 use service::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::frame::Received;
+use super::parser::Received;
 use super::socket::{Flow, Moved, Socket};
 use crate::core::hub::Hub;
 use crate::core::metrics::{self, meters};
@@ -51,6 +52,8 @@ struct Connection<S> {
     port: Arc<Port>,
     shutdown: Shutdown,
     draining: bool,
+    /// How long a message may take from its first byte to its last.
+    message_timeout: Duration,
 }
 
 /// Serves a connection that has just been upgraded, of which `first` has been read, to
@@ -66,12 +69,14 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let port = Arc::new(Port::new(hub.limits.outbox_bytes));
     let spoken = encoding.unwrap_or(Encoding::Json);
     let message_bytes_max = hub.limits.message_bytes;
+    let message_timeout = hub.limits.message_timeout();
     let mut connection = Connection {
         session: Session::new(hub, port.clone(), spoken),
         socket: Socket::new(stream, first, spoken, message_bytes_max, port.clone()),
         port,
         shutdown,
         draining: false,
+        message_timeout,
     };
     let ending = if encoding.is_some() {
         connection.serve().await
@@ -115,7 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// handed out; wake-ups and the trigger are kept as well.
     async fn next_event(&mut self) -> Event {
         let due = self.session.deadline();
-        let deadline = self.socket.stalls_at().map_or(due, |at| at.min(due));
+        let others = [self.socket.stalls_at(), self.overdue_at()];
+        let deadline = others.into_iter().flatten().fold(due, Instant::min);
         tokio::select! {
             () = self.shutdown.triggered(), if !self.draining => Event::Drain,
             () = self.port.woken() => Event::Woken,
@@ -135,11 +141,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         None
     }
 
+    /// When the message that is under way has taken too long.
+    fn overdue_at(&self) -> Option<Instant> {
+        let began_at = self.socket.began_at();
+        began_at.and_then(|at| at.checked_add(self.message_timeout))
+    }
+
     fn tick(&mut self) -> Option<Ending> {
-        let stalls_at = self.socket.stalls_at();
-        if stalls_at.is_some_and(|at| Instant::now() >= at) {
+        let now = Instant::now();
+        if self.socket.stalls_at().is_some_and(|at| now >= at) {
             return Some(Ending::Close(CloseCode::SlowConsumer));
         }
+        if self.overdue_at().is_some_and(|at| now >= at) {
+            return Some(Ending::Close(CloseCode::MessageTimeout));
+        }
+        self.session.heard(self.socket.heard_at());
         let signal = self.session.tick();
         self.obey(signal)
     }
@@ -149,13 +165,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut next = Some(first);
         for _ in 0..MESSAGES_PER_TURN {
             let received = next?;
-            self.session.heard();
             let signal = match received {
                 Received::Message(message) => self.session.message(&message).await,
                 Received::WrongKind => {
                     let message = "JSON goes in text messages, MessagePack in binary ones";
-                    self.session
-                        .unreadable(&DecodeError::Malformed(message.into()))
+                    self.session.unreadable(&Unreadable {
+                        id: 0,
+                        error: DecodeError::Malformed(message.into()),
+                    })
                 }
                 Received::Alive => None,
                 Received::Close => return Some(Ending::ByClient),

@@ -20,7 +20,8 @@ use protocol::frame::Encoding;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout};
 
-use super::frame::{Head, Input, PING, Parser, Received, close_frame};
+use super::frame::{Head, PING, close_frame};
+use super::parser::{Input, Parser, Received};
 use crate::core::port::Port;
 
 /// Frames in one call: the kernel takes 1,024 parts, two of a frame, but beyond some
@@ -95,6 +96,10 @@ pub struct Socket<S> {
     kept: Option<Received>,
     /// The answer to the client's close: the last frame there is.
     farewell: Option<Bytes>,
+    /// When something was read last.
+    heard_at: Instant,
+    /// When the message began of which more has to come.
+    began_at: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -109,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             stream,
             input: Input::new(first),
-            parser: Parser::new(message_bytes_max),
+            parser: Parser::new(message_bytes_max, encoding),
             encoding,
             port,
             taken: VecDeque::new(),
@@ -118,6 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             wrote_at: Instant::now(),
             kept: None,
             farewell: None,
+            heard_at: Instant::now(),
+            began_at: None,
         }
     }
 
@@ -160,13 +167,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
             if self.port.is_over() || self.control_bytes > CONTROL_BYTES_MAX {
-                // Whoever empties the outbox wakes us: it is this task.
+                // Whoever empties the outbox wakes us: it is this task. How long we do
+                // not read is not the client's fault.
+                self.began_at = None;
                 return Poll::Pending;
             }
             let mut answer = Vec::new();
-            let received = self
-                .parser
-                .next(&mut self.input, self.encoding, &mut answer);
+            let received = self.parser.next(&mut self.input, &mut answer);
+            self.clock(received.as_ref());
             if !answer.is_empty() {
                 match received {
                     Some(Received::Close) => self.farewell = Some(answer.into()),
@@ -180,12 +188,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
+    /// Notes since when a message has been under way.
+    fn clock(&mut self, received: Option<&Received>) {
+        match received {
+            Some(Received::Message(_) | Received::WrongKind) => self.began_at = None,
+            Some(_) => {}
+            None if self.parser.is_under_way(&self.input) => {
+                self.began_at.get_or_insert_with(Instant::now);
+            }
+            None => self.began_at = None,
+        }
+    }
+
+    /// When something was read last: any byte is a sign of life.
+    pub fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
+    /// When the message began that is under way, if one is and it is read.
+    pub fn began_at(&self) -> Option<Instant> {
+        self.began_at
+    }
+
     /// Reads something into the input. An end or a failure is input too.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-            Ok(()) if !buffer.filled().is_empty() => self.input.add(buffer.filled()),
+            Ok(()) if !buffer.filled().is_empty() => {
+                self.heard_at = Instant::now();
+                self.input.add(buffer.filled());
+            }
             Ok(()) | Err(_) => self.input.end(),
         }
         Poll::Ready(())
@@ -334,5 +367,60 @@ impl Outgoing {
 
     fn is_written(&self) -> bool {
         self.head.bytes().is_empty() && self.payload.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// A text message `{}` and a pong, as a client frames them with an empty mask.
+    const MESSAGE: &[u8] = b"\x81\x82\0\0\0\0{}";
+    const PONG: &[u8] = b"\x8a\x80\0\0\0\0";
+
+    async fn written(client: &mut DuplexStream, bytes: &[u8]) {
+        client.write_all(bytes).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_byte_is_a_sign_of_life_and_a_message_has_a_beginning() {
+        let (mut client, server) = duplex(64);
+        let port = Arc::new(Port::new(100));
+        let mut socket = Socket::new(server, Vec::new(), Encoding::Json, 100, port.clone());
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(socket.began_at(), None);
+        for (read, byte) in (1..).zip(&MESSAGE[..7]) {
+            written(&mut client, &[*byte]).await;
+            assert!(socket.received_now().await.is_none());
+            assert_eq!(socket.heard_at(), after(read));
+            assert_eq!(socket.began_at(), Some(after(1)));
+        }
+        written(&mut client, &MESSAGE[7..]).await;
+        let received = socket.received_now().await;
+        assert!(
+            matches!(received, Some(Received::Message(_))),
+            "{received:?}"
+        );
+        assert_eq!(socket.began_at(), None);
+
+        written(&mut client, PONG).await;
+        let received = socket.received_now().await;
+        assert_eq!(received, Some(Received::Alive));
+        assert!(socket.received_now().await.is_none());
+        assert_eq!((socket.heard_at(), socket.began_at()), (after(9), None));
+
+        // While the client does not take what is there, it is not read.
+        written(&mut client, &MESSAGE[..3]).await;
+        assert!(socket.received_now().await.is_none());
+        assert_eq!(socket.began_at(), Some(after(10)));
+        port.send(vec![b'x'; 101].into());
+        assert!(socket.received_now().await.is_none());
+        assert_eq!(socket.began_at(), None);
     }
 }

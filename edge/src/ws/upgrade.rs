@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use axum::response::IntoResponse;
 use axum::{Extension, body::Body};
 use hyper_util::rt::TokioIo;
@@ -39,9 +39,9 @@ pub async fn upgrade(
             "the configuration has not been read",
         );
     }
-    let accept = match accept_key(request.headers()) {
+    let accept = match accept_key(&request) {
         Ok(accept) => accept,
-        Err(problem) => return turned_away(StatusCode::BAD_REQUEST, "handshake", problem),
+        Err(refusal) => return refusal.answer(),
     };
     let Ok(permit) = node.sessions.clone().try_acquire_owned() else {
         return turned_away(
@@ -86,25 +86,83 @@ fn turned_away(status: StatusCode, reason: &'static str, message: &'static str) 
     (status, message).into_response()
 }
 
-/// Checks the client's part of the handshake and answers its key.
-fn accept_key(headers: &HeaderMap) -> Result<String, &'static str> {
+/// Why a request is no handshake.
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    /// It is malformed.
+    Malformed(&'static str),
+    /// It asks for another version of the protocol.
+    Version,
+}
+
+impl Refusal {
+    fn answer(self) -> Response<Body> {
+        match self {
+            Self::Malformed(problem) => turned_away(StatusCode::BAD_REQUEST, "handshake", problem),
+            Self::Version => {
+                let mut response = turned_away(
+                    StatusCode::UPGRADE_REQUIRED,
+                    "handshake",
+                    "Sec-WebSocket-Version must be 13",
+                );
+                // RFC 6455, section 4.4, and RFC 9110, section 15.5.22.
+                let headers = response.headers_mut();
+                for (name, value) in [
+                    (header::SEC_WEBSOCKET_VERSION, "13"),
+                    (header::UPGRADE, "websocket"),
+                    (header::CONNECTION, "upgrade"),
+                ] {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// Checks the client's part of the handshake (RFC 6455, section 4.2.1) and answers its
+/// key.
+fn accept_key<B>(request: &axum::http::Request<B>) -> Result<String, Refusal> {
+    let headers = request.headers();
+    if request.method() != Method::GET || request.version() != Version::HTTP_11 {
+        return Err(Refusal::Malformed("a handshake is a GET of HTTP/1.1"));
+    }
+    if only(headers, header::HOST).is_none() {
+        return Err(Refusal::Malformed("one Host must be named"));
+    }
     if !has_token(headers, header::CONNECTION, "upgrade")
         || !has_token(headers, header::UPGRADE, "websocket")
     {
-        return Err(
+        return Err(Refusal::Malformed(
             "this path speaks WebSocket: Connection: upgrade and Upgrade: websocket are missing",
-        );
+        ));
     }
-    if headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
-    {
-        return Err("Sec-WebSocket-Version must be 13");
+    if only(headers, header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Refusal::Version);
     }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .ok_or("Sec-WebSocket-Key is missing")?;
-    Ok(derive_accept_key(key.as_bytes()))
+    let key = only(headers, header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+    match key.filter(|key| is_key(key)) {
+        Some(key) => Ok(derive_accept_key(key)),
+        None => Err(Refusal::Malformed(
+            "one Sec-WebSocket-Key of 16 bytes in base64 must be there",
+        )),
+    }
+}
+
+/// The header's value, if it stands there once.
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Whether this is base64 of 16 bytes: 22 characters, of which the last holds two bits,
+/// and two for padding.
+fn is_key(key: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    let Some((text, b"==")) = key.split_last_chunk() else {
+        return false;
+    };
+    text.len() == 22 && text.iter().all(is_base64) && b"AQgw".contains(&text[21])
 }
 
 fn tokens(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
@@ -129,23 +187,50 @@ fn chosen(headers: &HeaderMap) -> Option<Encoding> {
 mod tests {
     use super::*;
 
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter()
             .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)))
             .collect()
     }
 
-    #[test]
-    fn the_key_of_the_rfc_is_answered_as_there() {
-        let mut list = headers(&[
+    fn handshake() -> axum::http::Request<()> {
+        let mut request = axum::http::Request::new(());
+        *request.headers_mut() = headers(&[
+            ("host", "edge.example.org"),
             ("connection", "keep-alive, Upgrade"),
             ("upgrade", "websocket"),
             ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-key", KEY),
         ]);
-        assert_eq!(accept_key(&list).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        list.remove("sec-websocket-version");
-        assert!(accept_key(&list).is_err());
+        request
+    }
+
+    #[test]
+    fn the_key_of_the_rfc_is_answered_as_there() {
+        assert_eq!(
+            accept_key(&handshake()).unwrap(),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_of_base64() {
+        assert!(is_key(KEY.as_bytes()) && is_key(b"AAAAAAAAAAAAAAAAAAAAAA=="));
+        for key in [
+            "",
+            "==",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZR==",
+            "dGhlIHNhbXBsZSBub25j",
+            "dGhlIHNhbXBsZSBub25jZQAA",
+            "dGhlIHNhbXBsZSBub25jZQAAAA==",
+            "dGhlIHNhbXBsZSBu 25jZQ==",
+            "dGhlIHNhbXBsZSBu_25jZQ==",
+        ] {
+            assert!(!is_key(key.as_bytes()), "{key}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! a typed error.
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _, Serialize};
 
 use super::command::Command;
+use super::delimit::{self, Frames, Undelimited};
 use super::reply::FromServer;
+use super::strict::AsMap;
 use super::{FRAMES_PER_MESSAGE_MAX, PROTOCOL_JSON, PROTOCOL_MSGPACK};
 
 /// Deepest nesting of a MessagePack frame; the stack is finite. JSON has the 128
@@ -41,15 +43,27 @@ impl Encoding {
     }
 }
 
-/// Why bytes are not frames. The frames before the broken one are not affected.
+/// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Not readable as a frame.
     #[error("the frame is not readable: {0}")]
     Malformed(String),
-    /// More frames in one message than allowed.
+    /// Where the frame ends cannot be told; neither can what stands behind it.
+    #[error("the frame has no end, or begins with what no frame begins with")]
+    Undelimited,
+    /// More frames in one message than allowed; none of them is looked at.
     #[error("the message holds more than {max} frames", max = FRAMES_PER_MESSAGE_MAX)]
     TooMany,
+}
+
+/// A frame that cannot be read, and the command that it was meant to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The command's id; 0 when that could not be read either.
+    pub id: u64,
+    /// What is wrong.
+    pub error: DecodeError,
 }
 
 /// Longest text of a parser's complaint that is repeated to the sender, in characters.
@@ -65,63 +79,101 @@ fn malformed(error: impl std::fmt::Display) -> DecodeError {
     )
 }
 
-/// Reads the commands of one WebSocket message: those before a broken one, and
-/// what is wrong with that.
-pub fn decode_commands(encoding: Encoding, message: &[u8]) -> (Vec<Command>, Option<DecodeError>) {
-    decode(encoding, message)
+/// Reads the commands of one WebSocket message, each on its own: one that cannot be
+/// read takes no other along. Of a message with too many frames none is read.
+pub fn decode_commands(
+    encoding: Encoding,
+    message: &[u8],
+) -> impl ExactSizeIterator<Item = Result<Command, Unreadable>> {
+    let mut list: Vec<_> = frames(encoding, message)
+        .map(|frame| frame.map_err(|Undelimited| DecodeError::Undelimited))
+        .take(FRAMES_PER_MESSAGE_MAX + 1)
+        .collect();
+    if list.len() > FRAMES_PER_MESSAGE_MAX {
+        list = vec![Err(DecodeError::TooMany)];
+    }
+    list.into_iter().map(move |frame| {
+        let frame = frame.map_err(|error| Unreadable { id: 0, error })?;
+        read::<AsMap<Command>>(encoding, frame)
+            .map(|AsMap(command)| command)
+            .map_err(|error| Unreadable {
+                id: id_of(encoding, frame),
+                error,
+            })
+    })
 }
 
-/// Reads what a server sent, for clients.
+/// Reads what a server sent, for clients: the frames before a broken one, and what is
+/// wrong with that.
 pub fn decode_from_server(
     encoding: Encoding,
     message: &[u8],
 ) -> (Vec<FromServer>, Option<DecodeError>) {
-    decode(encoding, message)
+    let mut list = Vec::new();
+    for frame in frames(encoding, message) {
+        let frame = frame.map_err(|Undelimited| DecodeError::Undelimited);
+        match frame.and_then(|frame| read(encoding, frame)) {
+            Ok(frame) => list.push(frame),
+            Err(error) => return (list, Some(error)),
+        }
+    }
+    (list, None)
 }
 
-fn decode<T: DeserializeOwned>(
-    encoding: Encoding,
-    message: &[u8],
-) -> (Vec<T>, Option<DecodeError>) {
+fn frames(encoding: Encoding, message: &[u8]) -> Frames<'_> {
     match encoding {
-        Encoding::Json => collect(
-            serde_json::Deserializer::from_slice(message)
-                .into_iter::<T>()
-                .map(|f| f.map_err(malformed)),
-        ),
+        Encoding::Json => delimit::json(message),
+        Encoding::Msgpack => delimit::msgpack(message),
+    }
+}
+
+fn read<'de, T: Deserialize<'de>>(encoding: Encoding, frame: &'de [u8]) -> Result<T, DecodeError> {
+    match encoding {
+        Encoding::Json => serde_json::from_slice(frame).map_err(malformed),
         Encoding::Msgpack => {
-            let mut rest = message;
-            collect(std::iter::from_fn(|| {
-                (!rest.is_empty()).then(|| next_msgpack(&mut rest))
-            }))
+            let mut deserializer = rmp_serde::Deserializer::from_read_ref(frame);
+            deserializer.set_max_depth(MSGPACK_DEPTH_MAX);
+            T::deserialize(&mut deserializer).map_err(malformed)
         }
     }
 }
 
-fn next_msgpack<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, DecodeError> {
-    let mut reader = std::io::Cursor::new(*rest);
-    let mut deserializer = rmp_serde::Deserializer::new(&mut reader);
-    deserializer.set_max_depth(MSGPACK_DEPTH_MAX);
-    let frame = T::deserialize(&mut deserializer).map_err(malformed)?;
-    let used = reader.position() as usize;
-    *rest = rest.get(used..).unwrap_or_default();
-    Ok(frame)
-}
+/// The id of a frame that cannot be read as a command: the first one that it has, if
+/// what stands before it can be read.
+fn id_of(encoding: Encoding, frame: &[u8]) -> u64 {
+    struct Found<'a>(&'a mut u64);
+    impl<'de> Visitor<'de> for Found<'_> {
+        type Value = ();
 
-fn collect<T>(
-    frames: impl Iterator<Item = Result<T, DecodeError>>,
-) -> (Vec<T>, Option<DecodeError>) {
-    let mut read = Vec::new();
-    for frame in frames {
-        match frame {
-            Ok(_) if read.len() == FRAMES_PER_MESSAGE_MAX => {
-                return (read, Some(DecodeError::TooMany));
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<String>()? {
+                if key == "id" {
+                    *self.0 = map.next_value()?;
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
             }
-            Ok(frame) => read.push(frame),
-            Err(error) => return (read, Some(error)),
+            Ok(())
         }
     }
-    (read, None)
+    let mut id = 0;
+    // What is wrong behind the id is known already.
+    match encoding {
+        Encoding::Json => {
+            let mut deserializer = serde_json::Deserializer::from_slice(frame);
+            let _ = deserializer.deserialize_map(Found(&mut id));
+        }
+        Encoding::Msgpack => {
+            let mut deserializer = rmp_serde::Deserializer::from_read_ref(frame);
+            deserializer.set_max_depth(MSGPACK_DEPTH_MAX);
+            let _ = deserializer.deserialize_map(Found(&mut id));
+        }
+    }
+    id
 }
 
 /// Writes one frame.

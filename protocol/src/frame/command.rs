@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
+use super::strict::{self, distinct_headers};
 use crate::position::Position;
 
 /// One command as it stands on the wire: an `id` and exactly one action.
@@ -14,22 +15,42 @@ pub struct Command {
     /// Chosen by the client, echoed in the reply. Not checked for uniqueness.
     pub id: u64,
     /// Authenticate; the first command of a session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub connect: Option<Connect>,
     /// Go on with another token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Refresh>,
     /// Receive a channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub subscribe: Option<Subscribe>,
     /// Stop receiving a channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub unsubscribe: Option<Unsubscribe>,
     /// Store an event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub publish: Option<Publish>,
     /// Ask for the server's time; keeps an idle session open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ping: Option<Ping>,
 }
 
@@ -121,7 +142,7 @@ pub enum Start {
     /// A word.
     Named(Named),
     /// After the event at this position.
-    After(Position),
+    After(#[serde(deserialize_with = "strict::map")] Position),
 }
 
 /// The starts that have a name.
@@ -156,7 +177,11 @@ pub struct Publish {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The user's own headers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "distinct_headers",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub headers: BTreeMap<String, String>,
     /// Present on a resend: the server's time (microseconds since 1970, as the
     /// client reckons it from the connect reply) at this event's first attempt.

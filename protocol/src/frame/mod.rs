@@ -6,27 +6,33 @@
 
 mod codec;
 mod command;
+mod delimit;
+mod depth;
 mod payload;
 mod push;
 mod reply;
+mod strict;
 
-pub use codec::{DecodeError, Encoding, decode_commands, decode_from_server, encode};
+pub use codec::{DecodeError, Encoding, Unreadable, decode_commands, decode_from_server, encode};
 pub use command::{
     Action, Command, Connect, Named, Ping, Publish, Refresh, Start, Subscribe, Unsubscribe,
 };
+pub use depth::{JSON_DEPTH_MAX, json_depth};
 pub use payload::Payload;
 pub use push::{CaughtUp, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn};
 pub use reply::{
     Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Refreshed, Reply, StoredIn,
     Subscribed, Unsubscribed,
 };
+pub use strict::{AsMap, distinct_headers};
 
 /// The sub-protocol that carries JSON text.
 pub const PROTOCOL_JSON: &str = "eddyline.v1.json";
 /// The sub-protocol that carries MessagePack.
 pub const PROTOCOL_MSGPACK: &str = "eddyline.v1.msgpack";
 
-/// Most frames in one WebSocket message.
+/// Most frames in one WebSocket message. Of a longer one none is looked at: what of it
+/// was done would be hard to tell.
 pub const FRAMES_PER_MESSAGE_MAX: usize = 256;
 
 #[cfg(test)]

@@ -191,11 +191,14 @@ async fn refusals_have_their_status_and_their_code() {
     let event = |channel: &str| json!({"channel": channel, "data": 1});
     let large = json!({"channel": "chat.a", "data": "x".repeat(DATA_BYTES)});
     let huge = json!({"channel": "chat.a", "data": "x".repeat(200 * DATA_BYTES)});
+    let nest = (0..121).fold(json!(1), |inner, _| json!([inner]));
+    let deep = json!({"channel": "chat.a", "data": nest});
     let padded = json!({"channel": "chat.a", "data": 1, "headers": {"room": "blue\n"}});
     for (client, key, body, status, code) in [
         (&joe, Some("k"), event("gone.a"), 404, "unknown_namespace"),
         (&joe, Some("k"), event("chat.*"), 422, "bad_channel"),
         (&joe, Some("k"), padded, 422, "bad_header"),
+        (&joe, Some("k"), deep, 422, "bad_data"),
         (&joe, Some("k"), large, 413, "data_too_large"),
         (&joe, Some("k"), huge, 413, "data_too_large"),
         (&joe, Some("a b"), event("chat.a"), 422, "bad_header"),

@@ -32,9 +32,8 @@ fn examples(page: &str) -> Vec<String> {
 }
 
 fn is_frame(example: &str) -> bool {
-    let commands = decode_commands(Encoding::Json, example.as_bytes());
-    let is_command =
-        commands.1.is_none() && commands.0.into_iter().all(|c| c.into_action().is_some());
+    let is_command = decode_commands(Encoding::Json, example.as_bytes())
+        .all(|command| command.is_ok_and(|command| command.into_action().is_some()));
     is_command
         || decode_from_server(Encoding::Json, example.as_bytes())
             .1

@@ -23,13 +23,16 @@ use super::socket::{self, Got, Reader, TEXT, frame};
 /// Life of a token that ends during its session: exact to the second.
 const SHORT_TOKEN: Duration = Duration::from_secs(2);
 
+/// Between two bytes of a slow message.
+const BETWEEN_BYTES: Duration = Duration::from_millis(50);
+
 async fn close_of(reader: &mut Reader) -> Received {
     let closed = async {
         loop {
             match reader.next().await {
                 Got::Close(code, reason) => return Received::Closed(code, reason),
                 Got::End => return Received::Lost,
-                Got::Message(_) | Got::Control => {}
+                Got::Message(_) | Got::Ping | Got::Pong(_) => {}
             }
         }
     };
@@ -164,29 +167,35 @@ pub async fn provoke_bare(deployment: &Deployment, seen: &mut Seen) {
         CloseCode::Idle,
     );
 
-    let broken = [
-        ("a frame without mask", frame(TEXT, b"{}", None)),
-        ("reserved bits", frame(TEXT | 0x40, b"{}", Some([1; 4]))),
-        ("a reserved opcode", frame(0x83, b"{}", Some([1; 4]))),
-        (
-            "text that is not UTF-8",
-            frame(TEXT, b"\xff\xff", Some([1; 4])),
-        ),
-        ("a long ping", frame(0x89, &[0; 126], Some([1; 4]))),
-        (
-            "a continuation of nothing",
-            frame(0x80, b"{}", Some([1; 4])),
-        ),
-    ];
-    for (what, bytes) in broken {
-        let (mut reader, mut writer) =
-            bare(deployment, PATIENT, Some(Encoding::Json.protocol())).await;
-        writer
-            .write_all(&bytes)
-            .await
-            .expect("the connection stands");
-        seen.close(what, &close_of(&mut reader).await, CloseCode::BadFrames);
-    }
+    slow_message(deployment, seen).await;
+}
+
+/// A message that comes byte by byte and never ends: it is a sign of life for longer
+/// than silence may last, and not for ever.
+async fn slow_message(deployment: &Deployment, seen: &mut Seen) {
+    let (mut reader, mut writer) = bare(deployment, HURRIED, Some(Encoding::Json.protocol())).await;
+    let connect = Connect {
+        token: deployment.token("ann"),
+        client: "slow".into(),
+    };
+    let connect = encode(Encoding::Json, &Command::new(1, Action::Connect(connect)));
+    let mut bytes = frame(TEXT, &connect, Some([1, 2, 3, 4]));
+    bytes.extend(&frame(TEXT, &vec![b' '; MESSAGE_BYTES_MAX], Some([0; 4]))[..8]);
+    let dripping = async {
+        writer.write_all(&bytes).await?;
+        loop {
+            tokio::time::sleep(BETWEEN_BYTES).await;
+            writer.write_all(b" ").await?;
+        }
+    };
+    let end = tokio::select! {
+        end = close_of(&mut reader) => end,
+        broken = dripping => {
+            let broken: std::io::Result<()> = broken;
+            panic!("the node did not close: {broken:?}")
+        }
+    };
+    seen.close("a message without an end", &end, CloseCode::MessageTimeout);
 }
 
 async fn bare(

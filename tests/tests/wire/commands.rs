@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::mutate::{payload, publish};
 use super::refusals::{DATA_BYTES_MAX, SUBSCRIPTIONS_MAX, WINDOW};
 use super::seen::{Probe, Seen};
+use super::{depth, mounts, neighbours};
 
 /// What the token of these sessions allows: the namespace `secret` is missing.
 const SCOPES: [&str; 4] = [
@@ -45,6 +46,7 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     }
     probe.lives().await;
     limits_obeyed(&mut probe).await;
+    depth::provoke(&mut probe).await;
 
     let mut probe = Probe::connect(address, encoding, &token, &name("counts"), seen).await;
     counts(&mut probe).await;
@@ -52,6 +54,10 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     window(&mut probe).await;
     let mut probe = Probe::connect(address, encoding, &token, &name("frames"), seen).await;
     unreadable(&mut probe).await;
+    let mut probe = Probe::connect(address, encoding, &token, &name("row"), seen).await;
+    neighbours::provoke(&mut probe).await;
+    let mut probe = Probe::connect(address, encoding, &token, &name("mounts"), seen).await;
+    mounts::provoke(&mut probe).await;
 }
 
 fn subscribe(channel: &str, from: Option<Start>) -> Action {

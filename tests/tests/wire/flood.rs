@@ -114,7 +114,7 @@ async fn read(mut reader: Reader, encoding: Encoding, own_close: bool, done: &No
                     }
                 }
             }
-            Got::Control => {}
+            Got::Ping | Got::Pong(_) => {}
             Got::Close(code, reason) => {
                 assert!(
                     is_documented(code) || (own_close && code < 4000),

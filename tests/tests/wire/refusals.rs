@@ -7,7 +7,7 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::Encoding;
 
 use super::seen::Seen;
-use super::{closes, commands, rates, tokens, trouble};
+use super::{closes, commands, handshake, rates, rfc6455, tokens, trouble};
 
 /// The node with time-outs as they are by default.
 pub const PATIENT: usize = 0;
@@ -31,6 +31,8 @@ pub const WINDOW: u32 = 4;
 pub const BAD_FRAMES_MAX: u32 = 10;
 /// Bytes of a stream: the least that a store may have.
 pub const STREAM_BYTES_MAX: u64 = 1 << 20;
+/// Sessions of the hurried node.
+pub const HURRIED_SESSIONS: usize = 3;
 /// Time-outs of the hurried node, milliseconds.
 const HURRIED_MS: u64 = 1_000;
 
@@ -71,6 +73,8 @@ fn builder() -> harness::Builder {
             // Elsewhere a token is served for 30 s after its end.
             config.auth.leeway_ms = 0;
             limits.expiry_grace_ms = HURRIED_MS;
+            limits.connections = HURRIED_SESSIONS;
+            limits.message_timeout_ms = 4 * HURRIED_MS;
         }
         if index == STRICT {
             limits.connection.operations_per_second = OPERATIONS_PER_SECOND;
@@ -92,6 +96,10 @@ async fn every_documented_code_is_provoked() {
         rates::provoke(&deployment, encoding, &mut seen).await;
     }
     closes::provoke_bare(&deployment, &mut seen).await;
+    let address = deployment.edges[PATIENT].address();
+    rfc6455::provoke(address, &mut seen).await;
+    handshake::provoke(address).await;
+    handshake::provoke_full(deployment.edges[HURRIED].address()).await;
     trouble::provoke_full(&deployment, &mut seen).await;
     closes::provoke_epoch(&deployment, &mut seen).await;
     closes::provoke_restart(&mut deployment, &mut seen).await;

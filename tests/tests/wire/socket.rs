@@ -17,6 +17,10 @@ pub const TEXT: u8 = 0x81;
 pub const BINARY: u8 = 0x82;
 /// First byte of a close.
 pub const CLOSE: u8 = 0x88;
+/// First byte of a ping.
+pub const PING: u8 = 0x89;
+/// First byte of a pong.
+pub const PONG: u8 = 0x8a;
 
 /// Longest head of an answer to the handshake, bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -26,8 +30,10 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub enum Got {
     /// A text or binary message.
     Message(Vec<u8>),
-    /// A ping or a pong.
-    Control,
+    /// A ping.
+    Ping,
+    /// A pong with its payload.
+    Pong(Vec<u8>),
     /// A close with its code (0: none) and reason.
     Close(u16, String),
     /// The connection ended.
@@ -64,16 +70,43 @@ pub async fn open(
     Ok((reader, write))
 }
 
+/// Sends a request and reads its answer: the head, and as much body as that announces.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    // The node may refuse before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    while !is_whole(
+        &String::from_utf8_lossy(&answer),
+        request.starts_with(b"HEAD"),
+    ) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn is_whole(answer: &str, without_body: bool) -> bool {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        value.parse().ok().filter(|_| is_length)
+    });
+    without_body || body.len() >= length.unwrap_or(0)
+}
+
 impl Reader {
     async fn skip_head(&mut self) -> io::Result<()> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|part| part == b"\r\n\r\n") {
                 let head = self.buffer.split_to(end + 4);
-                assert!(
-                    head.starts_with(b"HTTP/1.1 101"),
-                    "{}",
-                    String::from_utf8_lossy(&head)
-                );
+                if !head.starts_with(b"HTTP/1.1 101") {
+                    return Err(io::Error::other(String::from_utf8_lossy(&head)));
+                }
                 return Ok(());
             }
             if self.buffer.len() > HEAD_BYTES_MAX
@@ -123,7 +156,8 @@ impl Reader {
                 payload.get_u16(),
                 String::from_utf8_lossy(&payload).into_owned(),
             ),
-            _ => Got::Control,
+            PONG => Got::Pong(payload.to_vec()),
+            _ => Got::Ping,
         })
     }
 }

@@ -34,8 +34,20 @@ struct Begin {
 }
 
 /// Makes a subscription: answers the command, brings the client level, joins. `guard`
-/// is its place in the channel's feed.
-pub async fn attach(
+/// is its place in the channel's feed. Its port expects it from the call on; once it is
+/// shut there, the command is not answered. Dropped, the future leaves that to whoever
+/// shuts it.
+pub fn attach(
+    replays: Arc<Replays>,
+    guard: Arc<FeedGuard>,
+    subscriber: Subscriber,
+    request: Request,
+) -> impl Future<Output = ()> + Send {
+    subscriber.port.expect(request.id);
+    make(replays, guard, subscriber, request)
+}
+
+async fn make(
     replays: Arc<Replays>,
     guard: Arc<FeedGuard>,
     subscriber: Subscriber,
@@ -61,9 +73,6 @@ pub async fn attach(
             });
         }
     };
-    if !port.open(id) {
-        return;
-    }
     let subscribed = Subscribed {
         channel: channel.as_str().into(),
         epoch: place.epoch.clone(),
@@ -73,8 +82,9 @@ pub async fn attach(
         id: command,
         outcome: Outcome::Subscribe(subscribed),
     };
-    port.send(encode(subscriber.encoding, &reply));
-    port.note(Note::Attached { id });
+    if !port.open(id, encode(subscriber.encoding, &reply)) {
+        return;
+    }
     let (source, mut at) = (guard.feed.source.clone(), begin.after);
     let mut reader = Reader {
         replays,

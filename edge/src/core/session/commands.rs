@@ -10,7 +10,9 @@ use auth::{Action, AuthError, Identity, Verifier};
 use bytes::Bytes;
 use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
-use protocol::frame::{Connect, ErrorBody, Publish, StoredIn, Subscribe};
+use protocol::frame::{
+    Connect, ErrorBody, JSON_DEPTH_MAX, Publish, StoredIn, Subscribe, json_depth,
+};
 use protocol::header::Headers;
 use protocol::id::{EventId, Publisher};
 use protocol::name::{Channel, ClientId};
@@ -295,6 +297,13 @@ fn data(
         return refuse(
             ErrorCode::DataTooLarge,
             format!("data has {} bytes, more than {max}", payload.len()),
+        );
+    }
+    let depth = if is_json { json_depth(&payload) } else { 0 };
+    if depth > JSON_DEPTH_MAX {
+        return refuse(
+            ErrorCode::BadData,
+            format!("data is nested {depth} levels deep, more than {JSON_DEPTH_MAX}"),
         );
     }
     // The message's buffer holds other frames too; only this event's part is kept.

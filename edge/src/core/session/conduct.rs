@@ -11,8 +11,10 @@ use std::sync::Arc;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    DecodeError, Encoding, GoingAway, Outcome, Push, Reply, decode_commands, encode,
+    Encoding, ErrorBody, GoingAway, Outcome, Push, Reply, Unreadable, Withdrawn, decode_commands,
+    encode,
 };
+use protocol::name::Channel;
 use rand::Rng;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -84,9 +86,10 @@ impl Session {
         self.state.is_drained()
     }
 
-    /// Anything came from the client.
-    pub fn heard(&mut self) {
-        self.state.heard(Instant::now());
+    /// Something came from the client, last at this time. Any byte counts. Told before
+    /// [`Self::tick`], at the latest.
+    pub fn heard(&mut self, at: Instant) {
+        self.state.heard(at);
     }
 
     /// Time has passed.
@@ -102,27 +105,35 @@ impl Session {
         self.carry_out(steps)
     }
 
-    /// A message of one or several frames came. Not cancel safe: commands that were
-    /// not reached would be lost.
+    /// A message of one or several frames came. They are taken in one go, so that the
+    /// events among them are handed over as one run. Not cancel safe: the turn that is
+    /// given to others afterwards would be left out.
     pub async fn message(&mut self, message: &[u8]) -> Option<Signal> {
-        let (commands, error) = decode_commands(self.encoding, message);
+        let commands = decode_commands(self.encoding, message);
+        let count = commands.len();
         for command in commands {
-            let steps = self
-                .state
-                .command(&self.hub.rules(), command, self.hub.next_id());
-            let signal = self.carry_out(steps);
+            let signal = match command {
+                Ok(command) => {
+                    let (rules, id) = (self.hub.rules(), self.hub.next_id());
+                    let steps = self.state.command(&rules, command, id);
+                    self.carry_out(steps)
+                }
+                Err(unreadable) => self.unreadable(&unreadable),
+            };
             if signal.is_some() {
                 return signal;
             }
+        }
+        for _ in 0..count {
             // Other sessions get their turn between two long messages.
             tokio::task::coop::consume_budget().await;
         }
-        error.and_then(|error| self.unreadable(&error))
+        None
     }
 
-    /// Something came that cannot be read as frames.
-    pub fn unreadable(&mut self, error: &DecodeError) -> Option<Signal> {
-        let steps = self.state.unreadable(&self.hub.rules(), error);
+    /// Something came that cannot be read as a command.
+    pub fn unreadable(&mut self, unreadable: &Unreadable) -> Option<Signal> {
+        let steps = self.state.unreadable(&self.hub.rules(), unreadable);
         self.carry_out(steps)
     }
 
@@ -133,7 +144,6 @@ impl Session {
                 Note::Published { command, outcome } => {
                     vec![self.state.published(command, outcome)]
                 }
-                Note::Attached { id } => self.state.attached(id),
                 Note::Refused {
                     id,
                     command,
@@ -187,6 +197,28 @@ impl Session {
         self.handles.push(Handle { id, guard, task });
     }
 
+    /// Ends a subscription; true if its command has not been answered.
+    fn detach(&mut self, id: u64) -> bool {
+        let unanswered = self.port.shut(id);
+        self.handles
+            .retain(|handle| handle.id != id || end_handle(handle));
+        unanswered
+    }
+
+    /// Ends a subscription that its client did not leave, and tells it.
+    fn withdraw(&mut self, id: u64, command: u64, channel: &Channel) {
+        let code = ErrorCode::Forbidden;
+        metrics::withdrawn(code);
+        if self.detach(id) {
+            let message = format!("the token does not allow to subscribe to {channel} any more");
+            let error = ErrorBody::new(code, message);
+            return self.reply(command, Outcome::Error(error));
+        }
+        let channel = channel.as_str().into();
+        let told = Push::Unsubscribed(Withdrawn { channel, code });
+        self.port.send(encode(self.encoding, &told));
+    }
+
     fn read_again(&mut self, id: u64, at: u64) {
         let (hub, subscriber) = (self.hub.clone(), self.subscriber(id));
         if let Some(handle) = self.handles.iter_mut().find(|handle| handle.id == id) {
@@ -202,9 +234,14 @@ impl Session {
                 Step::Connected => self.connected(),
                 Step::Attach(request) => self.attach(*request),
                 Step::Detach(id) => {
-                    self.port.shut(id);
-                    self.handles
-                        .retain(|handle| handle.id != id || end_handle(handle));
+                    self.detach(id);
+                }
+                Step::Leave { id, command } => {
+                    if self.detach(id) {
+                        let message = "the channel was unsubscribed before it was subscribed";
+                        let error = ErrorBody::new(ErrorCode::Cancelled, message);
+                        self.reply(command, Outcome::Error(error));
+                    }
                 }
                 Step::Publish(command, draft) => {
                     if let Some(writer) = &self.writer {
@@ -217,12 +254,12 @@ impl Session {
                         writer.refuse(&channel, n);
                     }
                 }
-                Step::Push(push) => {
-                    if let Push::Unsubscribed(told) = &push {
-                        metrics::withdrawn(told.code);
-                    }
-                    self.port.send(encode(self.encoding, &push));
-                }
+                Step::Withdraw {
+                    id,
+                    command,
+                    channel,
+                } => self.withdraw(id, command, &channel),
+                Step::Push(push) => self.port.send(encode(self.encoding, &push)),
                 Step::GoingAway => {
                     let reconnect_after_ms = rand::rng().random_range(0..RECONNECT_SPREAD_MS);
                     let going_away = Push::GoingAway(GoingAway { reconnect_after_ms });

@@ -10,8 +10,8 @@ use std::time::Duration;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, DecodeError, ErrorBody, Limits, Named, Outcome, Pong, Publish,
-    Published, Push, Start, Subscribe, Unsubscribed,
+    Action, Command, Connected, ErrorBody, Limits, Named, Outcome, Pong, Publish, Published, Push,
+    Start, Subscribe, Unreadable, Unsubscribed,
 };
 use protocol::name::{Channel, Tenant};
 use tokio::time::Instant;
@@ -38,6 +38,24 @@ pub enum Step {
     Detach(u64),
     /// Tell the client something that it has not asked for.
     Push(Push),
+    /// End a subscription that its client leaves. Its own command is answered with
+    /// `cancelled` if that has had no answer yet.
+    Leave {
+        /// The subscription.
+        id: u64,
+        /// The command that asked for it.
+        command: u64,
+    },
+    /// End a subscription that its token does not allow any more, likewise: the client is
+    /// told in a push, or in the answer to the command.
+    Withdraw {
+        /// The subscription.
+        id: u64,
+        /// The command that asked for it.
+        command: u64,
+        /// The channel.
+        channel: Channel,
+    },
     /// Store an event; the command is answered through [`State::published`].
     Publish(u64, Box<Draft>),
     /// An event was refused before it reached the store, for now.
@@ -63,21 +81,13 @@ struct Member {
     allowance: Allowance,
 }
 
-/// A subscription.
-struct Subscription {
-    id: u64,
-    /// Its command has been answered.
-    stands: bool,
-    /// The token does not allow it any more; it ends as soon as it stands.
-    withdrawn: bool,
-}
-
 /// One session.
 pub struct State {
     name: String,
     phase: Phase,
-    /// The subscription of each channel.
-    subscriptions: HashMap<Channel, Subscription>,
+    /// The subscription of each channel, and the command that asked for it: the port
+    /// knows whether it stands yet.
+    subscriptions: HashMap<Channel, (u64, u64)>,
     /// When it began, microseconds since 1970.
     began_us: u64,
     in_flight: u32,
@@ -120,9 +130,9 @@ impl State {
         }
     }
 
-    /// Anything came from the client.
-    pub fn heard(&mut self, now: Instant) {
-        self.heard = now;
+    /// Anything came from the client, last at this time.
+    pub fn heard(&mut self, at: Instant) {
+        self.heard = self.heard.max(at);
     }
 
     /// A command came. `next_id` numbers a new subscription.
@@ -263,12 +273,7 @@ impl State {
             );
         }
         let tenant = who.identity.tenant.clone();
-        let subscription = Subscription {
-            id,
-            stands: false,
-            withdrawn: false,
-        };
-        self.subscriptions.insert(channel.clone(), subscription);
+        self.subscriptions.insert(channel.clone(), (id, command));
         let start = body.from.unwrap_or(Start::Named(Named::Now));
         Ok(vec![Step::Attach(Box::new(Request {
             command,
@@ -280,40 +285,21 @@ impl State {
         }))])
     }
 
-    /// A subscription that is still being made cannot be ended: its own command has
-    /// not been answered.
+    /// A subscription that is still being made is cancelled, and its place is free at
+    /// once: waited for, quick changes would use up the limit.
     fn unsubscribe(&mut self, command: u64, text: &str) -> Taken {
         let channel = Channel::parse(text).ok();
-        let standing = |channel: &Channel| {
-            self.subscriptions
-                .get(channel)
-                .is_some_and(|subscription| subscription.stands)
-        };
-        let standing = channel.filter(standing);
-        match standing.and_then(|channel| self.subscriptions.remove(&channel)) {
-            Some(Subscription { id, .. }) => {
-                let reply = Step::Reply(
-                    command,
-                    Outcome::Unsubscribe(Unsubscribed {
-                        channel: text.into(),
-                    }),
-                );
-                Ok(vec![Step::Detach(id), reply])
+        match channel.and_then(|channel| self.subscriptions.remove(&channel)) {
+            Some((id, asked_by)) => {
+                let leave = Step::Leave {
+                    id,
+                    command: asked_by,
+                };
+                let channel = text.into();
+                let reply = Outcome::Unsubscribe(Unsubscribed { channel });
+                Ok(vec![leave, Step::Reply(command, reply)])
             }
             None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
-        }
-    }
-
-    /// A subscription stands.
-    pub fn attached(&mut self, id: u64) -> Vec<Step> {
-        let mut all = self.subscriptions.iter_mut();
-        let Some((channel, subscription)) = all.find(|(_, known)| known.id == id) else {
-            return Vec::new();
-        };
-        subscription.stands = true;
-        match subscription.withdrawn.then(|| channel.clone()) {
-            Some(channel) => self.withdraw(&channel),
-            None => Vec::new(),
         }
     }
 
@@ -375,8 +361,8 @@ impl State {
     }
 
     /// Something unreadable came.
-    pub fn unreadable(&mut self, rules: &Rules<'_>, error: &DecodeError) -> Vec<Step> {
-        self.bad_frame(rules, 0, error.to_string())
+    pub fn unreadable(&mut self, rules: &Rules<'_>, unreadable: &Unreadable) -> Vec<Step> {
+        self.bad_frame(rules, unreadable.id, unreadable.error.to_string())
     }
 
     fn bad_frame(&mut self, rules: &Rules<'_>, id: u64, message: String) -> Vec<Step> {

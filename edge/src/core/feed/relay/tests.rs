@@ -48,7 +48,9 @@ fn event(seq: u64, prev: u64) -> Arc<Encoded> {
 
 fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
     let port = Arc::new(Port::new(outbox_bytes));
-    assert!(port.open(id));
+    port.expect(id);
+    assert!(port.open(id, Bytes::new()));
+    port.take(1, |reply| assert!(reply.is_empty()));
     Subscriber {
         id,
         port,

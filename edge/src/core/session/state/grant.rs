@@ -5,8 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
-use protocol::frame::{ErrorBody, Expiry, Outcome, Push, Refresh, Refreshed, Withdrawn};
-use protocol::name::Channel;
+use protocol::frame::{ErrorBody, Expiry, Outcome, Push, Refresh, Refreshed};
 use tokio::time::Instant;
 
 use super::{Phase, State, Step, Taken, refuse};
@@ -62,40 +61,27 @@ impl State {
         Ok(steps)
     }
 
-    /// Ends the subscriptions that the token does not allow any more. One that is still
-    /// being made is ended once its own command has been answered.
+    /// Ends the subscriptions that the token does not allow any more.
     fn recheck_subscriptions(&mut self) -> Vec<Step> {
         let Phase::Connected(member) = &self.phase else {
             return Vec::new();
         };
         let mut ended = Vec::new();
-        for (channel, subscription) in &mut self.subscriptions {
-            subscription.withdrawn = !commands::may_subscribe(&member.who, channel);
-            if subscription.withdrawn && subscription.stands {
-                ended.push(channel.clone());
+        self.subscriptions.retain(|channel, (id, command)| {
+            let allowed = commands::may_subscribe(&member.who, channel);
+            if !allowed {
+                ended.push((channel.clone(), *id, *command));
             }
-        }
+            allowed
+        });
         // In an order that does not depend on a hash.
         ended.sort();
-        ended
-            .into_iter()
-            .flat_map(|channel| self.withdraw(&channel))
-            .collect()
-    }
-
-    /// Ends a subscription that its client did not leave.
-    pub(super) fn withdraw(&mut self, channel: &Channel) -> Vec<Step> {
-        let Some(subscription) = self.subscriptions.remove(channel) else {
-            return Vec::new();
-        };
-        let told = Withdrawn {
-            channel: channel.as_str().into(),
-            code: ErrorCode::Forbidden,
-        };
-        vec![
-            Step::Detach(subscription.id),
-            Step::Push(Push::Unsubscribed(told)),
-        ]
+        let steps = ended.into_iter().map(|(channel, id, command)| Step::Withdraw {
+            id,
+            command,
+            channel,
+        });
+        steps.collect()
     }
 
     /// The token has ended, or the grace after it.

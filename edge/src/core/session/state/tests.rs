@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth::{Signer, Verifier};
-use protocol::frame::{Connect, Payload, Ping, Unsubscribe};
+use protocol::frame::{Connect, DecodeError, Payload, Ping, Unsubscribe};
 use protocol::lane::Lane;
 use protocol::name::{FunctionName, Tenant, User};
 use protocol::revocation::Revocations;
@@ -18,6 +18,7 @@ use crate::core::limits::EdgeLimits;
 mod grants;
 mod leaving;
 mod rates;
+mod subscriptions;
 
 struct World {
     signer: Signer,
@@ -261,6 +262,28 @@ fn publishes_are_refused_with_their_reason() {
 }
 
 #[test]
+fn nesting_of_data_within_and_beyond_its_limit() {
+    let mut world = World::new();
+    world.limits.data_bytes = 1024;
+    let mut state = world.connected();
+    let nest = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
+    let steps = world.publish(&mut state, "chat.a", 1, nest(120).as_bytes());
+    assert!(matches!(&steps[..], [Step::Publish(..)]), "{steps:?}");
+    let steps = world.publish(&mut state, "chat.a", 2, nest(121).as_bytes());
+    assert_eq!(error(&steps), ErrorCode::BadData);
+    // What is not JSON has no depth.
+    let Action::Publish(body) = publish("chat.a", 2, nest(121).as_bytes()) else {
+        unreachable!()
+    };
+    let body = Publish {
+        content_type: Some("text/plain".into()),
+        ..body
+    };
+    let steps = world.act(&mut state, Action::Publish(body));
+    assert!(matches!(&steps[..], [Step::Publish(..)]), "{steps:?}");
+}
+
+#[test]
 fn a_first_attempt_ahead_of_our_clock_is_refused() {
     let world = World::new();
     let mut state = world.connected();
@@ -316,71 +339,16 @@ fn white_space_around_a_header_is_refused() {
 }
 
 #[test]
-fn subscriptions_are_counted_and_checked() {
-    let world = World::new();
-    let mut state = world.connected();
-    assert_eq!(
-        error(&world.act(&mut state, subscribe("doc.a"))),
-        ErrorCode::Forbidden
-    );
-    assert_eq!(
-        error(&world.act(&mut state, subscribe("_outcome.bob.c1.chat"))),
-        ErrorCode::Forbidden
-    );
-    assert!(matches!(
-        world
-            .act(&mut state, subscribe("_outcome.ann.c1.chat"))
-            .as_slice(),
-        [Step::Attach(_)]
-    ));
-    assert!(matches!(
-        world.act(&mut state, subscribe("chat.a")).as_slice(),
-        [Step::Attach(_)]
-    ));
-    assert_eq!(
-        error(&world.act(&mut state, subscribe("chat.a"))),
-        ErrorCode::AlreadySubscribed
-    );
-    assert_eq!(
-        error(&world.act(&mut state, subscribe("chat.b"))),
-        ErrorCode::TooManySubscriptions
-    );
-}
-
-#[test]
-fn a_subscription_ends_once_it_stands() {
-    let world = World::new();
-    let mut state = world.connected();
-    world.act(&mut state, subscribe("chat.a"));
-    let end = || {
-        Action::Unsubscribe(Unsubscribe {
-            channel: "chat.a".into(),
-        })
-    };
-    assert_eq!(
-        error(&world.act(&mut state, end())),
-        ErrorCode::NotSubscribed
-    );
-    state.attached(99);
-    assert!(matches!(
-        world.act(&mut state, end()).as_slice(),
-        [Step::Detach(99), Step::Reply(1, Outcome::Unsubscribe(_))]
-    ));
-    assert_eq!(
-        error(&world.act(&mut state, end())),
-        ErrorCode::NotSubscribed
-    );
-}
-
-#[test]
 fn unreadable_frames_within_and_beyond_their_limit() {
     let world = World::new();
     let mut state = world.connected();
+    let unreadable = Unreadable {
+        id: 7,
+        error: DecodeError::TooMany,
+    };
     for _ in 0..2 {
-        assert_eq!(
-            closes(&state.unreadable(&world.rules(), &DecodeError::TooMany)),
-            None
-        );
+        let steps = state.unreadable(&world.rules(), &unreadable);
+        assert!(matches!(&steps[..], [Step::Reply(7, Outcome::Error(_))]));
     }
     let steps = state.command(
         &world.rules(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::frame::{Expiry, Refresh, Refreshed, Withdrawn};
+use protocol::frame::{Expiry, Refresh, Refreshed};
 use protocol::revocation::{Revocation, Revoked};
 
 use super::*;
@@ -26,12 +26,11 @@ impl World {
         self.now_us += time.as_micros() as u64;
     }
 
-    /// A subscription that stands.
+    /// A subscription.
     fn subscribed(&self, state: &mut State, channel: &str, id: u64) {
         let command = Command::new(id, subscribe(channel));
         let steps = state.command(&self.rules(), command, id);
         assert!(matches!(steps.as_slice(), [Step::Attach(_)]), "{steps:?}");
-        assert_eq!(state.attached(id), []);
     }
 
     fn revoke(&mut self, revoked: Revoked) {
@@ -48,11 +47,13 @@ impl World {
     }
 }
 
-fn withdrawn(channel: &str) -> Step {
-    Step::Push(Push::Unsubscribed(Withdrawn {
-        channel: channel.into(),
-        code: ErrorCode::Forbidden,
-    }))
+fn withdrawn(channel: &str, id: u64) -> Step {
+    let channel = Channel::parse(channel).unwrap();
+    Step::Withdraw {
+        id,
+        command: id,
+        channel,
+    }
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_new_token_replaces_what_was_allowed() {
         panic!("{steps:?}");
     };
     assert!(*expires_at > world.now_us + 3_600_000_000);
-    assert_eq!(rest, [Step::Detach(5), withdrawn("chat.a")]);
+    assert_eq!(rest, [withdrawn("chat.a", 5)]);
     assert_eq!(
         error(&world.act(&mut state, subscribe("chat.a"))),
         ErrorCode::Forbidden
@@ -85,19 +86,6 @@ fn a_new_token_replaces_what_was_allowed() {
         world.publish(&mut state, "doc.a", 1, b"1").as_slice(),
         [Step::Publish(..)]
     ));
-}
-
-#[test]
-fn a_subscription_that_is_being_made_ends_once_it_stands() {
-    let world = World::new();
-    let mut state = world.connected();
-    let steps = world.act(&mut state, subscribe("chat.a"));
-    assert!(matches!(steps.as_slice(), [Step::Attach(_)]));
-    let narrow = world.token_of("ann", &[]);
-    let steps = world.refresh(&mut state, narrow);
-    assert_eq!(steps.len(), 1, "its own command has not been answered");
-    assert_eq!(state.attached(99), [Step::Detach(99), withdrawn("chat.a")]);
-    assert_eq!(state.attached(99), []);
 }
 
 #[test]

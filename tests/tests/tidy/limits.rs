@@ -1,0 +1,191 @@
+//! Every limit of the edge is shown obeyed and violated, by a test that is named here.
+
+use edge::EdgeLimits;
+use serde_json::Value;
+
+use super::tree;
+
+/// A limit, the test that keeps it, and the test that breaks it: `file::function`.
+type Row = (&'static str, &'static str, &'static str);
+
+/// The limits that are settings.
+const SETTINGS: [Row; 17] = [
+    (
+        "message_bytes",
+        "tests/tests/wire/closes.rs::too_large",
+        "tests/tests/wire/rfc6455.rs::too_large",
+    ),
+    (
+        "data_bytes",
+        "tests/tests/wire/commands.rs::limits_obeyed",
+        "tests/tests/wire/commands.rs::events",
+    ),
+    (
+        "subscriptions",
+        "tests/tests/wire/commands.rs::counts",
+        "tests/tests/wire/mounts.rs::provoke",
+    ),
+    (
+        "publish_window",
+        "tests/tests/wire/commands.rs::window",
+        "tests/tests/wire/commands.rs::window",
+    ),
+    (
+        "outbox_bytes",
+        "edge/src/core/outbox.rs::the_limit_obeyed_and_violated",
+        "tests/tests/e2e/slow.rs::who_reads_again_is_complete_and_others_do_not_notice",
+    ),
+    (
+        "connections",
+        "tests/tests/wire/handshake.rs::provoke_full",
+        "tests/tests/wire/handshake.rs::provoke_full",
+    ),
+    (
+        "handshake_timeout_ms",
+        "edge/src/core/session/state/tests.rs::times_end_sessions",
+        "tests/tests/wire/closes.rs::provoke_bare",
+    ),
+    (
+        "ping_interval_ms",
+        "edge/src/core/session/state/tests.rs::times_end_sessions",
+        "tests/tests/wire/closes.rs::provoke_bare",
+    ),
+    (
+        "message_timeout_ms",
+        "edge/src/ws/socket.rs::each_byte_is_a_sign_of_life_and_a_message_has_a_beginning",
+        "tests/tests/wire/closes.rs::slow_message",
+    ),
+    (
+        "bad_frames_max",
+        "tests/tests/wire/closes.rs::bad_frames",
+        "tests/tests/wire/closes.rs::bad_frames",
+    ),
+    (
+        "connection",
+        "edge/src/core/admission/allowance.rs::a_connection_a_user_and_a_tenant_within_and_beyond_their_rates",
+        "tests/tests/wire/rates.rs::operations",
+    ),
+    (
+        "user",
+        "edge/src/core/admission/allowance.rs::a_connection_a_user_and_a_tenant_within_and_beyond_their_rates",
+        "edge/src/core/admission/allowance.rs::a_connection_a_user_and_a_tenant_within_and_beyond_their_rates",
+    ),
+    (
+        "tenant",
+        "edge/src/core/admission/allowance.rs::a_connection_a_user_and_a_tenant_within_and_beyond_their_rates",
+        "edge/src/core/admission/allowance.rs::what_the_tenant_stops_costs_the_connection_nothing",
+    ),
+    (
+        "subscribes_per_second",
+        "edge/src/core/session/state/tests/rates.rs::subscriptions_within_and_beyond_the_rate",
+        "edge/src/core/session/state/tests/rates.rs::subscriptions_within_and_beyond_the_rate",
+    ),
+    (
+        "connections_per_user",
+        "edge/src/core/admission/allowance.rs::sessions_of_a_user_within_and_beyond_their_limit",
+        "tests/tests/wire/rates.rs::sessions",
+    ),
+    (
+        "connections_per_address",
+        "edge/src/core/admission/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
+        "edge/src/core/admission/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
+    ),
+    (
+        "accepts_per_second",
+        "edge/src/core/admission/rate.rs::a_burst_is_taken_at_once_and_the_next_waits_for_its_share",
+        "edge/src/core/admission/rate.rs::no_more_passes_than_is_allowed",
+    ),
+];
+
+/// The limits that are constants which a client can meet, as PROTOCOL.md states them.
+const STATED: [Row; 10] = [
+    (
+        "256 frames",
+        "tests/tests/wire/commands.rs::limits_obeyed",
+        "tests/tests/wire/neighbours.rs::provoke",
+    ),
+    (
+        "120 levels",
+        "tests/tests/wire/depth.rs::provoke",
+        "tests/tests/wire/depth.rs::provoke",
+    ),
+    (
+        "at most 16",
+        "tests/tests/wire/commands.rs::limits_obeyed",
+        "tests/tests/wire/commands.rs::events",
+    ),
+    (
+        "at most 1,024 bytes",
+        "tests/tests/wire/commands.rs::limits_obeyed",
+        "tests/tests/wire/commands.rs::events",
+    ),
+    (
+        "more than 100 headers",
+        "tests/tests/wire/handshake.rs::long",
+        "tests/tests/wire/handshake.rs::long",
+    ),
+    (
+        "16 KiB of their names and values",
+        "tests/tests/wire/handshake.rs::long",
+        "tests/tests/wire/handshake.rs::long",
+    ),
+    (
+        "more than a minute ahead",
+        "edge/src/core/session/state/tests.rs::a_first_attempt_ahead_of_our_clock_is_refused",
+        "edge/src/core/session/state/tests.rs::a_first_attempt_ahead_of_our_clock_is_refused",
+    ),
+    (
+        "1 to 255 printable characters",
+        "edge/src/http/body.rs::keys_within_and_beyond_their_limit",
+        "edge/src/http/body.rs::keys_within_and_beyond_their_limit",
+    ),
+    (
+        "longer than 125 bytes",
+        "tests/tests/wire/rfc6455.rs::allowed",
+        "tests/tests/wire/rfc6455.rs::broken",
+    ),
+    (
+        "takes nothing for 20 seconds",
+        "tests/tests/e2e/slow.rs::who_reads_again_is_complete_and_others_do_not_notice",
+        "tests/tests/e2e/slow.rs::who_stalls_for_long_is_closed_and_resumes_elsewhere",
+    ),
+];
+
+#[test]
+fn every_setting_that_limits_has_its_tests() {
+    let limits = serde_json::to_value(EdgeLimits::default()).expect("limits are settings");
+    let Value::Object(limits) = limits else {
+        panic!("{limits}")
+    };
+    let listed: Vec<_> = SETTINGS.iter().map(|(name, ..)| *name).collect();
+    let missing: Vec<_> = limits
+        .keys()
+        .filter(|name| !listed.contains(&name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "limits without a row: {missing:?}");
+    let gone: Vec<_> = listed
+        .iter()
+        .filter(|name| !limits.contains_key(**name))
+        .collect();
+    assert!(gone.is_empty(), "rows without a limit: {gone:?}");
+}
+
+#[test]
+fn what_is_stated_is_on_the_page() {
+    let page = tree::read(&tree::root().join("PROTOCOL.md"));
+    for (text, ..) in STATED {
+        assert!(page.contains(text), "PROTOCOL.md lacks: {text}");
+    }
+}
+
+#[test]
+fn the_tests_of_limits_are_there() {
+    for (limit, obeyed, violated) in SETTINGS.into_iter().chain(STATED) {
+        for test in [obeyed, violated] {
+            let (file, function) = test.split_once("::").expect("a file and a function");
+            let text = tree::read(&tree::root().join(file));
+            let is_there = text.contains(&format!("fn {function}("));
+            assert!(is_there, "{limit}: there is no {test}");
+        }
+    }
+}
