@@ -318,6 +318,17 @@ impl Bus {
         either!(self, bus => bus.leader_next(stream, filter, from).await)
     }
 
+    /// A sequence on a subject at or before another one, as near as is known; 0: none.
+    pub(crate) async fn last_until(
+        &self,
+        stream: &StreamName,
+        subject: &Subject,
+        until: u64,
+    ) -> Result<u64, BusError> {
+        let (stream, subject) = (stream.as_str(), subject.as_str());
+        either!(self, bus => bus.last_until(stream, subject, until).await)
+    }
+
     /// A run of events, and how many more match where it was read.
     pub(crate) async fn next_run(
         &self,

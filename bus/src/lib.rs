@@ -10,6 +10,7 @@
 //! - [`lease`]: who may work on what, for a short time
 //! - [`model`]: JetStream in memory, with virtual time and faults, for simulations
 
+mod before;
 pub mod bootstrap;
 mod bus;
 mod codes;
@@ -42,4 +43,4 @@ pub use limits::{
     BATCH_EVENTS_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT, READER_BATCH_MAX,
 };
 pub use reader::Reader;
-pub use scan::{SCAN_CONSUMER_THRESHOLD, Scan};
+pub use scan::{Portion, SCAN_CONSUMER_THRESHOLD, Scan};

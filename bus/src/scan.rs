@@ -32,6 +32,15 @@ const SCAN_BYTES: usize = 4 << 20;
 /// anything left: retention may have taken what it had counted.
 const SCAN_SILENCE: Duration = Duration::from_secs(2);
 
+/// What is fetched at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Portion {
+    /// Most events, 1 to [`crate::NEXT_EVENTS_MAX`].
+    pub events: usize,
+    /// About how many bytes at most.
+    pub bytes: usize,
+}
+
 /// The events of a range, ascending; ends after the last. What is not polled is not
 /// fetched: at most some batches wait inside. After an error it ends.
 pub struct Scan(Pin<Box<dyn Stream<Item = Result<Stored, BusError>> + Send>>);
@@ -56,12 +65,39 @@ impl Bus {
         from_seq: u64,
         to_seq: u64,
     ) -> Scan {
+        let (events, bytes) = (SCAN_EVENTS, SCAN_BYTES);
+        let portion = Portion { events, bytes };
+        self.scan_by(stream, filter, (from_seq, to_seq), portion, true)
+    }
+
+    /// As [`Self::scan`], for whoever wants a page: what is fetched at a time is no more
+    /// than the page, and no consumer is made however much there is behind it.
+    pub async fn scan_page(
+        &self,
+        stream: &StreamName,
+        filter: &Subject,
+        range: (u64, u64),
+        page: Portion,
+    ) -> Scan {
+        self.scan_by(stream, filter, range, page, false)
+    }
+
+    fn scan_by(
+        &self,
+        stream: &StreamName,
+        filter: &Subject,
+        (from_seq, to_seq): (u64, u64),
+        portion: Portion,
+        consumers: bool,
+    ) -> Scan {
         let place = Place {
             bus: self.clone(),
             stream: stream.clone(),
             filter: filter.clone(),
             next: from_seq.max(1),
             to: to_seq,
+            portion,
+            consumers,
             ready: VecDeque::new(),
             reader: None,
             done: false,
@@ -84,6 +120,9 @@ struct Place {
     /// The first sequence that has not been seen.
     next: u64,
     to: u64,
+    portion: Portion,
+    /// Whether a long range may have a consumer.
+    consumers: bool,
     ready: VecDeque<Stored>,
     /// The consumer of a long range.
     reader: Option<Reader>,
@@ -124,15 +163,18 @@ impl Place {
             return self.confirm_end().await;
         }
         let (stream, filter) = (self.stream.as_str(), self.filter.as_str());
+        // A range has no more events than sequences.
+        let left = usize::try_from(self.to - self.next).unwrap_or(usize::MAX);
+        let limit = self.portion.events.min(left.saturating_add(1));
         let (events, pending) = self
             .bus
-            .next_run(stream, filter, self.next, SCAN_EVENTS, SCAN_BYTES)
+            .next_run(stream, filter, self.next, limit, self.portion.bytes)
             .await?;
         let Some(last) = events.last().map(|event| event.seq) else {
             return self.confirm_end().await;
         };
         self.ready.extend(events);
-        if last < self.to && pending > SCAN_CONSUMER_THRESHOLD {
+        if self.consumers && last < self.to && pending > SCAN_CONSUMER_THRESHOLD {
             let options = ReaderOptions {
                 batch: 4 * SCAN_EVENTS,
                 bytes_max: SCAN_BYTES,

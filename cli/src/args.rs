@@ -60,6 +60,8 @@ pub enum Command {
     Pub(Publish),
     /// Receive events.
     Sub(Subscribe),
+    /// Read a channel's stored events back, from an edge node.
+    History(History),
     /// Read stored events back from the mirror, over gRPC.
     Replay(Replay),
     /// Make a token.
@@ -203,6 +205,27 @@ pub struct Subscribe {
     pub edge: EdgeArgs,
 }
 
+/// `eddyline history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// The channel.
+    pub channel: String,
+    /// Where to start: earliest, latest, a sequence, EPOCH:SEQUENCE (not with that event,
+    /// but with the next one), a time (2026-01-31T12:00:00Z), or how long ago, such as
+    /// 2h. Unless given: earliest, or backwards latest.
+    #[arg(long, value_name = "PLACE")]
+    pub from: Option<String>,
+    /// Newest first.
+    #[arg(long)]
+    pub backwards: bool,
+    /// Most events.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Where, and as whom.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
+}
+
 /// `eddyline replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -324,6 +347,11 @@ mod tests {
         check("eddyline pub chat.a - --wait soon", false);
         check("eddyline sub", false);
         check("eddyline sub chat.a chat.b --from earliest --count 2", true);
+        check(
+            "eddyline history chat.a --from 2h --backwards --limit 5",
+            true,
+        );
+        check("eddyline history chat.a --limit 0", false);
         check("eddyline replay chat.> --live --ingress", true);
         check("eddyline token --ttl 90m --scope publish:a", true);
         check("eddyline token --ttl 0s", false);

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use protocol::frame::{Connected, FromServer};
+use protocol::frame::{Action, Connected, FromServer};
 use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ use super::channel::{Channel, State};
 use super::error::{ClientError, reconnects};
 use super::options::ClientOptions;
 use super::outstanding::{Outstanding, Refusal};
-use super::request::{Request, Waiter};
+use super::request::{Reader, Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
 use grant::Waiter as TokenWaiter;
@@ -49,6 +49,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a command that waits for its reply was about.
 enum Pending {
     Publish(u64),
+    History(Reader),
     Subscribe { channel: String, generation: u64 },
     Unsubscribe { channel: String, generation: u64 },
     Refresh { before: Secret, waiter: TokenWaiter },
@@ -308,6 +309,9 @@ impl Actor {
             }
             Request::Subscribe(wanted) => self.begin(*wanted),
             Request::Refresh(token, waiter) => self.refresh(token, waiter),
+            Request::History(asked, reader) => {
+                self.command(Action::History(*asked), Pending::History(reader));
+            }
             Request::Reset => {}
             Request::Close(done) => self.closing = Some(done),
         }
@@ -344,6 +348,7 @@ impl Actor {
         };
         match pending {
             Pending::Publish(n) => self.settled(n, frame),
+            Pending::History(reader) => paged(reader, frame),
             Pending::Subscribe {
                 channel,
                 generation,
@@ -374,6 +379,15 @@ impl Actor {
             }
         }
     }
+}
+
+/// The node answered a page. Whoever asked may have gone.
+fn paged(reader: Reader, frame: FromServer) {
+    let _ = reader.send(match (frame.history, frame.error) {
+        (Some(page), _) => Ok(*page),
+        (None, Some(body)) => Err(ClientError::Refused(body)),
+        (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
+    });
 }
 
 /// Whether another connection may help after this one ended so.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::frame::{Connected, Published, Start, Subscribed};
+use protocol::frame::{Connected, History, HistoryPage, Published, Start, Subscribed};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
 use rand::Rng;
@@ -160,6 +160,19 @@ impl Client {
         self.request(Request::Refresh(Secret::new(token), waiter))
             .await?;
         answer.await.map_err(|_| ClientError::Lost)?
+    }
+
+    /// Reads a page of a channel's stored events. Where the next one starts is its
+    /// `next`. Cancel safe.
+    ///
+    /// # Errors
+    /// The node refuses, the connection was lost before it answered (temporary), or the
+    /// client has ended.
+    pub async fn history(&self, asked: History) -> Result<HistoryPage, ClientError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::History(Box::new(asked), answer);
+        self.request(request).await?;
+        answered.await.map_err(|_| ClientError::Lost)?
     }
 
     /// Cuts the connection without a word and connects again, to the next node if

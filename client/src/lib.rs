@@ -1,4 +1,4 @@
-//! The Rust client: publish, subscribe, replay.
+//! The Rust client: publish, subscribe, read history, replay.
 //!
 //! [`Client`] is one WebSocket session that heals itself: a cheap handle, with one
 //! task behind it that owns the session. That task sends publishes pipelined within
@@ -38,7 +38,9 @@ pub use options::{ClientOptions, Draft, Resend, data_of};
 pub use shared::ClientStats;
 pub use subscription::{Delivery, Subscription};
 
-pub use protocol::frame::{Encoding, Event, Gap, Named, Published, Start};
+pub use protocol::frame::{
+    Encoding, End, Event, Gap, History, HistoryPage, Mark, Named, Published, Start,
+};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{Published, Start};
+use protocol::frame::{History, HistoryPage, Published, Start};
 use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,9 @@ use super::subscription::Delivery;
 /// Sends an event's outcome to whoever published it.
 pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
 
+/// Sends a page of history to whoever asked for it.
+pub(super) type Reader = oneshot::Sender<Result<HistoryPage, ClientError>>;
+
 /// What handles ask of the actor.
 pub(super) enum Request {
     Publish {
@@ -24,6 +27,7 @@ pub(super) enum Request {
     Subscribe(Box<Wanted>),
     /// Go on with another token; the waiter hears when the node has taken it.
     Refresh(Secret, oneshot::Sender<Result<(), ClientError>>),
+    History(Box<History>, Reader),
     Reset,
     Close(oneshot::Sender<()>),
 }

@@ -38,6 +38,8 @@ pub struct Node {
     pub sessions: Arc<Semaphore>,
     /// Requests to publish that may still be taken on.
     pub requests: Semaphore,
+    /// Requests for pages of history that may still be taken on.
+    pub pages: Semaphore,
     /// Asks the node to drain.
     pub shutdown: Shutdown,
     /// Sessions and HTTP connections.

@@ -29,7 +29,7 @@ use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::{head, health, origin, publish};
+use crate::http::{head, health, history, origin, publish};
 use crate::node::{Node, Place};
 use crate::origins::Origins;
 use crate::ws::upgrade;
@@ -100,6 +100,7 @@ pub async fn start(
         hub,
         origins,
         requests: Semaphore::new(publish::REQUESTS_MAX),
+        pages: Semaphore::new(history::REQUESTS_MAX),
         shutdown,
         clients: TaskTracker::new(),
     });
@@ -169,6 +170,7 @@ fn router(node: Arc<Node>) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/v1/history/{channel}", get(history::history))
         .route("/v1/publish", post(publish::publish))
         .route("/v1/ws", get(upgrade::upgrade))
         .layer(from_fn_with_state(node.clone(), origin::check))

@@ -58,6 +58,8 @@ pub enum ErrorCode {
     RateLimited,
     /// The user has as many sessions on this node as it may.
     TooManyConnections,
+    /// Too many reads of this session are under way.
+    TooManyReads,
     /// The store did not answer in time, or cannot be reached. The event may or
     /// may not be stored: resend it with the same `n` and `first_sent`.
     Unavailable,
@@ -105,6 +107,7 @@ impl ErrorCode {
         Self::WindowExceeded,
         Self::RateLimited,
         Self::TooManyConnections,
+        Self::TooManyReads,
         Self::Unavailable,
         Self::StoreFull,
     ];
@@ -119,7 +122,7 @@ impl ErrorCode {
         match self {
             Self::Unavailable => Some(RETRY_UNAVAILABLE_MS),
             Self::StoreFull => Some(RETRY_FULL_MS),
-            Self::EarlierRefused | Self::WindowExceeded => Some(RETRY_SOON_MS),
+            Self::EarlierRefused | Self::WindowExceeded | Self::TooManyReads => Some(RETRY_SOON_MS),
             // The node says how long in its answer; this is the least.
             Self::RateLimited => Some(RETRY_SOON_MS),
             Self::TooManyConnections => Some(RETRY_CONNECTIONS_MS),

@@ -97,6 +97,7 @@ mod bus {
                     a_time_finds_the_first_event_from_it_on
                     an_event_is_the_same_on_every_path
                     dead_letters_are_copied
+                    every_event_finds_the_one_before
                     short_and_long_ranges_are_complete
                     tails_of_many_subjects_in_one_call
                     what_is_not_there_is_said

@@ -14,6 +14,7 @@ mod wire {
     mod flood;
     mod garbage;
     mod handshake;
+    mod history;
     mod issuer;
     mod mounts;
     mod mutate;
@@ -22,6 +23,7 @@ mod wire {
     mod rates;
     mod refresh;
     mod refusals;
+    mod request;
     mod revoked;
     mod rfc6455;
     mod rotation;

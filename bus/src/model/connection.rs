@@ -308,6 +308,19 @@ impl Connection {
         }
     }
 
+    pub(crate) async fn last_until(
+        &self,
+        stream: &str,
+        subject: &str,
+        until: u64,
+    ) -> Result<u64, BusError> {
+        let read = Read::LastUntil(subject.into(), until);
+        match self.direct(stream, read).await? {
+            Reply::Seqs(seqs) => Ok(seqs.first().map_or(0, |(_, seq)| *seq)),
+            _ => Err(unexpected()),
+        }
+    }
+
     async fn direct(&self, stream: &str, read: Read) -> Answer {
         let stream = stream.into();
         self.ask(Request::Direct { stream, read }).await

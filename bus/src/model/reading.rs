@@ -36,6 +36,10 @@ pub(super) fn answer(stream: &Machine, read: Read, until: u64, now_us: u64) -> A
             let last = |subject: String| log.last_on(&subject, until).map(|seq| (subject, seq));
             Reply::Seqs(subjects.into_iter().filter_map(last).collect())
         }
+        Read::LastUntil(subject, seq) => {
+            let last = log.last_on(&subject, until.min(seq));
+            Reply::Seqs(last.map(|last| (subject, last)).into_iter().collect())
+        }
     })
 }
 

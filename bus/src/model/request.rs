@@ -82,6 +82,8 @@ pub(super) enum Read {
     },
     /// The last sequence on each subject.
     LastSeqs(Vec<String>),
+    /// The last sequence on a subject at or before another one; 0: none.
+    LastUntil(String, u64),
 }
 
 /// The answer.

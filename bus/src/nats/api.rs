@@ -220,6 +220,8 @@ pub(super) struct Get<'a> {
     pub max_bytes: Option<usize>,
     #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     pub multi_last: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_to_seq: Option<u64>,
 }
 
 impl Bus {

@@ -150,6 +150,28 @@ impl Bus {
         Ok(found.into_iter().collect())
     }
 
+    /// A sequence on a subject at or before another one, as near as is known; 0: none.
+    /// A follower may answer, so there may be later ones.
+    pub(crate) async fn last_until(
+        &self,
+        stream: &str,
+        subject: &str,
+        until: u64,
+    ) -> Result<u64, BusError> {
+        let unreadable = self.inner.unreadable.last(stream, subject);
+        if unreadable > 0 {
+            // Asked for by the others, it would break the connection.
+            return Ok(if unreadable <= until { unreadable } else { 0 });
+        }
+        let query = Get {
+            multi_last: &[subject],
+            up_to_seq: Some(until),
+            ..Get::default()
+        };
+        let run = self.direct_run(stream, &query, 1).await?;
+        Ok(run.events.last().map_or(0, |event| event.seq))
+    }
+
     /// Up to `limit` events (at most [`NEXT_EVENTS_MAX`]) on a filter from a sequence
     /// on, about `bytes_max` bytes at most. A follower may answer, and nothing pending
     /// is no proof that there is nothing: a scan has one.

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dev;
 mod event;
 mod function;
+pub mod history;
 mod input;
 mod interrupt;
 mod logs;
@@ -54,6 +55,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(args, output, &shutdown).await,
         Command::Pub(args) => interruptible(publish::run(args, output), &shutdown).await,
         Command::Sub(args) => interruptible(subscribe::run(args, output), &shutdown).await,
+        Command::History(args) => interruptible(history::run(args, output), &shutdown).await,
         Command::Replay(args) => interruptible(replay::run(args, output), &shutdown).await,
         Command::Token(args) => token::run(&args, output),
         Command::Function(args) => function::run(args, output, &shutdown).await,

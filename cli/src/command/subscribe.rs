@@ -22,8 +22,8 @@ enum Place {
 }
 
 #[derive(Serialize)]
-struct Lost<'a> {
-    gap: &'a Gap,
+pub(super) struct Lost<'a> {
+    pub gap: &'a Gap,
 }
 
 /// Subscribes and prints, until enough events have come or it is interrupted.
@@ -109,7 +109,7 @@ fn show(
     }
 }
 
-fn shown(event: &Event) -> Shown<'_> {
+pub(super) fn shown(event: &Event) -> Shown<'_> {
     let content_type = event.content_type.as_deref();
     let data = data_of(event).unwrap_or_default();
     Shown {

@@ -121,6 +121,14 @@ impl Encoded {
         slot.get_or_init(|| encode(encoding, &self.to_push(encoding)))
     }
 
+    /// The event as a part of a longer reply; `None` for a gap.
+    pub fn body(&self, encoding: Encoding) -> Option<Event> {
+        match &self.body {
+            Body::Event(event) => Some(self.to_event(event, encoding)),
+            Body::Gap { .. } => None,
+        }
+    }
+
     fn to_push(&self, encoding: Encoding) -> Push {
         match &self.body {
             Body::Event(event) => Push::Event(self.to_event(event, encoding)),

@@ -19,6 +19,7 @@ use super::admission::Accounts;
 use super::departures::Departures;
 use super::feed::task::Sources;
 use super::gates::task::{self as gates, LateGates};
+use super::history::Histories;
 use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
 use super::probe;
@@ -57,7 +58,7 @@ pub struct Hub {
     pub feeds: Arc<Feeds>,
     /// Stores events.
     pub publisher: Arc<Publisher>,
-    /// Reads history.
+    /// Brings subscriptions level.
     pub replays: Arc<Replays>,
     /// What connections share of the node.
     pub accounts: Accounts,
@@ -66,6 +67,8 @@ pub struct Hub {
     revocations: Arc<RevocationList>,
     /// Who leaves when, once the node drains.
     pub departures: Departures,
+    /// Reads history a page at a time.
+    pub histories: Histories,
     pulses: Arc<Pulses>,
     late_gates: Arc<LateGates>,
     /// What outlives a session.
@@ -144,6 +147,7 @@ impl Hub {
             feeds,
             publisher: Publisher::new(bus.clone(), settings.faults, stop.clone(), tasks.clone()),
             replays: Replays::new(bus.clone(), settings.probe_interval),
+            histories: Histories::new(bus.clone(), settings.probe_interval),
             bus,
             tasks: tasks.clone(),
             ids: AtomicU64::new(1),

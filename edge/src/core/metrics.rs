@@ -25,6 +25,8 @@ pub struct Meters {
     pub deliveries: Counter,
     /// Events put into outboxes from the stream.
     pub replayed: Counter,
+    /// Events of histories that were asked for.
+    pub history_events: Counter,
     /// Events stored, as acks told clients.
     pub published: Counter,
     /// Acks of events that had been stored before.
@@ -65,6 +67,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         feeds: gauge!("edge_feeds"),
         deliveries: counter!("edge_deliveries_total", "from" => "live"),
         replayed: counter!("edge_deliveries_total", "from" => "stream"),
+        history_events: counter!("edge_history_events_total"),
         published: counter!("edge_publishes_total", "outcome" => "stored"),
         duplicates: counter!("edge_publishes_total", "outcome" => "duplicate"),
         batch_events: histogram!("edge_batch_events"),
@@ -153,7 +156,11 @@ const COUNTERS: [(&str, &str); 19] = [
     ),
     (
         "edge_http_answers_total",
-        "requests to publish that were answered, by status",
+        "requests over HTTP that were answered, by status",
+    ),
+    (
+        "edge_history_events_total",
+        "events read for pages of history",
     ),
 ];
 

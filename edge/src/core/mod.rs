@@ -7,6 +7,7 @@
 //! - `fair`: what tenants share, shared evenly
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
 //! - `replay`: from a position to live
+//! - `history`: stored events, a page at a time
 //! - `leader`: answers that are older than what is known
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
@@ -26,6 +27,7 @@ pub mod draft;
 mod fair;
 pub mod feed;
 pub mod gates;
+pub mod history;
 pub mod hub;
 pub mod leader;
 pub mod limits;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::frame::{Encoding, ErrorBody, Published};
+use protocol::frame::{Encoding, ErrorBody, HistoryPage, Published};
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
@@ -17,7 +17,8 @@ use super::delivery::Encoded;
 use super::outbox::{Full, Outbox};
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
-/// within its window, at most two for each subscription, and one about revocations.
+/// within its window and each page that is being read, at most two for each subscription,
+/// and one about revocations.
 #[derive(Debug)]
 pub enum Note {
     /// A publish has ended.
@@ -26,6 +27,13 @@ pub enum Note {
         command: u64,
         /// What came of it.
         outcome: Result<Published, ErrorBody>,
+    },
+    /// A page of history was read, or could not be.
+    Read {
+        /// The command.
+        command: u64,
+        /// What came of it.
+        outcome: Result<Box<HistoryPage>, ErrorBody>,
     },
     /// A subscription could not be made.
     Refused {

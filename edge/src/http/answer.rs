@@ -34,6 +34,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadHeader => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::WindowExceeded
         | ErrorCode::RateLimited
+        | ErrorCode::TooManyReads
         | ErrorCode::TooManyConnections
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::EarlierRefused | ErrorCode::Unavailable | ErrorCode::StoreFull => {

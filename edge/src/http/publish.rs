@@ -11,7 +11,7 @@ use std::sync::Arc;
 use auth::Identity;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, header};
+use axum::http::Response;
 use bytes::Bytes;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Outcome, Published};
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::answer;
 use super::body::{self, Body as Events, Named};
+use super::query::bearer;
 use crate::core::admission::allowance::Allowance;
 use crate::core::hub::Hub;
 use crate::core::metrics;
@@ -93,21 +94,6 @@ async fn answered(node: &Node, request: Request) -> Result<Response<Body>, Error
 
 fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
     Err(ErrorBody::new(code, message))
-}
-
-/// The token of `Authorization: Bearer` (RFC 6750, 2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, ErrorBody> {
-    let value = headers.get(header::AUTHORIZATION);
-    let parts = value
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split_once(' '));
-    match parts {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => refuse(
-            ErrorCode::BadToken,
-            "the request needs Authorization: Bearer and a token",
-        ),
-    }
 }
 
 /// The whole body, within a message's bytes and a handshake's time.
@@ -192,29 +178,5 @@ impl Publishing<'_> {
         let (answer, pending) = Answer::waiter();
         publisher.submit(writer, draft, answer);
         Pending::Submitted(pending)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn only_a_bearer_token_is_taken() {
-        let token = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-            bearer(&headers)
-                .map(str::to_owned)
-                .map_err(|error| error.code)
-        };
-        assert_eq!(token("Bearer a.b.c"), Ok("a.b.c".into()));
-        assert_eq!(token("bearer  a.b.c"), Ok("a.b.c".into()));
-        for other in ["Basic a", "Bearer", "a.b.c"] {
-            assert_eq!(token(other), Err(ErrorCode::BadToken));
-        }
-        assert!(bearer(&HeaderMap::new()).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use super::payload::Payload;
 use super::strict::{self, distinct_headers};
 use crate::position::Position;
@@ -45,6 +46,9 @@ pub struct Command {
         skip_serializing_if = "Option::is_none"
     )]
     pub publish: Option<Publish>,
+    /// Read stored events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// Ask for the server's time; keeps an idle session open.
     #[serde(
         default,
@@ -67,6 +71,8 @@ pub enum Action {
     Unsubscribe(Unsubscribe),
     /// See [`Publish`].
     Publish(Publish),
+    /// See [`History`].
+    History(History),
     /// See [`Ping`].
     Ping(Ping),
 }
@@ -80,6 +86,7 @@ impl Command {
             self.subscribe.map(Action::Subscribe),
             self.unsubscribe.map(Action::Unsubscribe),
             self.publish.map(Action::Publish),
+            self.history.map(Action::History),
             self.ping.map(Action::Ping),
         ]
         .into_iter()
@@ -100,6 +107,7 @@ impl Command {
             Action::Subscribe(body) => command.subscribe = Some(body),
             Action::Unsubscribe(body) => command.unsubscribe = Some(body),
             Action::Publish(body) => command.publish = Some(body),
+            Action::History(body) => command.history = Some(body),
             Action::Ping(body) => command.ping = Some(body),
         }
         command

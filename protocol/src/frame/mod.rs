@@ -8,6 +8,7 @@ mod codec;
 mod command;
 mod delimit;
 mod depth;
+mod history;
 mod payload;
 mod push;
 mod reply;
@@ -18,6 +19,10 @@ pub use command::{
     Action, Command, Connect, Named, Ping, Publish, Refresh, Start, Subscribe, Unsubscribe,
 };
 pub use depth::{JSON_DEPTH_MAX, json_depth};
+pub use history::{
+    AtSequence, AtTime, End, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, HistoryPage,
+    Mark, NoMark,
+};
 pub use payload::Payload;
 pub use push::{CaughtUp, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn};
 pub use reply::{

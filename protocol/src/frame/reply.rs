@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::history::HistoryPage;
 use super::push::{CaughtUp, Event, Expiry, Gap, GoingAway, Withdrawn};
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
@@ -30,6 +31,8 @@ pub enum Outcome {
     Unsubscribe(Unsubscribed),
     /// The event is stored.
     Publish(Published),
+    /// A page of stored events.
+    History(Box<HistoryPage>),
     /// The server's time.
     Ping(Pong),
     /// Refused.
@@ -179,6 +182,8 @@ pub struct FromServer {
     pub unsubscribe: Option<Unsubscribed>,
     /// Reply to `publish`.
     pub publish: Option<Published>,
+    /// Reply to `history`.
+    pub history: Option<Box<HistoryPage>>,
     /// Reply to `ping`.
     pub ping: Option<Pong>,
     /// Refusal.

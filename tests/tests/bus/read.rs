@@ -1,6 +1,6 @@
 //! Every way of reading.
 
-use bus::{BusError, LAST_SEQS_MAX, ReaderOptions};
+use bus::{BusError, LAST_SEQS_MAX, Portion, ReaderOptions};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use protocol::bus::Stored;
@@ -224,6 +224,33 @@ pub async fn short_and_long_ranges_are_complete(f: Fixture) {
     let scan = f.bus.scan(&f.events, &lane, 1, end).await;
     let scanned: Vec<_> = within("the scan", scan.try_collect()).await.unwrap();
     assert_eq!(seqs(&scanned), (1..=end).collect::<Vec<_>>());
+}
+
+pub async fn every_event_finds_the_one_before(f: Fixture) {
+    let all = fill(&f, 20).await;
+    let filter = subject(Kind::Ev, "doc.a");
+    f.level(&f.events).await;
+    let end = f.bus.stream_state(&f.events).await.unwrap().last_seq;
+    let before = |seq: u64| f.bus.last_before(&f.events, &filter, seq);
+    for seq in 0..=end + 1 {
+        let wanted = all.iter().copied().rfind(|known| *known < seq);
+        assert_eq!(before(seq).await.unwrap(), wanted, "before {seq}");
+    }
+    let none = subject(Kind::Ev, "doc.none");
+    let none = f.bus.last_before(&f.events, &none, end).await.unwrap();
+    assert_eq!(none, None);
+    // A page is not all of it, and what is fetched for it ends with its range.
+    let page = Portion {
+        events: 3,
+        bytes: 1 << 20,
+    };
+    for range in [(1, end), (all[4], all[5]), (all[4] + 1, all[4] + 1)] {
+        let scan = f.bus.scan_page(&f.events, &filter, range, page).await;
+        let read: Vec<_> = within("the page", scan.try_collect()).await.unwrap();
+        let wanted = all.iter().copied();
+        let wanted = wanted.filter(|seq| (range.0..=range.1).contains(seq));
+        assert_eq!(seqs(&read), wanted.collect::<Vec<_>>(), "{range:?}");
+    }
 }
 
 pub async fn tails_of_many_subjects_in_one_call(f: Fixture) {

@@ -62,7 +62,7 @@ fn every_example_is_what_it_shows() {
 /// Field names of the frames, from their source: `pub name:` in `protocol/src/frame`.
 fn fields() -> BTreeSet<String> {
     let folder = tree::root().join("protocol/src/frame");
-    ["command.rs", "reply.rs", "push.rs"]
+    ["command.rs", "history.rs", "reply.rs", "push.rs"]
         .iter()
         .flat_map(|file| {
             let text = tree::read(&folder.join(file));

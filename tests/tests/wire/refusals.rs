@@ -7,7 +7,7 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::Encoding;
 
 use super::seen::Seen;
-use super::{closes, commands, handshake, rates, rfc6455, tokens, trouble};
+use super::{closes, commands, handshake, history, rates, rfc6455, tokens, trouble};
 
 /// The node with time-outs as they are by default.
 pub const PATIENT: usize = 0;
@@ -92,6 +92,7 @@ async fn every_documented_code_is_provoked() {
     for encoding in [Encoding::Json, Encoding::Msgpack] {
         tokens::provoke(&deployment, encoding, &mut seen).await;
         commands::provoke(&deployment, encoding, &mut seen).await;
+        history::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;
     }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Connect, ErrorBody, JSON_DEPTH_MAX, Publish, StoredIn, Subscribe, json_depth,
+    Connect, End, ErrorBody, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, JSON_DEPTH_MAX,
+    Mark, Publish, StoredIn, Subscribe, json_depth,
 };
 use protocol::header::Headers;
 use protocol::id::{EventId, Publisher};
@@ -25,6 +26,7 @@ use crate::core::admission::Accounts;
 use crate::core::directory::{Directory, Place};
 use crate::core::draft::Draft;
 use crate::core::gates::state::Late;
+use crate::core::history::Asked;
 use crate::core::limits::EdgeLimits;
 
 /// What holds on this node at the moment of a command.
@@ -106,10 +108,10 @@ fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
 }
 
 /// Whether a token allows to receive a channel.
-pub fn may_subscribe(who: &Who, channel: &Channel) -> bool {
+pub fn may_subscribe(identity: &Identity, channel: &Channel) -> bool {
     match channel.is_reserved() {
-        true => channel.is_outcome_of(&who.identity.user),
-        false => who.identity.scopes.allows(Action::Subscribe, channel),
+        true => channel.is_outcome_of(&identity.user),
+        false => identity.scopes.allows(Action::Subscribe, channel),
     }
 }
 
@@ -119,17 +121,50 @@ pub fn subscribe(
     who: &Who,
     command: &Subscribe,
 ) -> Result<(Channel, Place), ErrorBody> {
-    let channel = match Channel::parse(&command.channel) {
+    readable(rules, &who.identity, &command.channel, "subscribe to")
+}
+
+/// Checks `history`, which the scope to subscribe covers.
+pub fn history(
+    rules: &Rules<'_>,
+    identity: &Identity,
+    command: History,
+) -> Result<Asked, ErrorBody> {
+    let (channel, place) = readable(rules, identity, &command.channel, "read")?;
+    let end = if command.backwards {
+        End::Latest
+    } else {
+        End::Earliest
+    };
+    let limit = command.limit.map_or(HISTORY_EVENTS_DEFAULT, u32::from);
+    Ok(Asked {
+        tenant: identity.tenant.clone(),
+        channel,
+        place,
+        from: command.from.unwrap_or(Mark::End(end)),
+        backwards: command.backwards,
+        limit: limit.min(HISTORY_EVENTS_MAX) as usize,
+    })
+}
+
+/// A channel whose events somebody may have, and where it lives.
+fn readable(
+    rules: &Rules<'_>,
+    identity: &Identity,
+    text: &str,
+    verb: &str,
+) -> Result<(Channel, Place), ErrorBody> {
+    let channel = match Channel::parse(text) {
         Ok(channel) => channel,
         Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
     };
-    if !may_subscribe(who, &channel) {
+    if !may_subscribe(identity, &channel) {
         return refuse(
             ErrorCode::Forbidden,
-            format!("no scope allows to subscribe to {channel}"),
+            format!("no scope allows to {verb} {channel}"),
         );
     }
-    match rules.directory.place(&who.identity.tenant, &channel) {
+    match rules.directory.place(&identity.tenant, &channel) {
         Some(place) => Ok((channel, place)),
         None => unknown_namespace(&channel),
     }

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::state::{State, Step};
 use crate::core::feed::relay::{FeedKey, Subscriber};
+use crate::core::history::Asked;
 use crate::core::hub::Hub;
 use crate::core::metrics;
 use crate::core::port::{Note, Port};
@@ -144,6 +145,7 @@ impl Session {
                 Note::Published { command, outcome } => {
                     vec![self.state.published(command, outcome)]
                 }
+                Note::Read { command, outcome } => vec![self.state.read(command, outcome)],
                 Note::Refused {
                     id,
                     command,
@@ -227,6 +229,14 @@ impl Session {
         }
     }
 
+    fn read(&self, command: u64, asked: Asked) {
+        let (hub, port, encoding) = (self.hub.clone(), self.port.clone(), self.encoding);
+        self.hub.tasks.spawn(async move {
+            let outcome = hub.histories.read(&asked, encoding).await.map(Box::new);
+            port.note(Note::Read { command, outcome });
+        });
+    }
+
     fn carry_out(&mut self, steps: Vec<Step>) -> Option<Signal> {
         for step in steps {
             match step {
@@ -249,6 +259,7 @@ impl Session {
                         self.hub.publisher.submit(writer, *draft, answer);
                     }
                 }
+                Step::Read(command, asked) => self.read(command, *asked),
                 Step::Held(channel, n) => {
                     if let Some(writer) = &self.writer {
                         writer.refuse(&channel, n);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, ErrorBody, Limits, Named, Outcome, Pong, Publish, Published, Push,
-    Start, Subscribe, Unreadable, Unsubscribed,
+    Action, Command, Connected, ErrorBody, History, HistoryPage, Limits, Named, Outcome, Pong,
+    Publish, Published, Push, Start, Subscribe, Unreadable, Unsubscribed,
 };
 use protocol::name::{Channel, Tenant};
 use tokio::time::Instant;
@@ -19,11 +19,16 @@ use tokio::time::Instant;
 use super::commands::{self, Refusal, Rules, Who};
 use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
+use crate::core::history::Asked;
 use crate::core::request::Request;
 
 /// How long a session may take to answer its publishes and empty its outbox once the
 /// node drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages of history that a session may wait for: one that shows what the other brought
+/// is ahead of any reader.
+pub const READS_MAX: u32 = 4;
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
@@ -58,6 +63,8 @@ pub enum Step {
     },
     /// Store an event; the command is answered through [`State::published`].
     Publish(u64, Box<Draft>),
+    /// Read a page of history; the command is answered through [`State::read`].
+    Read(u64, Box<Asked>),
     /// An event was refused before it reached the store, for now.
     Held(Channel, u64),
     /// Send a WebSocket ping.
@@ -91,6 +98,8 @@ pub struct State {
     /// When it began, microseconds since 1970.
     began_us: u64,
     in_flight: u32,
+    /// Pages that are being read.
+    reads: u32,
     bad_frames: u32,
     heard: Instant,
     ping_at: Instant,
@@ -120,6 +129,7 @@ impl State {
             subscriptions: HashMap::new(),
             began_us: rules.now_us,
             in_flight: 0,
+            reads: 0,
             bad_frames: 0,
             heard: rules.now,
             ping_at: rules.now + rules.limits.ping_interval(),
@@ -167,6 +177,7 @@ impl State {
             (Phase::Connected(_), Action::Subscribe(body)) => {
                 self.subscribe(rules, id, body, next_id)
             }
+            (Phase::Connected(_), Action::History(body)) => self.history(rules, id, body),
             (Phase::Connected(_), Action::Publish(body)) => return self.publish(rules, id, body),
         };
         taken.unwrap_or_else(|error| vec![Step::Reply(id, Outcome::Error(error))])
@@ -253,76 +264,6 @@ impl State {
                 "the session is not connected",
             )),
         }
-    }
-
-    fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
-        self.check_expiry(rules)?;
-        let who = &self.member()?.who;
-        let (channel, place) = commands::subscribe(rules, who, &body)?;
-        if self.subscriptions.contains_key(&channel) {
-            return refuse(
-                ErrorCode::AlreadySubscribed,
-                format!("{channel} is subscribed"),
-            );
-        }
-        let max = rules.limits.subscriptions;
-        if self.subscriptions.len() >= max {
-            return refuse(
-                ErrorCode::TooManySubscriptions,
-                format!("the session has {max} subscriptions, as many as it may"),
-            );
-        }
-        let tenant = who.identity.tenant.clone();
-        self.subscriptions.insert(channel.clone(), (id, command));
-        let start = body.from.unwrap_or(Start::Named(Named::Now));
-        Ok(vec![Step::Attach(Box::new(Request {
-            command,
-            id,
-            tenant,
-            channel,
-            place,
-            start,
-        }))])
-    }
-
-    /// A subscription that is still being made is cancelled, and its place is free at
-    /// once: waited for, quick changes would use up the limit.
-    fn unsubscribe(&mut self, command: u64, text: &str) -> Taken {
-        let channel = Channel::parse(text).ok();
-        match channel.and_then(|channel| self.subscriptions.remove(&channel)) {
-            Some((id, asked_by)) => {
-                let leave = Step::Leave {
-                    id,
-                    command: asked_by,
-                };
-                let channel = text.into();
-                let reply = Outcome::Unsubscribe(Unsubscribed { channel });
-                Ok(vec![leave, Step::Reply(command, reply)])
-            }
-            None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
-        }
-    }
-
-    /// A subscription could not be made.
-    pub fn refused(
-        &mut self,
-        id: u64,
-        command: u64,
-        channel: &Channel,
-        error: ErrorBody,
-    ) -> Vec<Step> {
-        if self
-            .subscriptions
-            .get(channel)
-            .is_none_or(|known| known.id != id)
-        {
-            return Vec::new();
-        }
-        self.subscriptions.remove(channel);
-        vec![
-            Step::Detach(id),
-            Step::Reply(command, Outcome::Error(error)),
-        ]
     }
 
     fn publish(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Vec<Step> {
@@ -452,7 +393,7 @@ impl State {
 
     /// Whether a draining session has nothing left to answer.
     pub fn is_drained(&self) -> bool {
-        matches!(self.phase, Phase::Draining { .. }) && self.in_flight == 0
+        matches!(self.phase, Phase::Draining { .. }) && self.in_flight == 0 && self.reads == 0
     }
 }
 
@@ -469,6 +410,7 @@ fn drafted(rules: &Rules<'_>, member: &Member, body: Publish) -> Result<Draft, R
 }
 
 mod grant;
+mod receiving;
 
 #[cfg(test)]
 mod tests;

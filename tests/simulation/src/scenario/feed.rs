@@ -168,7 +168,7 @@ impl Scene {
                     tokio::spawn(again);
                 }
                 Note::Refused { .. } => view.refused = true,
-                Note::Published { .. } | Note::Revocations => {}
+                Note::Published { .. } | Note::Read { .. } | Note::Revocations => {}
                 Note::EpochChanged => self.world.problem("the epoch changed by itself"),
             }
         }

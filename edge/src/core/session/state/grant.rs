@@ -68,7 +68,7 @@ impl State {
         };
         let mut ended = Vec::new();
         self.subscriptions.retain(|channel, (id, command)| {
-            let allowed = commands::may_subscribe(&member.who, channel);
+            let allowed = commands::may_subscribe(&member.who.identity, channel);
             if !allowed {
                 ended.push((channel.clone(), *id, *command));
             }

@@ -1,0 +1,103 @@
+//! What a session receives: subscriptions, and pages of history.
+
+use protocol::error_code::ErrorCode;
+use protocol::frame::{
+    ErrorBody, History, HistoryPage, Named, Outcome, Start, Subscribe, Unsubscribed,
+};
+use protocol::name::Channel;
+
+use super::{READS_MAX, State, Step, Taken, refuse};
+use crate::core::request::Request;
+use crate::core::session::commands::{self, Rules};
+
+impl State {
+    pub(super) fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
+        self.check_expiry(rules)?;
+        let who = &self.member()?.who;
+        let (channel, place) = commands::subscribe(rules, who, &body)?;
+        if self.subscriptions.contains_key(&channel) {
+            return refuse(
+                ErrorCode::AlreadySubscribed,
+                format!("{channel} is subscribed"),
+            );
+        }
+        let max = rules.limits.subscriptions;
+        if self.subscriptions.len() >= max {
+            return refuse(
+                ErrorCode::TooManySubscriptions,
+                format!("the session has {max} subscriptions, as many as it may"),
+            );
+        }
+        let tenant = who.identity.tenant.clone();
+        self.subscriptions.insert(channel.clone(), (id, command));
+        let start = body.from.unwrap_or(Start::Named(Named::Now));
+        Ok(vec![Step::Attach(Box::new(Request {
+            command,
+            id,
+            tenant,
+            channel,
+            place,
+            start,
+        }))])
+    }
+
+    /// A subscription that is still being made is cancelled, and its place is free at
+    /// once: waited for, quick changes would use up the limit.
+    pub(super) fn unsubscribe(&mut self, command: u64, text: &str) -> Taken {
+        let channel = Channel::parse(text).ok();
+        match channel.and_then(|channel| self.subscriptions.remove(&channel)) {
+            Some((id, asked_by)) => {
+                let leave = Step::Leave {
+                    id,
+                    command: asked_by,
+                };
+                let channel = text.into();
+                let reply = Outcome::Unsubscribe(Unsubscribed { channel });
+                Ok(vec![leave, Step::Reply(command, reply)])
+            }
+            None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
+        }
+    }
+
+    /// A subscription could not be made.
+    pub fn refused(
+        &mut self,
+        id: u64,
+        command: u64,
+        channel: &Channel,
+        error: ErrorBody,
+    ) -> Vec<Step> {
+        if self
+            .subscriptions
+            .get(channel)
+            .is_none_or(|known| known.id != id)
+        {
+            return Vec::new();
+        }
+        self.subscriptions.remove(channel);
+        vec![
+            Step::Detach(id),
+            Step::Reply(command, Outcome::Error(error)),
+        ]
+    }
+
+    pub(super) fn history(&mut self, rules: &Rules<'_>, command: u64, body: History) -> Taken {
+        self.check_expiry(rules)?;
+        let asked = commands::history(rules, &self.member()?.who.identity, body)?;
+        if self.reads >= READS_MAX {
+            let message = format!("{READS_MAX} pages of history are being read already");
+            return refuse(ErrorCode::TooManyReads, message);
+        }
+        self.reads += 1;
+        Ok(vec![Step::Read(command, Box::new(asked))])
+    }
+
+    /// A page was read, or could not be.
+    pub fn read(&mut self, command: u64, outcome: Result<Box<HistoryPage>, ErrorBody>) -> Step {
+        self.reads = self.reads.saturating_sub(1);
+        Step::Reply(
+            command,
+            outcome.map_or_else(Outcome::Error, Outcome::History),
+        )
+    }
+}
