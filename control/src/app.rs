@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use protocol::class::Classes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::spec::{FunctionLimits, HeaderFilter, Schedule, Trigger};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,14 @@ pub struct NamespaceEntry {
     /// The function that its events pass first; none stores them as they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<FunctionName>,
+    /// How its events may be delivered; what is not said stays, and is durable alone at
+    /// first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
+    /// The header by which ephemeral events are conflated, empty for none; what is not said
+    /// stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflate: Option<String>,
 }
 
 /// A function of an application.
@@ -234,6 +243,8 @@ fn store() -> StoreName {
 
 #[cfg(test)]
 mod tests {
+    use protocol::class::Class;
+
     use super::*;
 
     const TEXT: &str = r#"
@@ -241,6 +252,9 @@ mod tests {
 gate = "shout"
 
 [namespaces.chat]
+
+[namespaces.cursor]
+classes = ["ephemeral"]
 
 [functions.shout]
 lang = "rust"
@@ -294,6 +308,9 @@ then = [{ name = "mask", module = "m/mask.wasm", config = { by = "*" } }]
         assert!(shout.then.is_empty() && count.then[0].config["by"] == "*");
         let chat = &app.namespaces[&Namespace::parse("chat").unwrap()];
         assert_eq!((chat.store.as_str(), &chat.gate), ("main", &None));
+        assert_eq!(chat.classes, None);
+        let cursor = &app.namespaces[&Namespace::parse("cursor").unwrap()];
+        assert!(!cursor.classes.unwrap().allows(Class::Durable));
         assert_eq!(parse(&toml::to_string(&app).unwrap()), Ok(app));
     }
 
@@ -319,6 +336,8 @@ then = [{ name = "mask", module = "m/mask.wasm", config = { by = "*" } }]
             ("[functions.shout]\ncolour = 1", "colour"),
             ("[functions.\"a b\"]", "a b"),
             ("[namespaces.x]\ngate = \"\"", "gate"),
+            ("[namespaces.x]\nclasses = []", "names no class"),
+            ("[namespaces.x]\nclasses = [\"lasting\"]", "lasting"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(

@@ -136,7 +136,8 @@ impl Deployer {
             rules::function(wanted, land.last(&spec.name), planned)?;
         }
         check_age(&self.bus, wanted).await?;
-        self.check_modules(wanted.clone(), modules.to_vec()).await?;
+        self.check_modules(wanted.clone(), modules.to_vec(), planned)
+            .await?;
         Ok(notes)
     }
 
@@ -239,20 +240,6 @@ impl Deployer {
         deleted.map_err(|error| ControlError::written(error, format!("the function {name}")))?;
         self.sweep_ended(&land, name).await?;
         Ok(now.spec.clone())
-    }
-
-    /// Compiles and starts it as a worker would.
-    pub(crate) async fn check_modules(
-        &self,
-        spec: FunctionSpec,
-        modules: Vec<Bytes>,
-    ) -> Result<(), ControlError> {
-        let compiled = self.compiled.clone();
-        let check = move || host::check(spec, &modules, compiled.as_deref());
-        match tokio::task::spawn_blocking(check).await {
-            Ok(result) => Ok(result?),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
     }
 
     /// The first sequence of a start.

@@ -36,6 +36,7 @@ mod namespace;
 mod plan;
 mod queries;
 mod rejected;
+mod remembering;
 mod replay;
 mod revocation;
 mod rollout;

@@ -2,6 +2,7 @@
 //!
 //! Owns nothing; writes keys of namespaces in `CONFIG` alone, by compare-and-set.
 
+use protocol::class::Classes;
 use protocol::name::{FunctionName, Namespace, StoreName};
 use protocol::spec::{NamespaceSpec, Path, key};
 
@@ -19,6 +20,12 @@ pub struct NamespaceDraft {
     pub store: StoreName,
     /// The function that its events pass first.
     pub gate: Option<FunctionName>,
+    /// How its events may be delivered; `None`: as it is, and durable alone if it is not
+    /// there yet.
+    pub classes: Option<Classes>,
+    /// The header by which ephemeral events are conflated, empty for none; `None`: as it is,
+    /// and none if it is not there yet.
+    pub conflate: Option<String>,
 }
 
 /// What became of a namespace that was wanted.
@@ -28,12 +35,15 @@ pub struct Applied {
     pub spec: NamespaceSpec,
     /// It was not there before.
     pub created: bool,
+    /// It was there, and different.
+    pub changed: bool,
     /// What is accepted but not as it should be.
     pub notes: Vec<String>,
 }
 
 impl Deployer {
-    /// Makes a namespace; one that is there and the same is left as it is.
+    /// Makes a namespace, or changes what may be changed of one that is there; one that is
+    /// the same is left as it is.
     ///
     /// # Errors
     /// [`ControlError`]; nothing was changed.
@@ -42,6 +52,7 @@ impl Deployer {
         let spec = self.namespace_spec(&land, draft)?;
         let before = land.namespaces.get(&spec.name).map(|entry| &entry.spec);
         let notes = rules::namespace(&spec, before, &land)?;
+        self.check_classes(&spec, &land, &land).await?;
         self.put_namespace(&land, spec, notes).await
     }
 
@@ -52,34 +63,50 @@ impl Deployer {
         draft: NamespaceDraft,
     ) -> Result<NamespaceSpec, ControlError> {
         land.readable(&key::namespace(&draft.name))?;
+        let before = land.namespaces.get(&draft.name).map(|entry| &entry.spec);
         let wanted = NamespaceSpec {
             name: draft.name,
             store: draft.store,
             path: draft.gate.map_or(Path::Direct, Path::Function),
+            classes: draft
+                .classes
+                .or(before.map(|spec| spec.classes))
+                .unwrap_or_default(),
+            conflate: match draft.conflate {
+                Some(header) => Some(header).filter(|header| !header.is_empty()),
+                None => before.and_then(|spec| spec.conflate.clone()),
+            },
             written: Some(self.written()),
         };
-        let before = land.namespaces.get(&wanted.name).map(|entry| &entry.spec);
-        let same = before.filter(|spec| spec.store == wanted.store && spec.path == wanted.path);
+        let same = before.filter(|spec| {
+            let way = spec.store == wanted.store && spec.path == wanted.path;
+            way && spec.classes == wanted.classes && spec.conflate == wanted.conflate
+        });
         Ok(same.cloned().unwrap_or(wanted))
     }
 
-    /// Writes a spec that was judged. Only one that is new differs from what is there.
+    /// Writes a spec that was judged, unless it is what is there.
     pub(crate) async fn put_namespace(
         &self,
         land: &Landscape,
         spec: NamespaceSpec,
         notes: Vec<String>,
     ) -> Result<Applied, ControlError> {
-        let created = !land.namespaces.contains_key(&spec.name);
-        if created {
-            let key = key::namespace(&spec.name);
-            let written = self.config().await?.create(&key, json(&spec)).await;
+        let before = land.namespaces.get(&spec.name);
+        let changed = before.is_some_and(|before| before.spec != spec);
+        if before.is_none() || changed {
+            let (key, config) = (key::namespace(&spec.name), self.config().await?);
+            let written = match before {
+                None => config.create(&key, json(&spec)).await,
+                Some(before) => config.update(&key, json(&spec), before.revision).await,
+            };
             let what = format!("the namespace {}", spec.name);
             written.map_err(|error| ControlError::written(error, what))?;
         }
         Ok(Applied {
             spec,
-            created,
+            created: before.is_none(),
+            changed,
             notes,
         })
     }

@@ -112,6 +112,8 @@ impl Wanted {
             name: name.clone(),
             store: entry.store.clone(),
             gate: entry.gate.clone(),
+            classes: entry.classes,
+            conflate: entry.conflate.clone(),
         });
         let functions = app.functions.iter().map(|(name, entry)| {
             let modules = modules.get(name).ok_or_else(|| ControlError::Missing {
@@ -175,7 +177,13 @@ impl Deployer {
             Thing::Namespace(spec) => {
                 let before = land.namespaces.get(&spec.name).map(|entry| &entry.spec);
                 step.action = action(before, spec);
-                rules::namespace(spec, before, planned).map_err(ControlError::from)
+                match rules::namespace(spec, before, planned) {
+                    Err(error) => Err(error.into()),
+                    Ok(notes) => {
+                        let checked = self.check_classes(spec, land, planned).await;
+                        checked.map(|()| notes)
+                    }
+                }
             }
             Thing::Function(spec, modules) => {
                 let before = land.functions.get(&spec.name).map(|entry| &entry.spec);

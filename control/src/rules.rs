@@ -24,6 +24,7 @@ pub fn namespace(
     before: Option<&NamespaceSpec>,
     land: &Landscape,
 ) -> Result<Vec<String>, SpecError> {
+    spec.check()?;
     known_store(&spec.store, land)?;
     if let Some(before) = before {
         same_way(spec, before)?;

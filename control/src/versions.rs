@@ -56,7 +56,8 @@ impl Deployer {
         for digest in spec.digests() {
             modules.push(self.bus.get_module(digest).await?);
         }
-        self.check_modules(spec.clone(), modules.clone()).await?;
+        self.check_modules(spec.clone(), modules.clone(), &land)
+            .await?;
         self.put_function(&land, spec, modules, notes).await
     }
 

@@ -31,6 +31,13 @@ pub enum CheckError {
     Engine(wasmtime::Error),
 }
 
+/// What a check has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether the function remembers anything of its channels.
+    pub remembers: bool,
+}
+
 /// Compiles a function's modules, one for each of [`FunctionSpec::digests`], and starts an
 /// instance of each. Takes up to a second of processor
 /// time, for an interpreter up to 25: not for Tokio's threads. `compiled` is the folder
@@ -43,7 +50,7 @@ pub fn check(
     spec: FunctionSpec,
     wasm: &[Bytes],
     compiled: Option<&Path>,
-) -> Result<(), CheckError> {
+) -> Result<Checked, CheckError> {
     let kept = kept::or_without(compiled);
     let modules = engine::on_demand(kept.as_ref().map(Kept::cache))
         .and_then(|engine| Modules::keeping(&engine, kept))
@@ -53,5 +60,7 @@ pub fn check(
     for stage in &program.stages {
         Instance::of(stage, 0, account.clone()).map_err(|error| stage.broken(error))?;
     }
-    Ok(())
+    Ok(Checked {
+        remembers: program.remembers(),
+    })
 }

@@ -39,7 +39,7 @@ pub mod single;
 pub mod turns;
 pub mod wasi;
 
-pub use check::{CheckError, check};
+pub use check::{CheckError, Checked, check};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -107,12 +107,7 @@ impl Headers {
     /// # Errors
     /// [`HeaderError`] names the header and the limit.
     pub fn push_user(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
-        let fits = (1..=USER_HEADER_NAME_BYTES_MAX).contains(&name.len());
-        if !fits
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        {
+        if !is_user_name(name) {
             return Err(HeaderError::Name {
                 name: name.chars().take(USER_HEADER_NAME_BYTES_MAX).collect(),
             });
@@ -165,6 +160,12 @@ impl Headers {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a user's header may be called so.
+pub fn is_user_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=USER_HEADER_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// Names that every event carries are not copied for each.

@@ -32,6 +32,7 @@
 
 pub mod bus;
 pub mod checkpoint;
+pub mod class;
 pub mod close_code;
 pub mod envelope;
 pub mod error_code;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Digest;
 use crate::header::{self, Headers};
 use crate::lane::{LANES_MAX, Lane};
-use crate::name::{Channel, ChannelPattern, FunctionName, Namespace, StoreName};
+use crate::name::{Channel, ChannelPattern, FunctionName, StoreName};
 use crate::position::Epoch;
 
 mod canary;
 mod cron;
 mod headers;
+mod namespace;
 mod schedule;
 mod stage;
 
@@ -22,6 +23,7 @@ pub use canary::{
     Verdict,
 };
 pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
+pub use namespace::{NamespaceSpec, Path};
 pub use schedule::{
     Due, EVERY_S_MAX, EVERY_S_MIN, LATE_S_MAX, MADE_UP_MAX, MISSED_S_MAX, Missed, Schedule,
 };
@@ -45,31 +47,6 @@ pub struct Written {
     pub by: String,
     /// When, by their clock, microseconds since 1970.
     pub at_us: u64,
-}
-
-/// A namespace. Key `namespace.{name}` in `CONFIG`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NamespaceSpec {
-    /// Its name: the first token of its channels.
-    pub name: Namespace,
-    /// The store that its channels live in.
-    pub store: StoreName,
-    /// What an event passes on its way.
-    pub path: Path,
-    /// Who wrote this, and when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written: Option<Written>,
-}
-
-/// What an event passes on its way. Fixed when a namespace is created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Path {
-    /// Straight into EVENTS.
-    Direct,
-    /// Into INGRESS, through this gate, into EVENTS.
-    Function(FunctionName),
 }
 
 /// Longest linger of a function, milliseconds: what a drain or a takeover has to
@@ -257,16 +234,6 @@ impl StoreSpec {
         check(1 <= self.lanes && self.lanes <= LANES_MAX, "lanes", || {
             format!("{} is not within 1 to {LANES_MAX}", self.lanes)
         })
-    }
-}
-
-impl NamespaceSpec {
-    /// The function that its events pass first.
-    pub fn gate(&self) -> Option<&FunctionName> {
-        match &self.path {
-            Path::Direct => None,
-            Path::Function(gate) => Some(gate),
-        }
     }
 }
 

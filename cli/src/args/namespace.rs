@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use protocol::class::Class;
 
 use super::function::WaitArgs;
 use super::nats::NatsArgs;
@@ -10,7 +11,7 @@ use super::nats::NatsArgs;
 /// What to do with namespaces.
 #[derive(Debug, Subcommand)]
 pub enum NamespaceCommand {
-    /// Make a namespace; one that is there already stays as it is.
+    /// Make a namespace, or change which classes of events one allows.
     Apply(ApplyNamespace),
     /// List namespaces.
     List(ListNamespaces),
@@ -31,6 +32,14 @@ pub struct ApplyNamespace {
     /// The store that its channels live in.
     #[arg(long, value_name = "STORE", default_value = "main")]
     pub store: String,
+    /// How its events may be delivered: `durable`, `ephemeral` or `durable,ephemeral`;
+    /// unless said, as it is, and durable alone at first.
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    pub class: Vec<Class>,
+    /// The header that holds an ephemeral event's key: of those with one key that wait for a
+    /// client, the newest alone is sent. Empty for none; unless said, as it is.
+    #[arg(long, value_name = "HEADER")]
+    pub conflate: Option<String>,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,

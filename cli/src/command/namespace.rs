@@ -1,6 +1,7 @@
 //! `eddyline namespace`: where channels live, and what their events pass.
 
 use control::{Landscape, NamespaceDraft};
+use protocol::class::Classes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
 use protocol::spec::{FunctionSpec, NamespaceSpec, Trigger};
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub async fn run(command: NamespaceCommand, output: &Output) -> Result<(), CliEr
 struct Applied<'a> {
     namespace: &'a NamespaceSpec,
     created: bool,
+    changed: bool,
     notes: &'a [String],
 }
 
@@ -37,6 +39,8 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
         name: nats::name(&args.name)?,
         store: nats::name::<StoreName>(&args.store)?,
         gate: args.gate.as_deref().map(nats::name).transpose()?,
+        classes: Classes::of(&args.class).ok(),
+        conflate: args.conflate.clone(),
     };
     let deployer = nats::deployer(&args.nats).await?;
     let applied = deployer.apply_namespace(draft).await?;
@@ -44,11 +48,18 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
     let told = Applied {
         namespace: &applied.spec,
         created: applied.created,
+        changed: applied.changed,
         notes: &applied.notes,
     };
     output.result(&told, || match (applied.created, applied.spec.gate()) {
         (true, None) => format!("{name} is made: publish to {name}.ANYTHING"),
         (true, Some(gate)) => format!("{name} is made: what is published to it passes {gate}"),
+        (false, _) if applied.changed => {
+            let conflated = applied.spec.conflate.as_ref();
+            let conflated = conflated.map_or(String::new(), |by| format!(", conflated by {by}"));
+            let classes = applied.spec.classes;
+            format!("{name} allows {classes} events from now on{conflated}")
+        }
         (false, _) => format!("{name} is there already, and the same"),
     })?;
     for note in &applied.notes {
@@ -73,7 +84,7 @@ async fn list(args: &ListNamespaces, output: &Output) -> Result<(), CliError> {
         return Ok(());
     }
     let (mut table, now_us) = (
-        Table::new(&["NAME", "STORE", "GATE", "MADE"]),
+        Table::new(&["NAME", "STORE", "GATE", "CLASSES", "MADE"]),
         clock::now_us(),
     );
     for spec in specs {
@@ -82,6 +93,7 @@ async fn list(args: &ListNamespaces, output: &Output) -> Result<(), CliError> {
             spec.store.to_string(),
             spec.gate()
                 .map_or("-".to_owned(), |gate| gate_state(gate, &land)),
+            spec.classes.to_string(),
             when(spec.written.as_ref(), now_us),
         ]);
     }
@@ -146,6 +158,10 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
         "gate",
         gate.map_or("-".to_owned(), |gate| gate_state(gate, land)),
     );
+    row("classes", spec.classes.to_string());
+    if let Some(header) = &spec.conflate {
+        row("conflated by", header.clone());
+    }
     row("made", when(spec.written.as_ref(), clock::now_us()));
     for (name, functions) in [
         ("handled by", &shown.handled_by),

@@ -40,6 +40,8 @@ fn land() -> Landscape {
             path: gate.map_or(Path::Direct, |gate| {
                 Path::Function(FunctionName::parse(gate).unwrap())
             }),
+            classes: Default::default(),
+            conflate: None,
             written: None,
         };
         land.namespaces

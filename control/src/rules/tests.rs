@@ -1,6 +1,7 @@
 //! What may stand beside what, and what may not.
 
 use protocol::checkpoint::Digest;
+use protocol::class::Classes;
 use protocol::position::Epoch;
 use protocol::spec::StoreSpec;
 
@@ -40,6 +41,8 @@ fn space(name: &str, gate: Option<&str>) -> NamespaceSpec {
         path: gate.map_or(Path::Direct, |gate| {
             Path::Function(FunctionName::parse(gate).unwrap())
         }),
+        classes: Classes::DURABLE,
+        conflate: None,
         written: None,
     }
 }

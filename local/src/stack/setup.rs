@@ -178,6 +178,8 @@ fn examples(modules: Modules) -> (Vec<NamespaceDraft>, Vec<(FunctionDraft, Bytes
         name: namespace(name),
         store: store(),
         gate: gate.map(function),
+        classes: None,
+        conflate: None,
     });
     let gate = FunctionDraft::new(function(GATE), store(), Vec::new());
     let stats = FunctionDraft {

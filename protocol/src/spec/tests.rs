@@ -1,6 +1,7 @@
 //! Specs: what was stored before is read, limits hold.
 
 use super::*;
+use crate::class::{Class, Classes};
 
 /// As they were written before versions were counted.
 const OLD: &str = r#"{"name":"gate","store":"main","trigger":"gate","digest":
@@ -15,6 +16,36 @@ fn specs_that_were_stored_before_stay_readable() {
     let old = r#"{"name":"chat","store":"main","path":"direct"}"#;
     let spec: NamespaceSpec = serde_json::from_str(old).unwrap();
     assert_eq!(spec.written, None);
+    assert_eq!(spec.classes, Classes::DURABLE);
+    assert!(!serde_json::to_string(&spec).unwrap().contains("classes"));
+}
+
+#[test]
+fn a_namespace_says_which_classes_it_allows() {
+    let text = |classes: &str| {
+        format!(r#"{{"name":"cursor","store":"main","path":"direct","classes":{classes}}}"#)
+    };
+    let spec: NamespaceSpec = serde_json::from_str(&text(r#"["ephemeral"]"#)).unwrap();
+    assert!(spec.allows(Class::Ephemeral) && !spec.allows(Class::Durable));
+    assert!(serde_json::from_str::<NamespaceSpec>(&text("[]")).is_err());
+}
+
+#[test]
+fn ephemeral_events_alone_are_conflated_by_a_header_that_may_be() {
+    let spec = |classes: &str, header: &str| {
+        let text = format!(
+            r#"{{"name":"cursor","store":"main","path":"direct","classes":["{classes}"],"conflate":"{header}"}}"#
+        );
+        serde_json::from_str::<NamespaceSpec>(&text).unwrap()
+    };
+    assert_eq!(spec("ephemeral", "player-1").check(), Ok(()));
+    for (classes, header) in [
+        ("durable", "player"),
+        ("ephemeral", "Player"),
+        ("ephemeral", ""),
+    ] {
+        assert_eq!(spec(classes, header).check().unwrap_err().field, "conflate");
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
         name: far,
         store: settings.name.clone(),
         gate: Some(gate.clone()),
+        classes: None,
+        conflate: None,
     };
     let applied = deployer.apply_namespace(namespace).await.unwrap();
     assert!(applied.notes[0].contains("is not deployed"), "{applied:?}");

@@ -119,6 +119,8 @@ pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
             name: namespace(name),
             store: store.clone(),
             gate,
+            classes: None,
+            conflate: None,
         };
         let applied = deployer.apply_namespace(draft).await;
         applied.unwrap_or_else(|error| panic!("{name}: {error}"));
