@@ -178,6 +178,10 @@ pub struct Publish {
     /// A header of the event, NAME=VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = value::pair)]
     pub headers: Vec<(String, String)>,
+    /// Pass the event on to whoever listens now, and store nothing; the namespace must
+    /// allow it.
+    #[arg(long)]
+    pub ephemeral: bool,
     /// In a namespace with a gate: how long to wait after the last event for what
     /// becomes of it; 0s does not wait.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = wait)]

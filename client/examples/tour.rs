@@ -33,6 +33,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 break;
             }
             Delivery::Event { .. } | Delivery::CaughtUp { .. } => {}
+            // Passed on and not stored: only where the namespace allows it.
+            Delivery::Ephemeral { event, .. } => println!("{} passes by", event.id),
+            Delivery::Dropped { count } => println!("{count} have passed by unseen"),
             Delivery::Gap(gap) => println!("{} to {} are no longer kept", gap.from, gap.to),
         }
     }

@@ -7,6 +7,7 @@
 
 mod frames;
 mod grant;
+mod passing;
 mod subscriptions;
 mod wake;
 
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use protocol::frame::{Action, Connected, FromServer};
+use protocol::frame::{Action, Connected, FromServer, PublishReply};
 use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -31,7 +32,7 @@ use super::channel::{Channel, State};
 use super::error::{ClientError, reconnects};
 use super::options::ClientOptions;
 use super::outstanding::{Outstanding, Refusal};
-use super::request::{Reader, Request, Waiter};
+use super::request::{PassWaiter, Reader, Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
 use grant::Waiter as TokenWaiter;
@@ -50,6 +51,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 enum Pending {
     Publish(u64),
     History(Reader),
+    PassOn(PassWaiter),
     Subscribe { channel: String, generation: u64 },
     Unsubscribe { channel: String, generation: u64 },
     Refresh { before: Secret, waiter: TokenWaiter },
@@ -81,6 +83,8 @@ pub(super) struct Actor {
     next_id: u64,
     next_generation: u64,
     window: usize,
+    /// Ephemeral events without answer; bounded by half of the window.
+    passing: usize,
     silence: Duration,
     /// Which of the edge nodes is next.
     edge: usize,
@@ -113,6 +117,7 @@ impl Actor {
             next_id: 1,
             next_generation: 1,
             window: 1,
+            passing: 0,
             silence: PING_INTERVAL_MAX,
             edge: 0,
             away: None,
@@ -220,7 +225,9 @@ impl Actor {
     /// The connection is gone, and with it everything that waited for a reply.
     fn lost(&mut self) {
         self.connected(false);
+        // Whoever waits for the answer to an ephemeral event hears so by this.
         self.pending.clear();
+        self.passing = 0;
         self.control.clear();
         count(&self.shared.resends, self.outstanding.lost());
         for (name, channel) in &mut self.channels {
@@ -278,6 +285,11 @@ impl Actor {
         *self.state.borrow()
     }
 
+    /// Events that may wait for their ack beside the ephemeral ones.
+    fn durable_window(&self) -> usize {
+        self.window.saturating_sub(self.passing).max(1)
+    }
+
     fn is_done(&self) -> bool {
         self.closing.is_some() && self.outstanding.is_empty()
     }
@@ -297,7 +309,7 @@ impl Actor {
     }
 
     fn has_output(&self, now: Instant) -> bool {
-        !self.control.is_empty() || self.outstanding.is_ready(self.window, now)
+        !self.control.is_empty() || self.outstanding.is_ready(self.durable_window(), now)
     }
 
     fn take(&mut self, request: Request) {
@@ -307,6 +319,7 @@ impl Actor {
                     let _ = waiter.send(Err(ClientError::InFlight { n }));
                 }
             }
+            Request::PassOn { n, draft, waiter } => self.pass_on(n, &draft, waiter),
             Request::Subscribe(wanted) => self.begin(*wanted),
             Request::Refresh(token, waiter) => self.refresh(token, waiter),
             Request::History(asked, reader) => {
@@ -349,6 +362,7 @@ impl Actor {
         match pending {
             Pending::Publish(n) => self.settled(n, frame),
             Pending::History(reader) => paged(reader, frame),
+            Pending::PassOn(waiter) => self.passed_on(waiter, frame),
             Pending::Subscribe {
                 channel,
                 generation,
@@ -363,7 +377,7 @@ impl Actor {
 
     /// The node answered an event. Whoever published it may have gone.
     fn settled(&mut self, n: u64, frame: FromServer) {
-        match (frame.publish, frame.error) {
+        match (frame.publish.and_then(PublishReply::stored), frame.error) {
             (Some(published), _) => {
                 if let Some(waiter) = self.outstanding.acked(n) {
                     let _ = waiter.send(Ok(published));

@@ -8,9 +8,10 @@
 //! stream, after the last delivery, once half of the queue is free. So a slow
 //! reader costs itself a replay, and neither memory nor anybody else's time.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{Event, Gap, Start, Subscribe, Subscribed};
+use protocol::frame::{Ephemeral, Event, Gap, Start, Subscribe, Subscribed};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -57,6 +58,8 @@ pub(super) struct Channel {
     pub answer: Option<Answer>,
     start: Start,
     chain: Option<Chain>,
+    /// Ephemeral events that were dropped and not told yet.
+    dropped: u64,
 }
 
 impl Channel {
@@ -75,11 +78,12 @@ impl Channel {
             answer: Some(answer),
             start,
             chain: None,
+            dropped: 0,
         }
     }
 
     /// What to ask of the node: from the last position on, where there is one.
-    pub fn ask(&mut self, channel: &str) -> Subscribe {
+    pub fn ask(&mut self, channel: &str, echo: bool) -> Subscribe {
         self.state = State::Asked;
         let resumed = self
             .chain
@@ -88,6 +92,7 @@ impl Channel {
         Subscribe {
             channel: channel.to_owned(),
             from: Some(resumed.unwrap_or_else(|| self.start.clone())),
+            echo,
         }
     }
 
@@ -127,6 +132,30 @@ impl Channel {
             Err(TrySendError::Closed(())) => {}
         }
         Deed::Nothing
+    }
+
+    /// An ephemeral event was pushed. It takes no place of the queue's last half, which is
+    /// for what is stored: where that is full it is dropped, and its reader told of it
+    /// before the next.
+    pub fn ephemeral(&mut self, event: Ephemeral, arrived: Instant) {
+        if self.state != State::Live {
+            return;
+        }
+        let wanted = 1 + usize::from(self.dropped > 0);
+        if self.sender.capacity() < self.sender.max_capacity() / 2 + wanted {
+            self.dropped += 1;
+            return;
+        }
+        // There is room, and nobody else sends; whoever read may have gone.
+        if let Some(count) = NonZeroU64::new(std::mem::take(&mut self.dropped)) {
+            let _ = self.sender.try_send(Delivery::Dropped { count });
+        }
+        let _ = self.sender.try_send(Delivery::Ephemeral { event, arrived });
+    }
+
+    /// The node has dropped so many ephemeral events, because the connection takes too few.
+    pub fn dropped(&mut self, count: u64) {
+        self.dropped += count;
     }
 
     /// A gap was announced.
@@ -216,7 +245,7 @@ mod tests {
         assert_eq!(push(&mut channel, 7, 5), Deed::Nothing);
         assert_eq!(push(&mut channel, 9, 7), Deed::LeaveFull);
         assert_eq!(channel.caught_up(9), Deed::LeaveFull);
-        let Some(Start::After(position)) = channel.ask("a").from else {
+        let Some(Start::After(position)) = channel.ask("a", true).from else {
             panic!("no position");
         };
         assert_eq!((position.seq, position.time), (7, Some(7)));
@@ -225,12 +254,53 @@ mod tests {
         assert_eq!(push(&mut channel, 9, 7), Deed::Nothing);
     }
 
+    fn fleeting(id: &str) -> Ephemeral {
+        Ephemeral {
+            channel: "a".into(),
+            time: 1,
+            id: id.into(),
+            user: None,
+            client: None,
+            function: None,
+            content_type: None,
+            headers: Default::default(),
+            conflated: 0,
+            data: Payload::Bytes(Default::default()),
+        }
+    }
+
+    #[test]
+    fn ephemeral_events_leave_half_of_the_queue_to_what_is_stored() {
+        let (mut channel, mut queue) = channel(4);
+        channel.ephemeral(fleeting("early"), Instant::now());
+        channel.subscribed(&subscribed(1, 4)).unwrap();
+        for id in ["1", "2", "3"] {
+            channel.ephemeral(fleeting(id), Instant::now());
+        }
+        assert_eq!(push(&mut channel, 5, 4), Deed::Nothing);
+        channel.dropped(6);
+        let mut told = |channel: &mut Channel| {
+            if let Ok(delivery) = queue.try_recv() {
+                return match delivery {
+                    Delivery::Ephemeral { event, .. } => event.id,
+                    Delivery::Dropped { count } => format!("-{count}"),
+                    Delivery::Event { event, .. } => format!("seq {}", event.seq),
+                    other => panic!("{other:?}"),
+                };
+            }
+            channel.ephemeral(fleeting("4"), Instant::now());
+            "nothing".into()
+        };
+        let told: Vec<String> = (0..6).map(|_| told(&mut channel)).collect();
+        assert_eq!(told, ["1", "2", "seq 5", "nothing", "-7", "4"]);
+    }
+
     #[test]
     fn it_resumes_where_it_began_even_if_nothing_came() {
         let (mut channel, _queue) = channel(1);
-        assert_eq!(channel.ask("a").from, Some(Start::Named(Named::Now)));
+        assert_eq!(channel.ask("a", true).from, Some(Start::Named(Named::Now)));
         channel.subscribed(&subscribed(1, 12)).unwrap();
-        let Some(Start::After(position)) = channel.ask("a").from else {
+        let Some(Start::After(position)) = channel.ask("a", true).from else {
             panic!("no position");
         };
         assert_eq!(position.seq, 12);

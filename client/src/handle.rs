@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::frame::{Connected, History, HistoryPage, Published, Start, Subscribed};
+use protocol::frame::{Connected, History, HistoryPage, PassedOn, Published, Start, Subscribed};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
 use rand::Rng;
@@ -87,18 +87,7 @@ impl Client {
     /// The data is not what its content type says or longer than the node takes, or the
     /// client has ended.
     pub async fn publish_start(&self, draft: Draft) -> Result<Ack, ClientError> {
-        if draft.is_json() && serde_json::from_slice::<&RawValue>(&draft.data).is_err() {
-            return Err(ClientError::NotJson);
-        }
-        let (bytes, max) = (draft.data.len(), self.shared.data_bytes_max());
-        if bytes > max {
-            return Err(ClientError::TooLarge { bytes, max });
-        }
-        let permit = self
-            .requests
-            .reserve()
-            .await
-            .map_err(|_| ClientError::Ended)?;
+        let permit = self.place(&draft).await?;
         let (waiter, receiver) = oneshot::channel();
         // Numbering and sending happen under one lock: events leave in the order
         // of their numbers.
@@ -113,6 +102,38 @@ impl Client {
         permit.send(Request::Publish { n, draft, waiter });
         drop(next_n);
         Ok(Ack { n, receiver })
+    }
+
+    /// Hands an ephemeral event over and waits until the node has passed it on: at most
+    /// once, to whoever listens then. It is not kept, and not resent.
+    ///
+    /// # Errors
+    /// The node refuses; there is no connection, or it was lost meanwhile and nobody knows
+    /// what became of it; those of [`Self::publish_start`]. Cancel safe: cancelled, it may
+    /// or may not have been passed on.
+    pub async fn pass_on(&self, draft: Draft) -> Result<PassedOn, ClientError> {
+        let permit = self.place(&draft).await?;
+        let (waiter, answered) = oneshot::channel();
+        {
+            let mut next_n = lock(&self.next_n);
+            let n = *next_n;
+            *next_n += 1;
+            permit.send(Request::PassOn { n, draft, waiter });
+        }
+        answered.await.unwrap_or(Err(ClientError::Lost))
+    }
+
+    /// A place for an event that the node can take.
+    async fn place(&self, draft: &Draft) -> Result<mpsc::Permit<'_, Request>, ClientError> {
+        if draft.is_json() && serde_json::from_slice::<&RawValue>(&draft.data).is_err() {
+            return Err(ClientError::NotJson);
+        }
+        let (bytes, max) = (draft.data.len(), self.shared.data_bytes_max());
+        if bytes > max {
+            return Err(ClientError::TooLarge { bytes, max });
+        }
+        let permit = self.requests.reserve().await;
+        permit.map_err(|_| ClientError::Ended)
     }
 
     /// Receives a channel from a place on. The answer has come when this returns.

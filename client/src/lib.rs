@@ -34,12 +34,13 @@ mod subscription;
 pub use chain::{Chain, Link};
 pub use error::ClientError;
 pub use handle::{Ack, Client};
-pub use options::{ClientOptions, Draft, Resend, data_of};
+pub use options::{ClientOptions, Draft, Resend, data_of, data_of_ephemeral};
 pub use shared::ClientStats;
 pub use subscription::{Delivery, Subscription};
 
 pub use protocol::frame::{
-    Encoding, End, Event, Gap, History, HistoryPage, Mark, Named, Published, Start,
+    Encoding, End, Ephemeral, Event, Gap, History, HistoryPage, Mark, Named, PassedOn, Published,
+    Start,
 };
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::envelope::is_json;
-use protocol::frame::{Encoding, Event};
+use protocol::frame::{Encoding, Ephemeral, Event};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
 
@@ -37,6 +37,8 @@ pub struct ClientOptions {
     pub reconnect: bool,
     /// Deliveries that may wait in each subscription.
     pub queue: usize,
+    /// Whether this writer's own ephemeral events come back to it.
+    pub echo: bool,
 }
 
 impl ClientOptions {
@@ -50,6 +52,7 @@ impl ClientOptions {
             encoding: Encoding::Json,
             reconnect: true,
             queue: QUEUE_DELIVERIES,
+            echo: true,
         }
     }
 }
@@ -129,6 +132,12 @@ impl Draft {
     pub(super) fn is_json(&self) -> bool {
         is_json(self.content_type.as_deref())
     }
+}
+
+/// The data of an ephemeral event, as [`data_of`].
+pub fn data_of_ephemeral(event: &Ephemeral) -> Option<Bytes> {
+    let is_json = is_json(event.content_type.as_deref());
+    event.data.clone().into_bytes(is_json)
 }
 
 /// The data of an event, byte for byte; `None` if it does not fit its content type.

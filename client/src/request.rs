@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{History, HistoryPage, Published, Start};
+use protocol::frame::{History, HistoryPage, PassedOn, Published, Start};
 use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +16,8 @@ pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
 
 /// Sends a page of history to whoever asked for it.
 pub(super) type Reader = oneshot::Sender<Result<HistoryPage, ClientError>>;
+/// Sends the answer to an ephemeral event to whoever published it.
+pub(super) type PassWaiter = oneshot::Sender<Result<PassedOn, ClientError>>;
 
 /// What handles ask of the actor.
 pub(super) enum Request {
@@ -23,6 +25,11 @@ pub(super) enum Request {
         n: u64,
         draft: Draft,
         waiter: Waiter,
+    },
+    PassOn {
+        n: u64,
+        draft: Draft,
+        waiter: PassWaiter,
     },
     Subscribe(Box<Wanted>),
     /// Go on with another token; the waiter hears when the node has taken it.

@@ -1,12 +1,13 @@
 //! The reading end of one channel. Owns the queue of deliveries; knows nothing of
 //! connections, which come and go behind it.
 
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use protocol::frame::{Event, Gap, Subscribed};
+use protocol::frame::{Ephemeral, Event, Gap, Subscribed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -25,6 +26,19 @@ pub enum Delivery {
         event: Event,
         /// When the client had read it from its connection.
         arrived: Instant,
+    },
+    /// An ephemeral event, of those that reach this client: at most once, in no promised
+    /// order, and none while it is not connected.
+    Ephemeral {
+        /// The event.
+        event: Ephemeral,
+        /// When the client had read it from its connection.
+        arrived: Instant,
+    },
+    /// Ephemeral events that came and for which there was no room, at the node or here.
+    Dropped {
+        /// How many.
+        count: NonZeroU64,
     },
     /// Events that the stream no longer keeps.
     Gap(Gap),

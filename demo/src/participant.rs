@@ -340,7 +340,9 @@ impl Participant {
         let agent = self.author.agent;
         let (event, arrived) = match self.open(delivery)? {
             Delivery::Event { event, arrived } => (event, arrived),
-            Delivery::CaughtUp { .. } => return Ok(()),
+            Delivery::CaughtUp { .. } | Delivery::Ephemeral { .. } | Delivery::Dropped { .. } => {
+                return Ok(());
+            }
             Delivery::Gap(gap) => {
                 let (from, to) = (gap.from, gap.to);
                 return Err(DemoError::Gap { agent, from, to });

@@ -65,6 +65,14 @@ pub enum ErrorCode {
     Unavailable,
     /// The stream is full.
     StoreFull,
+    /// The namespace does not allow events of this class, or its gate takes none.
+    ClassRefused,
+    /// The gate refused an ephemeral event.
+    Rejected,
+    /// The gate failed on an ephemeral event, and would again.
+    GateFailed,
+    /// The gate did not take an ephemeral event, or did not answer.
+    GateUnavailable,
 }
 
 /// Wait before trying again when the store cannot be reached, in milliseconds:
@@ -72,6 +80,9 @@ pub enum ErrorCode {
 pub const RETRY_UNAVAILABLE_MS: u64 = 500;
 /// Wait before trying again when the stream is full, in milliseconds.
 pub const RETRY_FULL_MS: u64 = 5_000;
+/// Wait before an ephemeral event goes to a gate again, in milliseconds, where the gate's
+/// worker says nothing: about as long as a busy one needs for what waits there.
+pub const RETRY_GATE_MS: u64 = 100;
 /// Wait before trying again when only order or the window stands in the way.
 pub const RETRY_SOON_MS: u64 = 20;
 
@@ -81,7 +92,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 32] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -110,6 +121,10 @@ impl ErrorCode {
         Self::TooManyReads,
         Self::Unavailable,
         Self::StoreFull,
+        Self::ClassRefused,
+        Self::Rejected,
+        Self::GateFailed,
+        Self::GateUnavailable,
     ];
 
     /// Whether the same command may succeed later.
@@ -122,6 +137,7 @@ impl ErrorCode {
         match self {
             Self::Unavailable => Some(RETRY_UNAVAILABLE_MS),
             Self::StoreFull => Some(RETRY_FULL_MS),
+            Self::GateUnavailable => Some(RETRY_GATE_MS),
             Self::EarlierRefused | Self::WindowExceeded | Self::TooManyReads => Some(RETRY_SOON_MS),
             // The node says how long in its answer; this is the least.
             Self::RateLimited => Some(RETRY_SOON_MS),

@@ -62,8 +62,10 @@ impl Role {
         publish.extend(reads.flat_map(|stream| reading(&stream)));
         let mut subscribe = vec![inbox];
         if self == Self::Edge {
-            let fan = |store| Subject::store_filter(Kind::Fan, store).to_string();
-            subscribe.extend(stores.iter().map(fan));
+            let heard = |store| {
+                [Kind::Fan, Kind::Eph].map(|kind| Subject::store_filter(kind, store).to_string())
+            };
+            subscribe.extend(stores.iter().flat_map(heard));
         }
         if self == Self::Worker {
             let asked = |store| Subject::store_filter(Kind::Req, store).to_string();
@@ -101,6 +103,7 @@ impl Role {
                 Subject::store_filter(Kind::In, store).to_string(),
                 Subject::store_filter(Kind::Ev, store).to_string(),
                 Subject::store_filter(Kind::Req, store).to_string(),
+                Subject::store_filter(Kind::Eph, store).to_string(),
             ],
             Self::Worker => vec![
                 Subject::store_filter(Kind::Ev, store).to_string(),
@@ -237,11 +240,19 @@ mod tests {
             );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
             assert!(!may_publish(role, "$KV.REVOCATIONS.acme.user.YW5u"));
-            for edges in ["in.main.0.acme.doc.a", "req.main.0.acme.doc.a"] {
+            for edges in [
+                "in.main.0.acme.doc.a",
+                "req.main.0.acme.doc.a",
+                "eph.main.0.acme.doc.a",
+            ] {
                 assert_eq!(may_publish(role, edges), role == Role::Edge);
             }
             assert!(role == Role::Edge || !may_publish(role, "_INBOX_edge.1"));
             let hears = permissions(role).subscribe;
+            let follows = hears
+                .iter()
+                .any(|filter| matches(filter, "eph.main.0.acme.doc.a"));
+            assert_eq!(follows, role == Role::Edge);
             let hears = hears
                 .iter()
                 .any(|filter| matches(filter, "req.main.0.acme.doc.a"));

@@ -121,7 +121,11 @@ pub async fn drain(mut stream: TcpStream, received: Arc<AtomicU64>) {
     }
 }
 
-fn masked(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
+/// A short text message of a client.
+///
+/// # Errors
+/// It is not short.
+pub fn masked(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
     let length = u16::try_from(payload.len()).context("commands of this bench are short")?;
     let mut frame = vec![TEXT, MASKED | 126];
     frame.extend(length.to_be_bytes());
@@ -131,7 +135,11 @@ fn masked(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(frame)
 }
 
-async fn subscriber(
+/// Connects and subscribes; what comes then is for who reads.
+///
+/// # Errors
+/// The node refuses.
+pub async fn subscriber(
     address: SocketAddr,
     token: &str,
     channel: &str,
@@ -160,6 +168,7 @@ async fn subscriber(
     let subscribe = Action::Subscribe(Subscribe {
         channel: channel.to_owned(),
         from: None,
+        echo: true,
     });
     for (id, action) in [(1, connect), (2, subscribe)] {
         stream

@@ -14,6 +14,7 @@ mod e2e {
     mod deployer;
     mod dev;
     mod drops;
+    mod ephemeral;
     mod fleet;
     mod foreign;
     mod function;

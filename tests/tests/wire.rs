@@ -11,6 +11,7 @@ mod wire {
     mod closes;
     mod commands;
     mod depth;
+    mod ephemeral;
     mod flood;
     mod garbage;
     mod handshake;

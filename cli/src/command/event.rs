@@ -1,4 +1,4 @@
-//! How one stored event is shown, wherever it came from. Plain values.
+//! How one event is shown, wherever it came from. Plain values.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,10 @@ use crate::output::harmless;
 #[derive(Debug, Serialize)]
 pub(super) struct Shown<'a> {
     pub channel: &'a str,
-    pub seq: u64,
-    /// Store time, microseconds since 1970.
+    /// Its sequence; an ephemeral event has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// Store time, or when an ephemeral event was accepted; microseconds since 1970.
     pub time: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub id: &'a str,
@@ -74,7 +76,8 @@ impl Shown<'_> {
     pub fn line(&self) -> String {
         let data = self.data.line();
         let by = self.user.or(self.function).map_or("-".into(), harmless);
-        format!("{:>8}  {}  {by}  {data}", self.seq, self.channel)
+        let seq = self.seq.map_or("~".to_owned(), |seq| seq.to_string());
+        format!("{seq:>8}  {}  {by}  {data}", self.channel)
     }
 }
 
@@ -85,7 +88,7 @@ mod tests {
     fn shown(content_type: Option<&'static str>, bytes: &[u8]) -> Shown<'static> {
         Shown {
             channel: "chat.a",
-            seq: 7,
+            seq: Some(7),
             time: 1,
             id: "",
             user: Some("ann"),

@@ -5,6 +5,7 @@ mod application;
 mod apply;
 pub mod demo;
 pub mod dev;
+mod ephemeral;
 mod event;
 mod function;
 pub mod history;
@@ -53,6 +54,9 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Dev(args) => dev::run(args, output, &shutdown).await,
         Command::Demo(args) => demo::run(args, output, &shutdown).await,
+        Command::Pub(args) if args.ephemeral => {
+            interruptible(ephemeral::run(args, output), &shutdown).await
+        }
         Command::Pub(args) => interruptible(publish::run(args, output), &shutdown).await,
         Command::Sub(args) => interruptible(subscribe::run(args, output), &shutdown).await,
         Command::History(args) => interruptible(history::run(args, output), &shutdown).await,

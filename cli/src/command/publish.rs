@@ -53,7 +53,7 @@ pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
     match args.data.as_deref() {
         None | Some("-") => publisher.lines(&client).await?,
         Some(data) => {
-            let draft = publisher.draft(Bytes::from(data.to_owned()));
+            let draft = draft(&args, Bytes::from(data.to_owned()));
             let published = patiently(client.publish(draft), output).await?;
             publisher.told(&published)?;
         }
@@ -118,7 +118,7 @@ async fn first(acks: &mut Acks) -> (u64, Result<Published, ClientError>) {
 }
 
 /// Whether only this event is concerned, and the session goes on.
-fn is_of_one_event(error: &ClientError) -> bool {
+pub(super) fn is_of_one_event(error: &ClientError) -> bool {
     matches!(
         error,
         ClientError::Refused(_)
@@ -177,12 +177,14 @@ impl Publisher<'_> {
             Ok(bytes) => bytes,
             Err(fault) => return self.refused(number, &fault.to_string()).map(|()| None),
         };
-        // Text is what lines hold, unless somebody says that it is something else.
-        if self.args.content_type.is_none() && std::str::from_utf8(&bytes).is_err() {
+        if !is_told_by_type(self.args, &bytes) {
             let problem = "it is not UTF-8; name its content type with --type";
             return self.refused(number, problem).map(|()| None);
         }
-        match client.publish_start(self.draft(Bytes::from(bytes))).await {
+        match client
+            .publish_start(draft(self.args, Bytes::from(bytes)))
+            .await
+        {
             Ok(ack) => Ok(Some(ack)),
             Err(error) if is_of_one_event(&error) => {
                 self.refused(number, &sentence(&error)).map(|()| None)
@@ -224,25 +226,32 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    fn draft(&self, data: Bytes) -> Draft {
-        let is_json = serde_json::from_slice::<&RawValue>(&data).is_ok();
-        let content_type = match &self.args.content_type {
-            Some(given) => Some(given.clone()),
-            None if is_json => None,
-            None => Some("text/plain; charset=utf-8".to_owned()),
-        };
-        Draft {
-            content_type,
-            headers: self.args.headers.iter().cloned().collect(),
-            ..Draft::json(self.args.channel.as_str(), data)
-        }
-    }
-
     fn told(&mut self, published: &Published) -> Result<(), CliError> {
         self.outcomes.expect(published);
         let channel = self.args.channel.as_str();
         let stored = Stored { channel, published };
         self.output.result(&stored, || line(published))
+    }
+}
+
+/// Whether a line is what its type says: text, unless somebody says that it is something
+/// else.
+pub(super) fn is_told_by_type(args: &Publish, bytes: &[u8]) -> bool {
+    args.content_type.is_some() || std::str::from_utf8(bytes).is_ok()
+}
+
+/// The event that the arguments and some data make.
+pub(super) fn draft(args: &Publish, data: Bytes) -> Draft {
+    let is_json = serde_json::from_slice::<&RawValue>(&data).is_ok();
+    let content_type = match &args.content_type {
+        Some(given) => Some(given.clone()),
+        None if is_json => None,
+        None => Some("text/plain; charset=utf-8".to_owned()),
+    };
+    Draft {
+        content_type,
+        headers: args.headers.iter().cloned().collect(),
+        ..Draft::json(args.channel.as_str(), data)
     }
 }
 

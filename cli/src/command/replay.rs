@@ -104,7 +104,7 @@ fn show(event: &ReplayedEvent, output: &Output) -> Result<(), CliError> {
     let content_type = headers.get(header::TYPE);
     let shown = Shown {
         channel: event.channel.as_str(),
-        seq: event.seq,
+        seq: Some(event.seq),
         time: event.time_us,
         id: headers.get(header::ID).unwrap_or_default(),
         user: publisher.as_ref().map(|publisher| publisher.user.as_str()),

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
-use protocol::frame::{Event, Gap};
+use protocol::frame::{Ephemeral, Event, Gap};
 use protocol::position::{Epoch, Position};
 use serde::Serialize;
 
@@ -11,7 +11,9 @@ use super::publish::connect;
 use crate::args::Subscribe;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::Output;
-use client::{Client, ClientError, Delivery, Named, Start, Subscription, data_of};
+use client::{
+    Client, ClientError, Delivery, Named, Start, Subscription, data_of, data_of_ephemeral,
+};
 
 /// Where to start.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,12 @@ enum Place {
     Start(Start),
     /// After a sequence of the current epoch.
     Sequence(u64),
+}
+
+#[derive(Serialize)]
+struct Dropped<'a> {
+    channel: &'a str,
+    dropped: u64,
 }
 
 #[derive(Serialize)]
@@ -105,7 +113,40 @@ fn show(
             }
             Ok(0)
         }
+        Delivery::Ephemeral { event, .. } => {
+            let shown = fleeting(&event);
+            output.result(&shown, || shown.line())?;
+            Ok(1)
+        }
+        Delivery::Dropped { count } => {
+            let text = format!("{channel}: {count} ephemeral events were dropped");
+            if output.is_json() {
+                let dropped = Dropped {
+                    channel,
+                    dropped: count.get(),
+                };
+                output.result(&dropped, || text)?;
+            } else {
+                output.note(&text);
+            }
+            Ok(0)
+        }
         Delivery::CaughtUp { .. } => Ok(0),
+    }
+}
+
+fn fleeting(event: &Ephemeral) -> Shown<'_> {
+    let content_type = event.content_type.as_deref();
+    let data = data_of_ephemeral(event).unwrap_or_default();
+    Shown {
+        channel: &event.channel,
+        seq: None,
+        time: event.time,
+        id: &event.id,
+        user: event.user.as_deref(),
+        function: event.function.as_deref(),
+        content_type,
+        data: Data::new(content_type, &data),
     }
 }
 
@@ -114,7 +155,7 @@ pub(super) fn shown(event: &Event) -> Shown<'_> {
     let data = data_of(event).unwrap_or_default();
     Shown {
         channel: &event.channel,
-        seq: event.seq,
+        seq: Some(event.seq),
         time: event.time,
         id: &event.id,
         user: event.user.as_deref(),

@@ -2,6 +2,7 @@
 //! know why something is sent.
 
 use bytes::{Bytes, BytesMut};
+use protocol::class::Class;
 use protocol::frame::{
     Action, Command, Encoding, FRAMES_PER_MESSAGE_MAX, Payload, Publish, encode,
 };
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Actor, Pending};
+use crate::options::Draft;
 use crate::outstanding::Sending;
 use crate::socket;
 
@@ -42,8 +44,14 @@ impl Actor {
         }
         let encoding = self.options.encoding;
         let server_us = self.shared.server_time_us();
-        let sending = self.outstanding.next(self.window, now, server_us)?;
-        let (n, body) = (sending.n, publish(encoding, &sending));
+        let window = self.durable_window();
+        let sending = self.outstanding.next(window, now, server_us)?;
+        let Sending {
+            n,
+            draft,
+            first_sent,
+        } = sending;
+        let body = frame_of(encoding, n, draft, first_sent);
         let id = self.next_id;
         self.next_id += 1;
         self.pending.insert(id, Pending::Publish(n));
@@ -59,17 +67,23 @@ impl Actor {
     }
 }
 
-fn publish(encoding: Encoding, sending: &Sending<'_>) -> Publish {
-    let draft = sending.draft;
+/// An event as a frame of this encoding.
+pub(super) fn frame_of(
+    encoding: Encoding,
+    n: u64,
+    draft: &Draft,
+    first_sent: Option<u64>,
+) -> Publish {
     Publish {
         channel: draft.channel.clone(),
-        n: sending.n,
+        class: Class::Durable,
+        n,
         data: match encoding {
             Encoding::Json => Payload::for_json(&draft.data, draft.is_json()),
             Encoding::Msgpack => Payload::Bytes(draft.data.clone()),
         },
         content_type: draft.content_type.clone(),
         headers: draft.headers.clone(),
-        first_sent: sending.first_sent,
+        first_sent,
     }
 }

@@ -48,7 +48,7 @@ impl Actor {
         };
         if channel.state == state {
             let generation = channel.generation;
-            let subscribe = channel.ask(name);
+            let subscribe = channel.ask(name, self.options.echo);
             let channel = name.to_owned();
             let pending = Pending::Subscribe {
                 channel,
@@ -149,6 +149,16 @@ impl Actor {
             let open = self.channels.get_mut(&name);
             let deed = open.map(|channel| channel.event(event, arrived));
             (name, deed)
+        } else if let Some(event) = frame.ephemeral {
+            if let Some(channel) = self.channels.get_mut(&event.channel) {
+                channel.ephemeral(event, arrived);
+            }
+            return;
+        } else if let Some(dropped) = frame.dropped {
+            if let Some(channel) = self.channels.get_mut(&dropped.channel) {
+                channel.dropped(dropped.count);
+            }
+            return;
         } else if let Some(gap) = frame.gap {
             let name = gap.channel.clone();
             let open = self.channels.get_mut(&name);

@@ -142,13 +142,8 @@ impl Encoded {
     }
 
     fn to_event(&self, event: &Relayed, encoding: Encoding) -> Event {
-        // A message that Eddyline did not write is relayed with what can be read of
-        // it: left out, it would look like a loss.
-        let envelope = Envelope::from_headers(&event.headers).unwrap_or_else(|_| Envelope {
-            id: event.headers.get(header::ID).unwrap_or_default().into(),
-            ..Envelope::default()
-        });
-        let is_json = is_json(envelope.content_type.as_deref());
+        let envelope = envelope_of(&event.headers);
+        let data = data_in(encoding, &event.payload, envelope.content_type.as_deref());
         let (user, client) = match envelope.publisher {
             Some(publisher) => (
                 Some(publisher.user.as_str().into()),
@@ -168,11 +163,25 @@ impl Encoded {
             function: envelope.function.map(|function| function.as_str().into()),
             content_type: envelope.content_type,
             headers: envelope.user.into_iter().collect(),
-            data: match encoding {
-                Encoding::Json => Payload::for_json(&event.payload, is_json),
-                Encoding::Msgpack => Payload::Bytes(event.payload.clone()),
-            },
+            data,
         }
+    }
+}
+
+/// What is said of an event. A message that Eddyline did not write is relayed with what can
+/// be read of it: left out, it would look like a loss.
+pub fn envelope_of(headers: &Headers) -> Envelope {
+    Envelope::from_headers(headers).unwrap_or_else(|_| Envelope {
+        id: headers.get(header::ID).unwrap_or_default().into(),
+        ..Envelope::default()
+    })
+}
+
+/// An event's data as a frame carries it.
+pub fn data_in(encoding: Encoding, data: &Bytes, content_type: Option<&str>) -> Payload {
+    match encoding {
+        Encoding::Json => Payload::for_json(data, is_json(content_type)),
+        Encoding::Msgpack => Payload::Bytes(data.clone()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use protocol::class::Classes;
 use protocol::lane::Lane;
 use protocol::name::{Channel, FunctionName, StoreName, Tenant};
 use protocol::position::Epoch;
@@ -43,6 +44,10 @@ pub struct Place {
     pub lane: Lane,
     /// The gate that its events pass first.
     pub gate: Option<FunctionName>,
+    /// How its events may be delivered.
+    pub classes: Classes,
+    /// The header that holds an ephemeral event's key, if they are conflated.
+    pub conflate: Option<String>,
 }
 
 impl Directory {
@@ -75,6 +80,12 @@ impl Directory {
             Path::Function(gate) if !channel.is_reserved() => Some(gate.clone()),
             _ => None,
         };
+        let classes = if channel.is_reserved() {
+            Classes::DURABLE
+        } else {
+            spec.classes
+        };
+        let conflate = spec.conflate.clone();
         let spec = self.stores.get(&spec.store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
         Some(Place {
@@ -82,6 +93,8 @@ impl Directory {
             epoch: spec.epoch.clone(),
             lane,
             gate,
+            classes,
+            conflate,
         })
     }
 

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Accounts;
 use super::departures::Departures;
+use super::ephemeral::passing::Passing;
 use super::feed::task::Sources;
 use super::gates::task::{self as gates, LateGates};
 use super::history::Histories;
@@ -59,6 +60,9 @@ pub struct Hub {
     /// Stores events.
     pub publisher: Arc<Publisher>,
     /// Brings subscriptions level.
+    /// Passes ephemeral events on.
+    pub passing: Passing,
+    /// Reads history.
     pub replays: Arc<Replays>,
     /// What connections share of the node.
     pub accounts: Accounts,
@@ -143,6 +147,7 @@ impl Hub {
             name: settings.name,
             limits: settings.limits,
             auth: settings.auth,
+            passing: Passing::new(bus.clone(), namespaces.clone(), stop.clone(), tasks.clone()),
             namespaces,
             feeds,
             publisher: Publisher::new(bus.clone(), settings.faults, stop.clone(), tasks.clone()),

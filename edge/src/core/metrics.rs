@@ -31,6 +31,16 @@ pub struct Meters {
     pub published: Counter,
     /// Acks of events that had been stored before.
     pub duplicates: Counter,
+    /// Ephemeral events that were handed to NATS.
+    pub passed_on: Counter,
+    /// Ephemeral events that their gate filtered.
+    pub gate_dropped: Counter,
+    /// Ephemeral events put into the queues of sessions.
+    pub ephemeral: Counter,
+    /// Ephemeral events that gave way to newer ones in the queue of a session.
+    pub gave_way: Counter,
+    /// Ephemeral events that a newer one of their key stands for, in the queue of a session.
+    pub conflated: Counter,
     /// Events in one commit.
     pub batch_events: Histogram,
     /// From command to ack.
@@ -70,6 +80,11 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         history_events: counter!("edge_history_events_total"),
         published: counter!("edge_publishes_total", "outcome" => "stored"),
         duplicates: counter!("edge_publishes_total", "outcome" => "duplicate"),
+        passed_on: counter!("edge_publishes_total", "outcome" => "passed_on"),
+        gate_dropped: counter!("edge_publishes_total", "outcome" => "gate_dropped"),
+        ephemeral: counter!("edge_deliveries_total", "from" => "ephemeral"),
+        gave_way: counter!("edge_ephemeral_dropped_total"),
+        conflated: counter!("edge_ephemeral_conflated_total"),
         batch_events: histogram!("edge_batch_events"),
         publish_seconds: histogram!("edge_publish_seconds"),
         breaks: counter!("edge_breaks_total"),
@@ -87,14 +102,14 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 19] = [
+const COUNTERS: [(&str, &str); 21] = [
     (
         "edge_deliveries_total",
-        "events put into outboxes, live or from the stream",
+        "events put into outboxes, live, from the stream, or ephemeral",
     ),
     (
         "edge_publishes_total",
-        "publishes by outcome: stored, duplicate, or the error's code",
+        "publishes by outcome: stored, duplicate, passed_on or gate_dropped (ephemeral), or the error's code",
     ),
     ("edge_refusals_total", "commands refused, by error code"),
     (
@@ -161,6 +176,14 @@ const COUNTERS: [(&str, &str); 19] = [
     (
         "edge_history_events_total",
         "events read for pages of history",
+    ),
+    (
+        "edge_ephemeral_dropped_total",
+        "ephemeral events that gave way to newer ones, because a client takes too few",
+    ),
+    (
+        "edge_ephemeral_conflated_total",
+        "ephemeral events that a newer one of their key stands for, in the queue of a client",
     ),
 ];
 

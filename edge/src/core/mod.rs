@@ -9,6 +9,7 @@
 //! - `replay`: from a position to live
 //! - `history`: stored events, a page at a time
 //! - `leader`: answers that are older than what is known
+//! - `ephemeral`: what is passed on and not stored
 //! - `delivery`: what subscribers get, encoded once
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
@@ -24,6 +25,7 @@ pub mod delivery;
 pub mod departures;
 pub mod directory;
 pub mod draft;
+pub mod ephemeral;
 mod fair;
 pub mod feed;
 pub mod gates;

@@ -55,13 +55,20 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
-    /// Hands out at most so many frames, in order.
-    pub fn take(&mut self, frames_max: usize, into: impl FnMut(Bytes)) {
+    /// Hands out at most so many frames, in order; returns how many.
+    pub fn take(&mut self, frames_max: usize, into: impl FnMut(Bytes)) -> usize {
         let count = frames_max.min(self.frames.len());
         self.frames.drain(..count).for_each(into);
         if self.frames.is_empty() && self.frames.capacity() > IDLE_PLACES {
             self.frames.shrink_to(IDLE_PLACES);
         }
+        count
+    }
+
+    /// So many bytes were handed out that did not wait here: until they are written they
+    /// count like others.
+    pub fn handed_out(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
     /// So many bytes of what was handed out have been written.
@@ -116,6 +123,7 @@ mod tests {
         Event(usize),
         Reply(usize),
         Take(usize),
+        Beside(usize),
         Write(usize),
         Discard,
     }
@@ -125,6 +133,7 @@ mod tests {
             (1usize..50).prop_map(Step::Event),
             (1usize..50).prop_map(Step::Reply),
             (1usize..5).prop_map(Step::Take),
+            (1usize..50).prop_map(Step::Beside),
             (1usize..80).prop_map(Step::Write),
             Just(Step::Discard),
         ];
@@ -146,7 +155,13 @@ mod tests {
                         prop_assert_eq!(fits, before == 0 || before + size <= 120);
                     }
                     Step::Reply(size) => outbox.push(vec![0; size].into()),
-                    Step::Take(count) => outbox.take(count, |frame| out.push_back(frame)),
+                    Step::Take(count) => {
+                        outbox.take(count, |frame| out.push_back(frame));
+                    }
+                    Step::Beside(size) => {
+                        outbox.handed_out(size);
+                        out.push_back(vec![0; size].into());
+                    }
                     Step::Write(mut bytes) => {
                         while let Some(front) = out.front_mut() && bytes > 0 {
                             let part = bytes.min(front.len());

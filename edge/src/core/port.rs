@@ -9,12 +9,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::frame::{Encoding, ErrorBody, HistoryPage, Published};
+use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Published};
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
 use super::delivery::Encoded;
+use super::ephemeral::fleeting::Fleeting;
+use super::ephemeral::lossy::{Lossy, Passed};
 use super::outbox::{Full, Outbox};
+
+/// What part of the bytes of an outbox ephemeral events may take, beside it: a second of
+/// many cursors, and no more than a client can take in one go when it is back.
+pub const LOSSY_SHARE: usize = 4;
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
 /// within its window and each page that is being read, at most two for each subscription,
@@ -34,6 +40,14 @@ pub enum Note {
         command: u64,
         /// What came of it.
         outcome: Result<Box<HistoryPage>, ErrorBody>,
+    },
+    /// An ephemeral event was passed on, or refused.
+    PassedOn {
+        /// The command.
+        command: u64,
+        /// What came of it.
+        outcome: Result<PassedOn, ErrorBody>,
+    },
     },
     /// A subscription could not be made.
     Refused {
@@ -73,6 +87,8 @@ pub enum Pushed {
 #[derive(Debug)]
 struct State {
     outbox: Outbox,
+    /// Ephemeral events that wait; there for as long as some do.
+    lossy: Option<Box<Lossy>>,
     notes: Vec<Note>,
     /// Subscriptions that are being made: their commands are not answered yet.
     expected: Vec<u64>,
@@ -85,6 +101,8 @@ struct State {
 #[derive(Debug)]
 pub struct Port {
     state: Mutex<State>,
+    /// Bytes of ephemeral events that may wait.
+    lossy_bytes: usize,
     /// Something is there for the session.
     wake: Notify,
     /// The outbox has room again.
@@ -96,6 +114,7 @@ impl Port {
     pub fn new(outbox_bytes: usize) -> Self {
         let state = State {
             outbox: Outbox::new(outbox_bytes),
+            lossy: None,
             notes: Vec::new(),
             expected: Vec::new(),
             open: Vec::new(),
@@ -103,6 +122,7 @@ impl Port {
         };
         Self {
             state: Mutex::new(state),
+            lossy_bytes: outbox_bytes / LOSSY_SHARE,
             wake: Notify::new(),
             room: Notify::new(),
         }
@@ -165,6 +185,25 @@ impl Port {
         }
     }
 
+    /// Queues ephemeral events beside the outbox; returns what became of older ones. Nothing
+    /// is taken by a subscription that is closed.
+    pub fn push_lossy(&self, id: u64, encoding: Encoding, events: &[&Arc<Fleeting>]) -> Passed {
+        let mut state = self.state.lock();
+        if events.is_empty() || !state.open.contains(&id) {
+            return Passed::default();
+        }
+        let lossy = state
+            .lossy
+            .get_or_insert_with(|| Box::new(Lossy::new(encoding, self.lossy_bytes)));
+        let mut passed = Passed::default();
+        for event in events {
+            passed += lossy.push(id, Arc::clone(event));
+        }
+        drop(state);
+        self.wake.notify_one();
+        passed
+    }
+
     /// Leaves a note.
     pub fn note(&self, note: Note) {
         let mut state = self.state.lock();
@@ -202,6 +241,9 @@ impl Port {
     pub fn shut(&self, id: u64) -> bool {
         let mut state = self.state.lock();
         remove(&mut state.open, id);
+        if let Some(lossy) = &mut state.lossy {
+            lossy.forget(id);
+        }
         remove(&mut state.expected, id)
     }
 
@@ -210,6 +252,7 @@ impl Port {
         let mut state = self.state.lock();
         state.closed = true;
         (state.open, state.expected) = (Vec::new(), Vec::new());
+        state.lossy = None;
         let notes = std::mem::take(&mut state.notes);
         drop(state);
         drop(notes);
@@ -247,9 +290,21 @@ impl Port {
         std::mem::take(&mut self.state.lock().notes)
     }
 
-    /// Takes at most so many frames, in order.
-    pub fn take(&self, frames_max: usize, into: impl FnMut(Bytes)) {
-        self.state.lock().outbox.take(frames_max, into);
+    /// Takes at most so many frames, in order; ephemeral events once nothing else is left.
+    pub fn take(&self, frames_max: usize, mut into: impl FnMut(Bytes)) {
+        let state = &mut *self.state.lock();
+        let taken = state.outbox.take(frames_max, &mut into);
+        let Some(lossy) = &mut state.lossy else {
+            return;
+        };
+        let outbox = &mut state.outbox;
+        lossy.take(frames_max - taken, |frame| {
+            outbox.handed_out(frame.len());
+            into(frame);
+        });
+        if lossy.is_empty() {
+            state.lossy = None;
+        }
     }
 
     /// So many bytes of what was taken have been written.
@@ -266,7 +321,9 @@ impl Port {
 
     /// Forgets the frames that have not been taken.
     pub fn discard(&self) {
-        self.state.lock().outbox.discard();
+        let mut state = self.state.lock();
+        state.outbox.discard();
+        state.lossy = None;
     }
 
     /// Whether commands should wait.

@@ -1,5 +1,7 @@
 //! A subscription that passed every check, ready to be made. Plain data.
 
+use std::sync::Arc;
+
 use protocol::frame::Start;
 use protocol::name::{Channel, Tenant};
 
@@ -20,4 +22,6 @@ pub struct Request {
     pub place: Place,
     /// Where to start.
     pub start: Start,
+    /// The writer whose ephemeral events are left out: its own, if it wants none of them.
+    pub own: Option<Arc<str>>,
 }

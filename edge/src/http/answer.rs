@@ -18,7 +18,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::BadToken | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::ClassRefused => StatusCode::FORBIDDEN,
         ErrorCode::UnknownNamespace | ErrorCode::NotSubscribed => StatusCode::NOT_FOUND,
         ErrorCode::AlreadySubscribed
         | ErrorCode::Cancelled
@@ -31,15 +31,18 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadChannel
         | ErrorCode::BadClient
         | ErrorCode::BadData
+        | ErrorCode::Rejected
+        | ErrorCode::GateFailed
         | ErrorCode::BadHeader => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::WindowExceeded
         | ErrorCode::RateLimited
         | ErrorCode::TooManyReads
         | ErrorCode::TooManyConnections
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::EarlierRefused | ErrorCode::Unavailable | ErrorCode::StoreFull => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorCode::EarlierRefused
+        | ErrorCode::Unavailable
+        | ErrorCode::StoreFull
+        | ErrorCode::GateUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

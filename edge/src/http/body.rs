@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::class::Class;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
     AsMap, ErrorBody, FRAMES_PER_MESSAGE_MAX, Payload, Publish, distinct_headers,
@@ -23,6 +24,8 @@ pub const KEY_BYTES_MAX: usize = 255;
 #[serde(deny_unknown_fields)]
 struct Event {
     channel: String,
+    #[serde(default)]
+    class: Class,
     data: Payload,
     #[serde(default)]
     content_type: Option<String>,
@@ -121,6 +124,7 @@ fn event(raw: &RawValue, key: Option<&ClientId>, place: u64) -> Result<Named, Er
     };
     let publish = Publish {
         channel: event.channel,
+        class: event.class,
         n,
         data: event.data,
         content_type: event.content_type,

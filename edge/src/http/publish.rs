@@ -13,8 +13,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::Response;
 use bytes::Bytes;
+use protocol::class::Class;
 use protocol::error_code::ErrorCode;
-use protocol::frame::{ErrorBody, Outcome, Published};
+use protocol::frame::{ErrorBody, Outcome, PassedOn, Publish, Published};
 use protocol::name::ClientId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -23,10 +24,12 @@ use super::answer;
 use super::body::{self, Body as Events, Named};
 use super::query::bearer;
 use crate::core::admission::allowance::Allowance;
+use crate::core::ephemeral;
 use crate::core::hub::Hub;
 use crate::core::metrics;
 use crate::core::publisher::{Answer, Writer};
 use crate::core::session::commands::{self, Refusal, Rules, Who};
+use crate::core::session::ephemeral::pass_on;
 use crate::node::Node;
 
 /// Requests to publish that are under way on a node: with the longest bodies 32 MiB.
@@ -113,25 +116,29 @@ async fn whole(hub: &Hub, body: Body) -> Result<Bytes, ErrorBody> {
 enum Pending {
     Refused(ErrorBody),
     Submitted(oneshot::Receiver<Result<Published, ErrorBody>>),
+    Passing(oneshot::Receiver<Result<PassedOn, ErrorBody>>),
 }
 
 impl Pending {
     async fn outcome(self) -> Outcome {
         let outcome = match self {
             Self::Refused(error) => Err(error),
-            // The publisher answers for every event, so this is never the end of one.
-            Self::Submitted(answer) => answer
-                .await
-                .unwrap_or_else(|_| refuse(ErrorCode::Unavailable, "the node is stopping")),
+            // Every event is answered for, so these are never the end of one.
+            Self::Submitted(answer) => answered_or_stopping(answer).await.map(Outcome::Publish),
+            Self::Passing(answer) => answered_or_stopping(answer).await.map(Outcome::PassedOn),
         };
-        match outcome {
-            Ok(published) => Outcome::Publish(published),
-            Err(error) => {
-                metrics::refused(error.code);
-                Outcome::Error(error)
-            }
-        }
+        outcome.unwrap_or_else(|error| {
+            metrics::refused(error.code);
+            Outcome::Error(error)
+        })
     }
+}
+
+async fn answered_or_stopping<T>(
+    answer: oneshot::Receiver<Result<T, ErrorBody>>,
+) -> Result<T, ErrorBody> {
+    let answer = answer.await;
+    answer.unwrap_or_else(|_| refuse(ErrorCode::Unavailable, "the node is stopping"))
 }
 
 /// Hands a request's events to the publisher.
@@ -153,6 +160,9 @@ impl Publishing<'_> {
             identity: self.identity.clone(),
             client,
         };
+        if publish.class == Class::Ephemeral {
+            return self.pass_on(&who, publish);
+        }
         let publisher = &self.hub.publisher;
         let drafted = commands::publish(&self.rules, &who, publish);
         let writer = self.writers.entry(who.client);
@@ -178,5 +188,20 @@ impl Publishing<'_> {
         let (answer, pending) = Answer::waiter();
         publisher.submit(writer, draft, answer);
         Pending::Submitted(pending)
+    }
+
+    fn pass_on(&self, who: &Who, publish: Publish) -> Pending {
+        let drafted = pass_on(&self.rules, who, publish).and_then(|draft| {
+            self.allowance.publish(draft.bytes(), self.rules.now)?;
+            Ok(draft)
+        });
+        match drafted {
+            Err(error) => Pending::Refused(error),
+            Ok(draft) => {
+                let (answer, pending) = ephemeral::answer::Answer::waiter();
+                self.hub.passing.submit(draft, answer);
+                Pending::Passing(pending)
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::payload::Payload;
 use super::strict::{self, distinct_headers};
+use crate::class::Class;
 use crate::position::Position;
 
 /// One command as it stands on the wire: an `id` and exactly one action.
@@ -39,7 +40,7 @@ pub struct Command {
         skip_serializing_if = "Option::is_none"
     )]
     pub unsubscribe: Option<Unsubscribe>,
-    /// Store an event.
+    /// Store an event, or pass an ephemeral one on.
     #[serde(
         default,
         deserialize_with = "strict::optional",
@@ -141,6 +142,18 @@ pub struct Subscribe {
     /// Where to start; now when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Start>,
+    /// Whether this writer's own ephemeral events come back to it; they do unless it says
+    /// `false`. Durable ones always do: the chain of a channel has no holes.
+    #[serde(default = "echo", skip_serializing_if = "is_echo")]
+    pub echo: bool,
+}
+
+const fn echo() -> bool {
+    true
+}
+
+const fn is_echo(echo: &bool) -> bool {
+    *echo
 }
 
 /// Where a subscription starts.
@@ -171,12 +184,15 @@ pub struct Unsubscribe {
     pub channel: String,
 }
 
-/// Stores an event.
+/// Stores an event, or passes an ephemeral one on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The channel.
     pub channel: String,
+    /// How it is delivered; durable when absent.
+    #[serde(default, skip_serializing_if = "Class::is_default")]
+    pub class: Class,
     /// The writer's counter: names this event for ever, with tenant, user and client.
     pub n: u64,
     /// The data.

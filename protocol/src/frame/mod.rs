@@ -24,10 +24,12 @@ pub use history::{
     Mark, NoMark,
 };
 pub use payload::Payload;
-pub use push::{CaughtUp, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn};
+pub use push::{
+    CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn,
+};
 pub use reply::{
-    Connected, ErrorBody, FromServer, Limits, Outcome, Pong, Published, Refreshed, Reply, StoredIn,
-    Subscribed, Unsubscribed,
+    Connected, ErrorBody, FromServer, Limits, Outcome, PassedOn, Pong, PublishReply, Published,
+    Refreshed, Reply, StoredIn, Subscribed, Unsubscribed,
 };
 pub use strict::{AsMap, distinct_headers};
 

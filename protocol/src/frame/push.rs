@@ -17,6 +17,10 @@ use crate::error_code::ErrorCode;
 pub enum Push {
     /// An event on a subscribed channel.
     Event(Event),
+    /// An ephemeral event on a subscribed channel.
+    Ephemeral(Ephemeral),
+    /// Ephemeral events of a subscribed channel that the session had no room for.
+    Dropped(Dropped),
     /// Events of a subscribed channel that can no longer be delivered.
     Gap(Gap),
     /// Everything up to `seq` has been delivered; what follows is live.
@@ -64,6 +68,53 @@ pub struct Event {
     pub headers: BTreeMap<String, String>,
     /// The data.
     pub data: Payload,
+}
+
+/// An ephemeral event as subscribers see it: without a sequence, since it is in no stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ephemeral {
+    /// The channel.
+    pub channel: String,
+    /// When the edge accepted it, microseconds since 1970.
+    pub time: u64,
+    /// Event id, or output id of a gate.
+    pub id: String,
+    /// The publisher's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The publisher's writer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The gate that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Content type of the data; `application/json` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The publisher's own headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// In a namespace that conflates: how many older events of the same key it stands for,
+    /// which were not sent to this session.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub conflated: u64,
+    /// The data.
+    pub data: Payload,
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Ephemeral events that the session had no room for. They are nowhere any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// The channel.
+    pub channel: String,
+    /// How many, since the last time that it was told.
+    pub count: u64,
 }
 
 /// Events between two sequences that are lost to this subscription.

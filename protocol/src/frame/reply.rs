@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::HistoryPage;
-use super::push::{CaughtUp, Event, Expiry, Gap, GoingAway, Withdrawn};
+use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Withdrawn};
+use crate::class::Class;
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
 
@@ -33,6 +34,9 @@ pub enum Outcome {
     Publish(Published),
     /// A page of stored events.
     History(Box<HistoryPage>),
+    /// The ephemeral event was passed on.
+    #[serde(rename = "publish")]
+    PassedOn(PassedOn),
     /// The server's time.
     Ping(Pong),
     /// Refused.
@@ -116,6 +120,41 @@ pub struct Published {
     pub duplicate: bool,
 }
 
+/// Answer to `publish` of an ephemeral event: it was handed to NATS, which gives it to
+/// whoever listens at that moment. Nothing is stored, and nothing more is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedOn {
+    /// The event's counter.
+    pub n: u64,
+    /// `ephemeral`.
+    pub class: Class,
+    /// The namespace's gate filtered it, for this reason, which may be empty: nobody
+    /// receives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
+}
+
+/// The answer to `publish`, as a client reads it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum PublishReply {
+    /// A durable event is stored.
+    Stored(Published),
+    /// An ephemeral one was passed on.
+    PassedOn(PassedOn),
+}
+
+impl PublishReply {
+    /// Where the event is stored, if it is.
+    pub fn stored(self) -> Option<Published> {
+        match self {
+            Self::Stored(published) => Some(published),
+            Self::PassedOn(_) => None,
+        }
+    }
+}
+
 /// Which stream of the store holds an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,7 +220,7 @@ pub struct FromServer {
     /// Reply to `unsubscribe`.
     pub unsubscribe: Option<Unsubscribed>,
     /// Reply to `publish`.
-    pub publish: Option<Published>,
+    pub publish: Option<PublishReply>,
     /// Reply to `history`.
     pub history: Option<Box<HistoryPage>>,
     /// Reply to `ping`.
@@ -190,6 +229,10 @@ pub struct FromServer {
     pub error: Option<ErrorBody>,
     /// Push: an event.
     pub event: Option<Event>,
+    /// Push: an ephemeral event.
+    pub ephemeral: Option<Ephemeral>,
+    /// Push: ephemeral events that this session had no room for.
+    pub dropped: Option<Dropped>,
     /// Push: events that are lost to this subscription.
     pub gap: Option<Gap>,
     /// Push: what was missed has been delivered.

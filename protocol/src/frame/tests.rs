@@ -5,6 +5,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::*;
+use crate::class::Class;
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
 
@@ -63,6 +64,24 @@ fn replies_and_pushes_read_as_documented() {
     };
     expect![[r#"{"id":3,"publish":{"n":7,"stored_in":"ingress","position":{"epoch":"0a1b","seq":12},"duplicate":false}}"#]]
         .assert_eq(&json(&reply));
+    let passed = Reply {
+        id: 5,
+        outcome: Outcome::PassedOn(PassedOn {
+            n: 8,
+            class: Class::Ephemeral,
+            dropped: None,
+        }),
+    };
+    expect![[r#"{"id":5,"publish":{"n":8,"class":"ephemeral"}}"#]].assert_eq(&json(&passed));
+    for encoding in [Encoding::Json, Encoding::Msgpack] {
+        let read = |reply: &Reply| {
+            let (mut frames, error) = decode_from_server(encoding, &encode(encoding, reply));
+            assert_eq!(error, None);
+            frames.remove(0).publish.unwrap()
+        };
+        assert!(matches!(read(&reply), PublishReply::Stored(stored) if stored.n == 7));
+        assert!(matches!(read(&passed), PublishReply::PassedOn(passed) if passed.n == 8));
+    }
     let refusal = Reply {
         id: 4,
         outcome: Outcome::Error(ErrorBody::new(ErrorCode::Forbidden, "no scope")),
@@ -170,8 +189,15 @@ fn commands() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         (".{0,30}", "[a-z]{1,9}")
             .prop_map(|(token, client)| Action::Connect(Connect { token, client })),
-        (".{0,30}", proptest::option::of(start))
-            .prop_map(|(channel, from)| Action::Subscribe(Subscribe { channel, from })),
+        (".{0,30}", proptest::option::of(start), any::<bool>()).prop_map(
+            |(channel, from, echo)| {
+                Action::Subscribe(Subscribe {
+                    channel,
+                    from,
+                    echo,
+                })
+            }
+        ),
         ".{0,30}".prop_map(|channel| Action::Unsubscribe(Unsubscribe { channel })),
         (
             ".{0,30}",
@@ -181,6 +207,11 @@ fn commands() -> impl Strategy<Value = Command> {
         )
             .prop_map(|(channel, n, data, first_sent)| Action::Publish(Publish {
                 channel,
+                class: if n % 2 == 0 {
+                    Class::Durable
+                } else {
+                    Class::Ephemeral
+                },
                 n,
                 data: Payload::Bytes(data.into()),
                 content_type: Some("application/octet-stream".into()),

@@ -120,6 +120,8 @@ impl View {
                 state.gaps.push((gap.from, gap.to));
                 gap.to
             }
+            // They are in no history that could be checked.
+            Delivery::Ephemeral { .. } | Delivery::Dropped { .. } => return,
             Delivery::CaughtUp { seq } => {
                 state.caught_up += 1;
                 seq

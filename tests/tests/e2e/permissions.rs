@@ -18,10 +18,20 @@ fn forbidden(role: Role, events: &StreamName) -> Vec<String> {
     subjects.push("fan.main.0.acme.chat.a".into());
     subjects.push("$KV.FUNCTIONS.gate".into());
     match role {
-        Role::Edge => subjects.extend(["ck.main.0.gate", "log.main.gate"].map(str::to_owned)),
-        Role::Worker => subjects.push("in.main.0.acme.doc.a".into()),
+        Role::Edge => {
+            let others = ["ck.main.0.gate", "log.main.gate", "eph.other.0.acme.room.a"];
+            subjects.extend(others.map(str::to_owned));
+        }
+        Role::Worker => {
+            subjects.extend(["in.main.0.acme.doc.a", "eph.main.0.acme.room.a"].map(str::to_owned));
+        }
         Role::Bridge => {
-            subjects.extend(["ev.main.0.acme.chat.a", "log.main.gate"].map(str::to_owned));
+            let others = [
+                "ev.main.0.acme.chat.a",
+                "log.main.gate",
+                "eph.main.0.acme.a",
+            ];
+            subjects.extend(others.map(str::to_owned));
         }
     }
     subjects

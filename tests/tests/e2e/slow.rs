@@ -49,6 +49,7 @@ async fn stalled(deployment: &Deployment) -> RawSession {
     let subscribe = Subscribe {
         channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
+        echo: true,
     };
     let reply = session.ask(Action::Subscribe(subscribe)).await.unwrap();
     assert_eq!(reply.subscribe.expect("subscribed").after, 0);

@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 28] = [
+const MACHINES: [&str; 30] = [
     "auth/src/cache.rs",
     "auth/src/keys.rs",
     "bridge/src/mirror/relay.rs",
@@ -13,6 +13,8 @@ const MACHINES: [&str; 28] = [
     "bus/src/whole.rs",
     "client/src/chain.rs",
     "client/src/outstanding.rs",
+    "edge/src/core/ephemeral/lossy.rs",
+    "edge/src/core/ephemeral/places.rs",
     "edge/src/core/feed/ring.rs",
     "edge/src/core/feed/state.rs",
     "edge/src/core/outbox.rs",

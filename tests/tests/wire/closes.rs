@@ -221,6 +221,7 @@ pub async fn provoke_epoch(deployment: &Deployment, seen: &mut Seen) {
     let subscribe = Subscribe {
         channel: "chat.life".into(),
         from: None,
+        echo: true,
     };
     let reply = client
         .ask(Action::Subscribe(subscribe))

@@ -8,8 +8,8 @@ use harness::Deployment;
 use harness::raw::Received;
 use protocol::error_code::ErrorCode::{self, *};
 use protocol::frame::{
-    Action, Command, Connect, Encoding, FRAMES_PER_MESSAGE_MAX, Named, Ping, Publish, Start,
-    Subscribe, Unsubscribe, encode,
+    Action, Command, Connect, Encoding, FRAMES_PER_MESSAGE_MAX, Named, Ping, Publish, PublishReply,
+    Start, Subscribe, Unsubscribe, encode,
 };
 use protocol::position::{Epoch, Position};
 use serde_json::{Value, json};
@@ -40,7 +40,11 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
             Action::Publish(publish(encoding, "chat.base", 1, b"{}")),
         )
         .await;
-    let position = stored.publish.expect("it was stored").position;
+    let position = stored
+        .publish
+        .and_then(PublishReply::stored)
+        .expect("it was stored")
+        .position;
     for (what, action, code) in table(encoding, &token, &position) {
         probe.refused(&what, action, code).await;
     }
@@ -64,6 +68,7 @@ fn subscribe(channel: &str, from: Option<Start>) -> Action {
     Action::Subscribe(Subscribe {
         channel: channel.into(),
         from,
+        echo: true,
     })
 }
 

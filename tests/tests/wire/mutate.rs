@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use protocol::class::Class;
 use protocol::frame::{
     Action, Command, Connect, Encoding, Named, Payload, Ping, Publish, Start, Subscribe,
     Unsubscribe, encode,
@@ -43,6 +44,7 @@ pub fn payload(encoding: Encoding, data: &[u8], is_json: bool) -> Payload {
 pub fn publish(encoding: Encoding, channel: &str, n: u64, data: &[u8]) -> Publish {
     Publish {
         channel: channel.into(),
+        class: Class::Durable,
         n,
         data: payload(encoding, data, true),
         content_type: None,
@@ -67,6 +69,7 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
         Action::Subscribe(Subscribe {
             channel: "chat.flood".into(),
             from,
+            echo: true,
         })
     });
     let typed = Publish {

@@ -2,12 +2,13 @@
 //! reason; a code that is in neither place fails the test.
 
 use harness::Deployment;
+use protocol::class::Class;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::Encoding;
 
 use super::seen::Seen;
-use super::{closes, commands, handshake, history, rates, rfc6455, tokens, trouble};
+use super::{closes, commands, ephemeral, handshake, history, rates, rfc6455, tokens, trouble};
 
 /// The node with time-outs as they are by default.
 pub const PATIENT: usize = 0;
@@ -37,10 +38,14 @@ pub const HURRIED_SESSIONS: usize = 3;
 const HURRIED_MS: u64 = 1_000;
 
 /// Error codes that cannot be provoked here, and where they are.
-const ERRORS_ELSEWHERE: [(ErrorCode, &str); 1] = [(
-    ErrorCode::TokenRevoked,
-    "what is revoked stays so: wire::revoked has a deployment for it",
-)];
+const ERRORS_ELSEWHERE: [(ErrorCode, &str); 3] = [
+    (
+        ErrorCode::TokenRevoked,
+        "what is revoked stays so: wire::revoked has a deployment for it",
+    ),
+    (ErrorCode::Rejected, "needs a gate; e2e::ephemeral"),
+    (ErrorCode::GateFailed, "needs a gate; e2e::ephemeral"),
+];
 /// Close codes that cannot be provoked here, and where they are.
 const CLOSES_ELSEWHERE: [(CloseCode, &str); 2] = [
     (
@@ -89,10 +94,12 @@ async fn every_documented_code_is_provoked() {
         return;
     };
     let mut seen = Seen::default();
+    ephemeral::allow(&deployment, "doc", &[Class::Durable, Class::Ephemeral]).await;
     for encoding in [Encoding::Json, Encoding::Msgpack] {
         tokens::provoke(&deployment, encoding, &mut seen).await;
         commands::provoke(&deployment, encoding, &mut seen).await;
         history::provoke(&deployment, encoding, &mut seen).await;
+        ephemeral::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;
     }

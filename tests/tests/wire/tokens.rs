@@ -240,6 +240,7 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     let subscribe = Subscribe {
         channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
+        echo: true,
     };
     for action in [Action::Ping(Ping {}), Action::Subscribe(subscribe)] {
         let codes = (ErrorCode::NotConnected, CloseCode::Unauthorized);

@@ -21,6 +21,8 @@ use super::ring::Link;
 use super::state::{FeedState, Missing, Output, Probed, Repaired};
 use crate::core::delivery::{Encoded, caught_up};
 use crate::core::directory::Place;
+use crate::core::ephemeral::fleeting::Fleeting;
+use crate::core::ephemeral::lossy::Passed;
 use crate::core::leader::DOUBTS;
 use crate::core::metrics::meters;
 use crate::core::port::{Note, Port, Pushed};
@@ -89,6 +91,8 @@ pub struct Subscriber {
     pub port: Arc<Port>,
     /// How they are encoded.
     pub encoding: Encoding,
+    /// The writer whose ephemeral events it does not want: its own.
+    pub own: Option<Arc<str>>,
 }
 
 struct Live {
@@ -99,6 +103,8 @@ struct Live {
 struct Shared {
     state: FeedState<Arc<Encoded>>,
     live: BTreeMap<u64, Live>,
+    /// Whoever gets ephemeral events, level or not; `None` while the namespace allows none.
+    listening: Option<BTreeMap<u64, Subscriber>>,
     /// Events that arrived since the last probe.
     arrivals: u64,
     /// The stream has lost what was relayed.
@@ -117,6 +123,8 @@ pub struct Feed {
     pub place: Place,
     /// What its live events come under.
     pub fan: Subject,
+    /// What its ephemeral events come under.
+    pub eph: Subject,
     shared: Mutex<Shared>,
     stage: watch::Sender<Stage>,
     /// A repair or the number of users wants the task's attention.
@@ -143,11 +151,13 @@ impl Feed {
         let shared = Shared {
             state: FeedState::new(0),
             live: BTreeMap::new(),
+            listening: None,
             arrivals: 0,
             rolled_back: false,
         };
         Self {
             fan: subject(Kind::Fan),
+            eph: subject(Kind::Eph),
             source,
             epoch: place.epoch.clone(),
             place: place.clone(),
@@ -166,7 +176,13 @@ impl Feed {
 
     /// One less; the subscription `id` gets nothing more.
     pub fn remove_user(&self, id: u64) {
-        self.shared.lock().live.remove(&id);
+        {
+            let mut shared = self.shared.lock();
+            shared.live.remove(&id);
+            if let Some(listening) = &mut shared.listening {
+                listening.remove(&id);
+            }
+        }
         if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.attention.notify_one();
         }
@@ -206,7 +222,9 @@ impl Feed {
         let Some(run) = shared.state.since(at) else {
             return Join::Behind { to: position };
         };
-        let Subscriber { id, port, encoding } = subscriber;
+        let Subscriber {
+            id, port, encoding, ..
+        } = subscriber;
         match port.push_run(*id, *encoding, &run, at) {
             Pushed::Closed => return Join::Closed,
             Pushed::Full(at) => return Join::Full { at },
@@ -216,6 +234,9 @@ impl Feed {
         if announce && !port.send_for(*id, caught_up(*encoding, &self.source.channel, at)) {
             return Join::Closed;
         }
+        if let Some(listening) = &mut shared.listening {
+            listening.insert(*id, subscriber.clone());
+        }
         shared.live.insert(
             *id,
             Live {
@@ -224,6 +245,55 @@ impl Feed {
             },
         );
         Join::Live
+    }
+
+    /// A subscription stands: it gets ephemeral events from now on, if there are any,
+    /// however far behind it is with what is stored.
+    pub fn listen(&self, subscriber: &Subscriber) {
+        if let Some(listening) = &mut self.shared.lock().listening {
+            listening.insert(subscriber.id, subscriber.clone());
+        }
+    }
+
+    /// Whether the channel has ephemeral events has changed. Whoever is level gets them from
+    /// now on; the others once they are.
+    pub fn allow_ephemeral(&self, allowed: bool) {
+        let mut shared = self.shared.lock();
+        if shared.listening.is_some() != allowed {
+            let live = shared.live.iter();
+            let live = live.map(|(id, live)| (*id, live.subscriber.clone()));
+            shared.listening = allowed.then(|| live.collect());
+        }
+    }
+
+    /// Ephemeral events arrived.
+    pub fn fleeted(&self, events: &[Arc<Fleeting>]) {
+        let shared = self.shared.lock();
+        let (mut deliveries, mut passed) = (0, Passed::default());
+        let all: Vec<_> = events.iter().collect();
+        for subscriber in shared.listening.iter().flat_map(BTreeMap::values) {
+            let Subscriber {
+                id,
+                port,
+                encoding,
+                own,
+            } = subscriber;
+            let others;
+            let run = match own {
+                None => &all,
+                Some(own) => {
+                    let of_others = all.iter().filter(|event| !event.is_of(own));
+                    others = of_others.copied().collect();
+                    &others
+                }
+            };
+            passed += port.push_lossy(*id, *encoding, run);
+            deliveries += run.len() as u64;
+        }
+        drop(shared);
+        meters().ephemeral.increment(deliveries);
+        meters().gave_way.increment(passed.dropped);
+        meters().conflated.increment(passed.conflated);
     }
 
     /// Relays what the state machine put out to everybody who is live.

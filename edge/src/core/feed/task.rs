@@ -10,6 +10,7 @@ use std::time::Duration;
 use bus::{Bus, BusError, Incoming, Subscription};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use protocol::class::Class;
 use service::fault::Faults;
 use service::shutdown::Shutdown;
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ use super::relay::Feed;
 use super::repair;
 use super::state::Repaired;
 use crate::core::delivery::{Encoded, Relayed};
+use crate::core::ephemeral::fleeting::Fleeting;
+use crate::core::ephemeral::hearing::Hearing;
 use crate::core::metrics::meters;
 use crate::core::namespaces::Namespaces;
 
@@ -58,8 +61,8 @@ pub enum End {
 /// Relays the channel until nobody wants it. `unlist` takes the feed off the list of
 /// feeds if nobody holds it, and says whether it did.
 pub async fn run(sources: &Sources, feed: &Arc<Feed>, unlist: impl Fn() -> bool) -> End {
-    match open(&sources.bus, feed).await {
-        Ok(subscription) => relay(sources, feed, subscription, unlist).await,
+    match open(sources, feed).await {
+        Ok(heard) => relay(sources, feed, heard, unlist).await,
         Err(error) => {
             tracing::warn!(?feed, %error, "a channel cannot be relayed");
             End::Closed
@@ -67,20 +70,42 @@ pub async fn run(sources: &Sources, feed: &Arc<Feed>, unlist: impl Fn() -> bool)
     }
 }
 
-async fn open(bus: &Bus, feed: &Feed) -> Result<Subscription, BusError> {
+/// What a feed hears: what is stored, and what is not, with the header that holds its key.
+type Heard = (Subscription, Hearing, Option<String>);
+
+async fn open(sources: &Sources, feed: &Feed) -> Result<Heard, BusError> {
+    let bus = &sources.bus;
     let subscription = bus.subscribe(&feed.fan).await?;
+    let mut hearing = Hearing::default();
+    let conflate = hear(sources, feed, &mut hearing).await?;
     bus.flush().await?;
     let mark = bus
         .last_on(&feed.source.stream, &feed.source.subject)
         .await?;
     feed.open_at(mark.map_or(0, |event| event.seq));
-    Ok(subscription)
+    Ok((subscription, hearing, conflate))
+}
+
+/// Hears the channel's ephemeral events if its namespace allows them now; the header by
+/// which they are conflated.
+async fn hear(
+    sources: &Sources,
+    feed: &Feed,
+    hearing: &mut Hearing,
+) -> Result<Option<String>, BusError> {
+    let now = sources.namespaces.snapshot();
+    let place = now.place(&feed.key.tenant, &feed.key.channel);
+    let place = place.filter(|place| place.classes.allows(Class::Ephemeral));
+    let allowed = place.is_some();
+    hearing.follow(&sources.bus, &feed.eph, allowed).await?;
+    feed.allow_ephemeral(allowed);
+    Ok(place.and_then(|place| place.conflate))
 }
 
 async fn relay(
     sources: &Sources,
     feed: &Arc<Feed>,
-    mut subscription: Subscription,
+    (mut subscription, mut hearing, mut conflate): Heard,
     unlist: impl Fn() -> bool,
 ) -> End {
     let mut changes = sources.namespaces.changes();
@@ -113,11 +138,18 @@ async fn relay(
                     feed.repaired(part);
                 }
             }
+            event = hearing.next() => {
+                feed.fleeted(&gather_fleeting(feed, event, &mut hearing, conflate.as_deref()));
+            }
             () = feed.attention.notified() => {}
             _ = changes.changed() => {
                 let snapshot = sources.namespaces.snapshot();
                 if snapshot.store(&feed.place.store).is_some_and(|store| store.epoch != feed.epoch) {
                     return End::EpochChanged;
+                }
+                match hear(sources, feed, &mut hearing).await {
+                    Ok(header) => conflate = header,
+                    Err(_) => return End::Closed,
                 }
             }
             () = tokio::time::sleep_until(linger.unwrap_or_else(Instant::now)), if linger.is_some() => {
@@ -163,6 +195,19 @@ fn gather(
         next = subscription.next().now_or_never().flatten();
     }
     events
+}
+
+fn gather_fleeting(
+    feed: &Feed,
+    first: Incoming,
+    hearing: &mut Hearing,
+    conflate: Option<&str>,
+) -> Vec<Arc<Fleeting>> {
+    let ready = std::iter::from_fn(|| hearing.ready());
+    let messages = std::iter::once(first).chain(ready).take(RUN_EVENTS_MAX);
+    messages
+        .map(|message| Fleeting::new(feed.source.channel.clone(), message, conflate))
+        .collect()
 }
 
 fn intake(faults: &Faults, feed: &Feed, message: Incoming) -> Option<Arc<Encoded>> {

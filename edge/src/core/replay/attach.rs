@@ -85,6 +85,7 @@ async fn make(
     if !port.open(id, encode(subscriber.encoding, &reply)) {
         return;
     }
+    guard.feed.listen(&subscriber);
     let (source, mut at) = (guard.feed.source.clone(), begin.after);
     let mut reader = Reader {
         replays,
@@ -218,6 +219,8 @@ mod tests {
             epoch: epoch("aa"),
             lane: Lane(0),
             gate: None,
+            classes: Default::default(),
+            conflate: None,
         };
         let (tenant, channel) = (
             Tenant::parse("t").unwrap(),
@@ -230,6 +233,7 @@ mod tests {
             channel,
             place,
             start: Start::Named(Named::Now),
+            own: None,
         };
         assert!(check(&request, &position("aa", 10), 10).is_ok());
         assert_eq!(

@@ -143,7 +143,9 @@ impl Reader {
     /// Pushes a run, waiting for room; `None` when all of it was pushed.
     async fn push(&mut self, at: &mut u64, run: &[Arc<Encoded>]) -> Option<Stop> {
         loop {
-            let Subscriber { id, port, encoding } = &self.subscriber;
+            let Subscriber {
+                id, port, encoding, ..
+            } = &self.subscriber;
             let before = *at;
             let pushed = port.push_run(*id, *encoding, run, before);
             if let Pushed::All(reached) | Pushed::Full(reached) = pushed {
@@ -170,7 +172,9 @@ impl Reader {
     pub fn announce_gap(&self, source: &Source, from: u64, to: u64) -> bool {
         meters().gaps.increment(1);
         let gap = Encoded::gap(source.channel.clone(), from, to);
-        let Subscriber { id, port, encoding } = &self.subscriber;
+        let Subscriber {
+            id, port, encoding, ..
+        } = &self.subscriber;
         port.send_for(*id, gap.payload(*encoding).clone())
     }
 }

@@ -79,6 +79,8 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         epoch: store.epoch.clone(),
         lane: Lane(0),
         gate: None,
+        classes: Default::default(),
+        conflate: None,
     };
     let key = FeedKey {
         tenant: tenant(),
@@ -90,6 +92,7 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         id: 1,
         port: port.clone(),
         encoding: Encoding::Msgpack,
+        own: None,
     };
     let request = Request {
         command: 1,
@@ -98,6 +101,7 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         channel: channel(),
         place,
         start: Start::Named(Named::Earliest),
+        own: None,
     };
     let replays = Replays::new(bus.clone(), LOOK_INTERVAL);
     tokio::spawn(attach(replays, guard, subscriber, request));

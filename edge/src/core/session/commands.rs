@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use auth::{Action, AuthError, Identity, Verifier};
 use bytes::Bytes;
+use protocol::class::Class;
 use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
@@ -236,6 +237,7 @@ fn check_gate(rules: &Rules<'_>, channel: &Channel, place: &Place) -> Result<(),
 /// Checks `publish` up to the limits of the session.
 pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, Refusal> {
     let (channel, place) = publish_place(rules, who, &publish.channel)?;
+    allows(&channel, &place, Class::Durable)?;
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
@@ -288,7 +290,24 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     })
 }
 
-fn publish_place(rules: &Rules<'_>, who: &Who, text: &str) -> Result<(Channel, Place), ErrorBody> {
+/// Whether a channel takes events of a class.
+pub(super) fn allows(channel: &Channel, place: &Place, class: Class) -> Result<(), ErrorBody> {
+    if place.classes.allows(class) {
+        return Ok(());
+    }
+    let namespace = channel.namespace();
+    let message = format!(
+        "namespace {namespace} takes no {class} events, but {} ones",
+        place.classes
+    );
+    refuse(ErrorCode::ClassRefused, message)
+}
+
+pub(super) fn publish_place(
+    rules: &Rules<'_>,
+    who: &Who,
+    text: &str,
+) -> Result<(Channel, Place), ErrorBody> {
     let channel = match Channel::for_client(text) {
         Ok(channel) => channel,
         Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
@@ -303,7 +322,7 @@ fn publish_place(rules: &Rules<'_>, who: &Who, text: &str) -> Result<(Channel, P
     }
 }
 
-fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
+pub(super) fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
     stored_content_type(text)
         .map(|stored| stored.map(|text| text.into_owned()))
         .map_err(|text| {
@@ -314,7 +333,7 @@ fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBody> {
         })
 }
 
-fn data(
+pub(super) fn data(
     rules: &Rules<'_>,
     data: protocol::frame::Payload,
     is_json: bool,
@@ -345,7 +364,9 @@ fn data(
     Ok(Bytes::copy_from_slice(&payload))
 }
 
-fn check_headers(headers: &std::collections::BTreeMap<String, String>) -> Result<(), ErrorBody> {
+pub(super) fn check_headers(
+    headers: &std::collections::BTreeMap<String, String>,
+) -> Result<(), ErrorBody> {
     let mut checked = Headers::new();
     for (name, value) in headers {
         if let Err(error) = checked.push_user(name, value) {

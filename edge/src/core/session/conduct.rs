@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::state::{State, Step};
+use crate::core::ephemeral;
 use crate::core::feed::relay::{FeedKey, Subscriber};
 use crate::core::history::Asked;
 use crate::core::hub::Hub;
@@ -48,6 +49,7 @@ pub enum Signal {
 struct Handle {
     id: u64,
     guard: Arc<FeedGuard>,
+    own: Option<Arc<str>>,
     task: AbortHandle,
 }
 
@@ -146,6 +148,9 @@ impl Session {
                     vec![self.state.published(command, outcome)]
                 }
                 Note::Read { command, outcome } => vec![self.state.read(command, outcome)],
+                Note::PassedOn { command, outcome } => {
+                    vec![self.state.passed_on(command, outcome)]
+                }
                 Note::Refused {
                     id,
                     command,
@@ -174,11 +179,12 @@ impl Session {
         self.port.close();
     }
 
-    fn subscriber(&self, id: u64) -> Subscriber {
+    fn subscriber(&self, id: u64, own: Option<Arc<str>>) -> Subscriber {
         Subscriber {
             id,
             port: self.port.clone(),
             encoding: self.encoding,
+            own,
         }
     }
 
@@ -187,16 +193,21 @@ impl Session {
             tenant: request.tenant.clone(),
             channel: request.channel.clone(),
         };
-        let id = request.id;
+        let (id, own) = (request.id, request.own.clone());
         let guard = Arc::new(self.hub.feeds.acquire(key, &request.place, id));
         let attach = replay::attach(
             self.hub.replays.clone(),
             guard.clone(),
-            self.subscriber(id),
+            self.subscriber(id, own.clone()),
             request,
         );
         let task = self.hub.tasks.spawn(attach).abort_handle();
-        self.handles.push(Handle { id, guard, task });
+        self.handles.push(Handle {
+            id,
+            guard,
+            own,
+            task,
+        });
     }
 
     /// Ends a subscription; true if its command has not been answered.
@@ -222,7 +233,9 @@ impl Session {
     }
 
     fn read_again(&mut self, id: u64, at: u64) {
-        let (hub, subscriber) = (self.hub.clone(), self.subscriber(id));
+        let own = |handle: &Handle| handle.own.clone();
+        let handle = self.handles.iter().find(|handle| handle.id == id);
+        let (hub, subscriber) = (self.hub.clone(), self.subscriber(id, handle.and_then(own)));
         if let Some(handle) = self.handles.iter_mut().find(|handle| handle.id == id) {
             let again = replay::again(hub.replays.clone(), handle.guard.clone(), subscriber, at);
             handle.task = hub.tasks.spawn(again).abort_handle();
@@ -260,6 +273,10 @@ impl Session {
                     }
                 }
                 Step::Read(command, asked) => self.read(command, *asked),
+                Step::PassOn(command, draft) => {
+                    let answer = ephemeral::answer::Answer::session(self.port.clone(), command);
+                    self.hub.passing.submit(*draft, answer);
+                }
                 Step::Held(channel, n) => {
                     if let Some(writer) = &self.writer {
                         writer.refuse(&channel, n);

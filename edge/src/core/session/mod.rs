@@ -2,8 +2,10 @@
 //!
 //! - `state`: the transitions
 //! - `commands`: what a command must satisfy
+//! - `ephemeral`: what one of an ephemeral event must
 //! - `conduct`: does what the transitions say
 
 pub mod commands;
 pub mod conduct;
+pub mod ephemeral;
 pub mod state;

@@ -5,21 +5,26 @@
 //! session's account: window, subscriptions, unreadable frames, times.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::class::Class;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, ErrorBody, History, HistoryPage, Limits, Named, Outcome, Pong,
-    Publish, Published, Push, Start, Subscribe, Unreadable, Unsubscribed,
+    Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published, Push,
+    Unreadable,
 };
+use protocol::id::Publisher;
 use protocol::name::{Channel, Tenant};
 use tokio::time::Instant;
 
 use super::commands::{self, Refusal, Rules, Who};
+use super::ephemeral;
 use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
 use crate::core::history::Asked;
+use crate::core::ephemeral::draft::EphemeralDraft;
 use crate::core::request::Request;
 
 /// How long a session may take to answer its publishes and empty its outbox once the
@@ -65,6 +70,8 @@ pub enum Step {
     Publish(u64, Box<Draft>),
     /// Read a page of history; the command is answered through [`State::read`].
     Read(u64, Box<Asked>),
+    /// Pass an ephemeral event on; the command is answered through [`State::passed_on`].
+    PassOn(u64, Box<EphemeralDraft>),
     /// An event was refused before it reached the store, for now.
     Held(Channel, u64),
     /// Send a WebSocket ping.
@@ -118,6 +125,15 @@ type Taken = Result<Vec<Step>, ErrorBody>;
 
 fn refuse(code: ErrorCode, message: impl Into<String>) -> Taken {
     Err(ErrorBody::new(code, message))
+}
+
+/// A writer as headers name it.
+fn writer(who: &Who) -> Arc<str> {
+    let publisher = Publisher {
+        user: who.identity.user.clone(),
+        client: who.client.clone(),
+    };
+    publisher.to_string().into()
 }
 
 impl State {
@@ -178,6 +194,9 @@ impl State {
                 self.subscribe(rules, id, body, next_id)
             }
             (Phase::Connected(_), Action::History(body)) => self.history(rules, id, body),
+            (Phase::Connected(_), Action::Publish(body)) if body.class == Class::Ephemeral => {
+                self.pass_on(rules, id, body)
+            }
             (Phase::Connected(_), Action::Publish(body)) => return self.publish(rules, id, body),
         };
         taken.unwrap_or_else(|error| vec![Step::Reply(id, Outcome::Error(error))])
@@ -277,12 +296,7 @@ impl State {
                 return held.into_iter().chain([reply]).collect();
             }
         };
-        let max = rules.limits.publish_window;
-        if self.in_flight >= max {
-            let error = ErrorBody::new(
-                ErrorCode::WindowExceeded,
-                format!("{max} publishes wait for their ack already"),
-            );
+        if let Err(error) = self.window(rules) {
             return vec![
                 Step::Held(draft.channel, draft.n),
                 Step::Reply(command, Outcome::Error(error)),
@@ -290,6 +304,34 @@ impl State {
         }
         self.in_flight += 1;
         vec![Step::Publish(command, Box::new(draft))]
+    }
+
+    fn window(&self, rules: &Rules<'_>) -> Result<(), ErrorBody> {
+        let max = rules.limits.publish_window;
+        if self.in_flight < max {
+            return Ok(());
+        }
+        let message = format!("{max} publishes wait for their ack already");
+        Err(ErrorBody::new(ErrorCode::WindowExceeded, message))
+    }
+
+    fn pass_on(&mut self, rules: &Rules<'_>, command: u64, body: Publish) -> Taken {
+        self.check_expiry(rules)?;
+        let member = self.member()?;
+        let draft = ephemeral::pass_on(rules, &member.who, body)?;
+        member.allowance.publish(draft.bytes(), rules.now)?;
+        self.window(rules)?;
+        self.in_flight += 1;
+        Ok(vec![Step::PassOn(command, Box::new(draft))])
+    }
+
+    /// An ephemeral event was passed on, or refused.
+    pub fn passed_on(&mut self, command: u64, outcome: Result<PassedOn, ErrorBody>) -> Step {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        Step::Reply(
+            command,
+            outcome.map_or_else(Outcome::Error, Outcome::PassedOn),
+        )
     }
 
     /// A publish was answered by the store, or by what stands before it.

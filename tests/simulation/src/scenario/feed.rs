@@ -168,7 +168,10 @@ impl Scene {
                     tokio::spawn(again);
                 }
                 Note::Refused { .. } => view.refused = true,
-                Note::Published { .. } | Note::Read { .. } | Note::Revocations => {}
+                Note::Published { .. }
+                | Note::Read { .. }
+                | Note::PassedOn { .. }
+                | Note::Revocations => {}
                 Note::EpochChanged => self.world.problem("the epoch changed by itself"),
             }
         }
@@ -275,6 +278,8 @@ impl Node {
             epoch: world.store.epoch.clone(),
             lane: world.lane(&channel),
             gate: None,
+            classes: Default::default(),
+            conflate: None,
         };
         let key = FeedKey {
             tenant: tenant(),
@@ -300,6 +305,7 @@ impl Node {
             channel,
             place,
             start,
+            own: None,
         };
         let attach = replay::attach(self.replays.clone(), guard, view.subscriber(id), request);
         tokio::spawn(attach);
@@ -313,6 +319,7 @@ impl View {
             id,
             port: self.port.clone(),
             encoding: Encoding::Msgpack,
+            own: None,
         }
     }
 

@@ -26,6 +26,8 @@ fn feed() -> Feed {
             epoch,
             lane: Lane(0),
             gate: None,
+            classes: Default::default(),
+            conflate: None,
         },
     );
     feed.open_at(10);
@@ -55,6 +57,7 @@ fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
         id,
         port,
         encoding: Encoding::Json,
+        own: None,
     }
 }
 
@@ -178,4 +181,56 @@ fn a_rollback_ends_the_feed_and_old_news_does_not_hide_it() {
         feed.probed(11, true);
     }
     assert!(feed.is_rolled_back());
+}
+
+fn fleeting(n: u64, writer: &str) -> Arc<Fleeting> {
+    let mut headers = Headers::new();
+    headers.push("eddy-id", n.to_string());
+    headers.push("eddy-publisher", writer);
+    Fleeting::of("doc.1".into(), headers, Bytes::from_static(b"1"), None)
+}
+
+#[test]
+fn ephemeral_events_go_to_whoever_stands_level_or_not() {
+    let feed = feed();
+    let (level, behind) = (subscriber(1, 10_000), subscriber(2, 10_000));
+    let own = Subscriber {
+        own: Some("ann/c1".into()),
+        ..subscriber(3, 10_000)
+    };
+    assert_eq!(feed.join(&level, 10, false), Join::Live);
+    feed.listen(&behind);
+    feed.fleeted(&[fleeting(1, "ann/c1")]);
+    assert_eq!(frames(&level), 0, "the namespace allows none");
+    feed.allow_ephemeral(true);
+    feed.listen(&behind);
+    feed.listen(&own);
+    feed.fleeted(&[fleeting(2, "ann/c1"), fleeting(3, "joe/c1")]);
+    assert_eq!([&level, &behind, &own].map(frames), [2, 2, 1]);
+    feed.add_user();
+    feed.remove_user(2);
+    feed.fleeted(&[fleeting(4, "joe/c1")]);
+    assert_eq!([&level, &behind].map(frames), [1, 0]);
+    feed.allow_ephemeral(false);
+    feed.fleeted(&[fleeting(5, "joe/c1")]);
+    assert_eq!(frames(&level), 0);
+}
+
+#[test]
+fn what_is_ephemeral_takes_no_room_from_what_is_stored() {
+    let feed = feed();
+    let subscriber = subscriber(1, 2_000);
+    feed.allow_ephemeral(true);
+    assert_eq!(feed.join(&subscriber, 10, false), Join::Live);
+    for n in 0..100 {
+        feed.fleeted(&[fleeting(n, "ann/c1")]);
+    }
+    feed.arrived(vec![event(11, 10), event(12, 11)]);
+    let mut order = Vec::new();
+    subscriber.port.take(usize::MAX, |frame| {
+        let text = String::from_utf8(frame.to_vec()).unwrap();
+        order.push(text.split('"').nth(1).unwrap().to_owned());
+    });
+    assert_eq!(order[..3], ["event", "event", "dropped"]);
+    assert!(order.len() > 4 && order[3..].iter().all(|kind| kind == "ephemeral"));
 }

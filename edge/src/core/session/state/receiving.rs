@@ -6,7 +6,7 @@ use protocol::frame::{
 };
 use protocol::name::Channel;
 
-use super::{READS_MAX, State, Step, Taken, refuse};
+use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
 use crate::core::session::commands::{self, Rules};
 
@@ -29,6 +29,7 @@ impl State {
             );
         }
         let tenant = who.identity.tenant.clone();
+        let own = (!body.echo).then(|| writer(who));
         self.subscriptions.insert(channel.clone(), (id, command));
         let start = body.from.unwrap_or(Start::Named(Named::Now));
         Ok(vec![Step::Attach(Box::new(Request {
@@ -38,6 +39,7 @@ impl State {
             channel,
             place,
             start,
+            own,
         }))])
     }
 

@@ -15,6 +15,7 @@ use crate::core::directory::Directory;
 use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 
+mod ephemeral;
 mod grants;
 mod leaving;
 mod rates;
@@ -133,6 +134,7 @@ impl World {
 fn publish(channel: &str, n: u64, data: &[u8]) -> Action {
     Action::Publish(Publish {
         channel: channel.into(),
+        class: Default::default(),
         n,
         data: Payload::Bytes(data.to_vec().into()),
         content_type: None,
@@ -145,6 +147,7 @@ fn subscribe(channel: &str) -> Action {
     Action::Subscribe(Subscribe {
         channel: channel.into(),
         from: None,
+        echo: true,
     })
 }
 

@@ -1,0 +1,140 @@
+//! An ephemeral event as subscribers get it: encoded once per encoding, shared by
+//! everybody it goes to.
+//!
+//! Owns the bytes. It has no sequence: it stands in no stream.
+
+use std::sync::{Arc, OnceLock};
+
+use bus::Incoming;
+use bytes::Bytes;
+use protocol::frame::{Encoding, Ephemeral, Payload, Push, encode};
+use protocol::header::{self, Headers};
+
+use crate::core::delivery::{data_in, envelope_of};
+
+/// One ephemeral event.
+#[derive(Debug)]
+pub struct Fleeting {
+    channel: Arc<str>,
+    /// Of events with one key that wait for a client the newest alone stays.
+    key: Option<Arc<str>>,
+    headers: Headers,
+    data: Bytes,
+    json: OnceLock<Bytes>,
+    msgpack: OnceLock<Bytes>,
+}
+
+impl Fleeting {
+    /// What came on a channel; its key is in the header `conflate`, if there is one.
+    pub fn new(channel: Arc<str>, message: Incoming, conflate: Option<&str>) -> Arc<Self> {
+        // A small payload must not keep the connection's read buffer alive.
+        let data = Bytes::copy_from_slice(&message.payload);
+        Self::of(channel, message.headers, data, conflate)
+    }
+
+    /// An event with these headers.
+    pub fn of(
+        channel: Arc<str>,
+        headers: Headers,
+        data: Bytes,
+        conflate: Option<&str>,
+    ) -> Arc<Self> {
+        let key = conflate.and_then(|name| headers.user().find(|(user, _)| *user == name));
+        Arc::new(Self {
+            key: key.map(|(_, value)| value.into()),
+            channel,
+            headers,
+            data,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
+    }
+
+    /// Its channel.
+    pub fn channel(&self) -> &Arc<str> {
+        &self.channel
+    }
+
+    /// Its key, if it is conflated.
+    pub fn key(&self) -> Option<&Arc<str>> {
+        self.key.as_ref()
+    }
+
+    /// The same for a client to whom it stands for so many older ones.
+    pub fn standing_for(&self, encoding: Encoding, conflated: u64) -> Bytes {
+        if conflated == 0 {
+            return self.payload(encoding).clone();
+        }
+        let frame = Ephemeral {
+            conflated,
+            ..self.to_frame(encoding)
+        };
+        encode(encoding, &Push::Ephemeral(frame))
+    }
+
+    /// Whether this writer, `{user}/{client}` as in headers, has published it.
+    pub fn is_of(&self, writer: &str) -> bool {
+        self.headers.get(header::PUBLISHER) == Some(writer)
+    }
+
+    /// What a client in this encoding is sent; made at the first call.
+    pub fn payload(&self, encoding: Encoding) -> &Bytes {
+        let slot = match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Msgpack => &self.msgpack,
+        };
+        slot.get_or_init(|| encode(encoding, &Push::Ephemeral(self.to_frame(encoding))))
+    }
+
+    fn to_frame(&self, encoding: Encoding) -> Ephemeral {
+        let envelope = envelope_of(&self.headers);
+        let data: Payload = data_in(encoding, &self.data, envelope.content_type.as_deref());
+        let (user, client) = match envelope.publisher {
+            Some(publisher) => (
+                Some(publisher.user.as_str().into()),
+                Some(publisher.client.as_str().into()),
+            ),
+            None => (None, None),
+        };
+        Ephemeral {
+            channel: self.channel.as_ref().into(),
+            time: envelope.time.unwrap_or_default(),
+            id: envelope.id,
+            user,
+            client,
+            function: envelope.function.map(|function| function.as_str().into()),
+            content_type: envelope.content_type,
+            headers: envelope.user.into_iter().collect(),
+            conflated: 0,
+            data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::frame::decode_from_server;
+
+    use super::*;
+
+    #[test]
+    fn it_says_the_same_in_both_encodings_and_is_made_once() {
+        let mut headers = Headers::new();
+        headers.push(header::ID, "acme/ann/c1/7");
+        headers.push(header::PUBLISHER, "ann/c1");
+        headers.push(header::TIME, "5");
+        let event = Fleeting::of("room.1".into(), headers, Bytes::from_static(b"[1]"), None);
+        assert!(event.is_of("ann/c1") && !event.is_of("ann/c2"));
+        let read = |encoding| {
+            let (frames, error) = decode_from_server(encoding, event.payload(encoding));
+            assert_eq!(error, None);
+            frames[0].ephemeral.clone().unwrap()
+        };
+        let (json, packed) = (read(Encoding::Json), read(Encoding::Msgpack));
+        assert_eq!((json.time, json.id.as_str()), (5, "acme/ann/c1/7"));
+        assert_eq!((&json.user, &json.client), (&packed.user, &packed.client));
+        assert_eq!(json.data.into_bytes(true), packed.data.into_bytes(true));
+        let again = event.payload(Encoding::Json).as_ptr();
+        assert_eq!(again, event.payload(Encoding::Json).as_ptr());
+    }
+}
