@@ -6,11 +6,13 @@
 //! - [`bare`], [`kafka`]: the yardsticks, straight on NATS and Kafka
 //! - [`pace`], [`latency`]: a steady pace, and what one waits for at it
 //! - [`crowd`]: many subscribers that read and nothing else
-//! - [`publish`], [`fanout`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
+//! - [`players`]: many who say something and hear one another
+//! - [`publish`], [`fanout`], [`ephemeral`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
 
 mod abuse;
 mod bare;
 mod crowd;
+mod ephemeral;
 mod fanout;
 mod fleet;
 mod gate;
@@ -23,6 +25,7 @@ mod latency;
 mod mirror;
 mod options;
 mod pace;
+mod players;
 mod publish;
 mod resume;
 mod table;
@@ -35,8 +38,18 @@ use options::Options;
 use table::Row;
 
 /// Every bench by its name, in the order of the table.
-const BENCHES: [&str; 11] = [
-    "publish", "gate", "fanout", "guest", "language", "lane", "abuse", "fleet", "mirror", "idle",
+const BENCHES: [&str; 12] = [
+    "publish",
+    "gate",
+    "fanout",
+    "ephemeral",
+    "guest",
+    "language",
+    "lane",
+    "abuse",
+    "fleet",
+    "mirror",
+    "idle",
     "resume",
 ];
 
@@ -45,6 +58,7 @@ async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
         "publish" => publish::run(options).await,
         "gate" => gate::run(options).await,
         "fanout" => fanout::run(options).await,
+        "ephemeral" => ephemeral::run(options).await,
         "guest" => guest::run(options).await,
         "language" => language::run(options).await,
         "lane" => lane::run(options).await,
