@@ -1,6 +1,8 @@
 //! Ephemeral events through a gate, from a publisher to subscribers on another node: what
 //! passes is fanned out, what does not is told, and nothing is stored.
 
+use std::time::Duration;
+
 use client::{Client, ClientError, Delivery, Draft, Named, Start, Subscription, data_of_ephemeral};
 use control::{ControlError, Deployer, FunctionDraft, NamespaceDraft};
 use harness::{Deployment, FunctionChoice, environment, until, wait};
@@ -10,6 +12,9 @@ use protocol::frame::{ErrorBody, PassedOn};
 use protocol::name::{ChannelPattern, FunctionName, Namespace};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
+use serde_json::{Value, json};
+
+use super::shell::Shell;
 
 const NOW: Start = Start::Named(Named::Now);
 
@@ -109,6 +114,44 @@ async fn verdicts(publisher: &Publisher) {
     }
 }
 
+/// The command line passes events on, tells what became of them, and shows what comes.
+async fn by_command_line(deployment: &Deployment) {
+    let shell = Shell::new(deployment.servers.nats_url());
+    let (edge, token) = (
+        deployment.edges[0].address().to_string(),
+        deployment.token("ann"),
+    );
+    let at = ["--edge", &edge, "--token", &token];
+    let line = |words: &[&'static str]| [words, &at[..]].concat();
+    let mut heard = shell.start(&line(&["--json", "sub", "room.a"]));
+    let pass = line(&["pub", "room.a", "pass", "--ephemeral"]);
+    let told = until("it is heard", async || {
+        let told = shell.json(&pass).await;
+        assert_eq!(told[0]["class"], "ephemeral");
+        let next = tokio::time::timeout(Duration::from_millis(500), heard.line()).await;
+        next.map_err(|_| "nothing came yet".to_owned())
+    })
+    .await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (&told["text"], &told["seq"]),
+        (&"pass".into(), &Value::Null)
+    );
+    let filtered = shell
+        .json(&line(&["pub", "room.a", "drop", "--ephemeral"]))
+        .await;
+    assert_eq!(filtered[0]["dropped"], "dropped as told");
+    let refused = shell
+        .run(&line(&["pub", "room.a", "reject", "--ephemeral"]))
+        .await;
+    assert!(
+        refused.code == 1 && refused.errors.contains("rejected as told"),
+        "{refused:?}"
+    );
+    let shown = shell.json(&["namespace", "show", "room"]).await;
+    assert_eq!(shown[0]["namespace"]["classes"], json!(["ephemeral"]));
+}
+
 /// A gate that remembers and ephemeral events do not go together, whichever comes first.
 async fn remembering(deployment: &Deployment, deployer: &Deployer) {
     let field = |refused: Result<(), ControlError>| match refused {
@@ -157,6 +200,7 @@ async fn ephemeral_events_pass_the_gate_of_their_namespace() {
     publisher.tell("hall.b").await.unwrap();
     assert_eq!(next(&mut hall, "hall.b").await.1, "single");
     verdicts(&publisher).await;
+    by_command_line(&deployment).await;
     remembering(&deployment, &deployer).await;
     let bus = &deployment.bus;
     assert_eq!(bus.stream_state(&ingress).await.unwrap().last_seq, 0);
