@@ -117,11 +117,8 @@ pub async fn start(
             status.waits_for = Some("the progress topic".into());
         });
     }
-    let service = ReplayService::new(
-        parts.context(progress_watch),
-        access.clone(),
-        shutdown.clone(),
-    );
+    let context = parts.context(progress_watch);
+    let service = ReplayService::new(context, access.clone(), shutdown.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(grpc_listener, service, shutdown.clone()));
     tasks.spawn(access.follow(bus.clone(), shutdown.clone()));

@@ -361,7 +361,10 @@ mod tests {
         check("eddyline token --ttl 0s", false);
         check("eddyline revoke token j1 --tenant acme", true);
         check("eddyline revoke user ann --tenant acme --for 30d", true);
-        check("eddyline revoke session edge-1 --tenant acme --for ever", false);
+        check(
+            "eddyline revoke session edge-1 --tenant acme --for ever",
+            false,
+        );
         check("eddyline revoke user ann", false);
         check("eddyline token --ttl forever", false);
         check("eddyline function list --json --nats nats://a:1", true);

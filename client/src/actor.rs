@@ -35,7 +35,6 @@ use super::outstanding::{Outstanding, Refusal};
 use super::request::{PassWaiter, Reader, Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
-use grant::Waiter as TokenWaiter;
 use wake::{Wake, room};
 
 /// Ping intervals without a byte after which the connection is taken for dead.
@@ -52,9 +51,18 @@ enum Pending {
     Publish(u64),
     History(Reader),
     PassOn(PassWaiter),
-    Subscribe { channel: String, generation: u64 },
-    Unsubscribe { channel: String, generation: u64 },
-    Refresh { before: Secret, waiter: TokenWaiter },
+    Subscribe {
+        channel: String,
+        generation: u64,
+    },
+    Unsubscribe {
+        channel: String,
+        generation: u64,
+    },
+    Refresh {
+        before: Secret,
+        waiter: oneshot::Sender<Result<(), ClientError>>,
+    },
 }
 
 /// Why a connection is no longer served.

@@ -5,6 +5,7 @@ mod fake;
 
 use std::time::Duration;
 
+use protocol::class::Class;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{Action, Named, Publish, Start, Subscribe};
 use serde_json::json;
@@ -270,4 +271,47 @@ async fn another_token_is_handed_over_and_begins_the_next_connection() {
     drop(session);
     // One that was refused is forgotten.
     edge.accept_with("fresh").await;
+}
+
+#[tokio::test]
+async fn an_ephemeral_event_is_sent_once_and_never_again() {
+    let edge = FakeEdge::start().await;
+    let (client, mut session) = open(&edge).await;
+    let passing = {
+        let client = client.clone();
+        tokio::spawn(async move { client.pass_on(draft(1)).await })
+    };
+    let (id, body) = publish(&mut session).await;
+    assert_eq!((body.class, body.first_sent), (Class::Ephemeral, None));
+    let reply = json!({"n": body.n, "class": "ephemeral", "dropped": "far"});
+    session.send(json!({"id": id, "publish": reply})).await;
+    let passed = within(passing).await.unwrap().unwrap();
+    assert_eq!((passed.n, passed.dropped.as_deref()), (1, Some("far")));
+
+    let refused = {
+        let client = client.clone();
+        tokio::spawn(async move { client.pass_on(draft(2)).await })
+    };
+    let (id, _) = publish(&mut session).await;
+    session.refuse(id, "gate_unavailable", Some(1)).await;
+    let refused = within(refused).await.unwrap();
+    assert!(matches!(refused, Err(ClientError::Refused(body)) if body.temporary));
+
+    // Nobody knows what became of one whose connection was lost, and it is not resent.
+    let lost = {
+        let client = client.clone();
+        tokio::spawn(async move { client.pass_on(draft(3)).await })
+    };
+    publish(&mut session).await;
+    drop(session);
+    assert!(matches!(
+        within(lost).await.unwrap(),
+        Err(ClientError::Lost)
+    ));
+    let mut session = edge.accept().await;
+    let acked = tokio::spawn(async move { client.publish(draft(4)).await });
+    let (id, body) = publish(&mut session).await;
+    assert_eq!((body.n, body.class), (4, Class::Durable));
+    ack(&mut session, id, 4).await;
+    within(acked).await.unwrap().unwrap();
 }

@@ -30,6 +30,8 @@ const EVERY: Duration = Duration::from_millis(50);
 /// How long they play before it counts, and while it counts.
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(5);
+/// Bytes of a stream: nothing is stored.
+const STREAM_BYTES_MAX: u64 = 1 << 20;
 /// Players that connect at a time.
 const CONNECTING: usize = 16;
 
@@ -130,7 +132,9 @@ async fn round(players: Vec<Player>, pid: Option<u32>) -> anyhow::Result<Figures
 /// # Errors
 /// The servers are not here, or refuse a player.
 pub async fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
-    let mut deployment = world::start(world::builder().processes()).await?;
+    let builder = world::builder().processes();
+    let builder = builder.store(|store| store.max_bytes = STREAM_BYTES_MAX);
+    let mut deployment = world::start(builder).await?;
     namespace(&deployment).await?;
     let (address, pid) = (deployment.edges[0].address(), deployment.edges[0].pid());
     let token = deployment.token("player");

@@ -8,7 +8,7 @@ use super::{Actor, Pending};
 use crate::error::ClientError;
 
 /// Hears whether a token was taken.
-pub(super) type Waiter = oneshot::Sender<Result<(), ClientError>>;
+type Waiter = oneshot::Sender<Result<(), ClientError>>;
 
 impl Actor {
     /// Takes a token for the session that stands, and for those to come. One that the node

@@ -61,7 +61,8 @@ impl FakeEdge {
         };
         assert_eq!(connect.token, token);
         let limits = json!({
-            "message_bytes": 65536, "data_bytes": 65536, "subscriptions": 8, "outbox_bytes": 65536
+            "message_bytes": 65536, "data_bytes": 65536, "subscriptions": 8, "outbox_bytes": 65536,
+            "operations_per_second": 1000, "bytes_per_second": 65536, "subscribes_per_second": 8
         });
         let body = json!({
             "session": "s", "tenant": "t", "user": "u", "outcome_prefix": "_outcome.u.c",

@@ -102,7 +102,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 21] = [
+const COUNTERS: [(&str, &str); 22] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live, from the stream, or ephemeral",

@@ -41,13 +41,12 @@ pub enum Note {
         /// What came of it.
         outcome: Result<Box<HistoryPage>, ErrorBody>,
     },
-    /// An ephemeral event was passed on, or refused.
+    /// An ephemeral event was passed on, or was not.
     PassedOn {
         /// The command.
         command: u64,
         /// What came of it.
         outcome: Result<PassedOn, ErrorBody>,
-    },
     },
     /// A subscription could not be made.
     Refused {

@@ -9,7 +9,7 @@ use super::tree;
 type Row = (&'static str, &'static str, &'static str);
 
 /// The limits that are settings.
-const SETTINGS: [Row; 17] = [
+const SETTINGS: [Row; 19] = [
     (
         "message_bytes",
         "tests/tests/wire/closes.rs::too_large",
@@ -94,6 +94,16 @@ const SETTINGS: [Row; 17] = [
         "accepts_per_second",
         "edge/src/core/admission/rate.rs::a_burst_is_taken_at_once_and_the_next_waits_for_its_share",
         "edge/src/core/admission/rate.rs::no_more_passes_than_is_allowed",
+    ),
+    (
+        "closes_per_second",
+        "edge/src/core/departures.rs::one_leaves_after_the_other_at_the_rate",
+        "edge/src/core/session/state/tests/leaving.rs::a_session_goes_on_until_its_turn_to_leave",
+    ),
+    (
+        "expiry_grace_ms",
+        "tests/tests/wire/refresh.rs::ended",
+        "edge/src/core/session/state/tests/grants.rs::without_another_token_the_session_is_closed_after_the_grace",
     ),
 ];
 

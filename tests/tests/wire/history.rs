@@ -9,7 +9,7 @@ use harness::raw::Received;
 use protocol::error_code::ErrorCode::{self, *};
 use protocol::frame::{
     Action, AtSequence, AtTime, Command, Encoding, End, HISTORY_EVENTS_MAX, History, HistoryPage,
-    Mark, encode,
+    Mark, PublishReply, encode,
 };
 use protocol::position::{Epoch, Position};
 
@@ -46,7 +46,14 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
         let event = publish(encoding, &channel, 2 * n, data.as_bytes());
         let other = publish(encoding, "chat.between", 2 * n + 1, b"1");
         let stored = probe.accepted("an event", Action::Publish(event)).await;
-        seqs.push(stored.publish.expect("it was stored").position.seq);
+        seqs.push(
+            stored
+                .publish
+                .and_then(PublishReply::stored)
+                .expect("it was stored")
+                .position
+                .seq,
+        );
         if n % 16 == 0 {
             probe.accepted("another", Action::Publish(other)).await;
         }

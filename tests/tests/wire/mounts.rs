@@ -3,7 +3,7 @@
 
 use harness::raw::Received;
 use protocol::error_code::ErrorCode;
-use protocol::frame::{Action, Command, FromServer, Subscribe, Unsubscribe, encode};
+use protocol::frame::{Action, Command, FromServer, PublishReply, Subscribe, Unsubscribe, encode};
 
 use super::mutate::publish;
 use super::refusals::SUBSCRIPTIONS_MAX;
@@ -16,6 +16,7 @@ fn subscribe(channel: &str) -> Action {
     Action::Subscribe(Subscribe {
         channel: channel.into(),
         from: None,
+        echo: true,
     })
 }
 
@@ -108,11 +109,13 @@ async fn each_event_once(probe: &mut Probe<'_>) {
     let mut acked = Vec::new();
     while seqs.len() < 2 || acked.len() < 2 {
         match probe.session.next().await {
-            Received::Frame(frame) => match (frame.event, frame.publish) {
-                (Some(event), _) => seqs.push(event.seq),
-                (None, Some(published)) => acked.push(published.position.seq),
-                (None, None) => panic!("neither event nor ack"),
-            },
+            Received::Frame(frame) => {
+                match (frame.event, frame.publish.and_then(PublishReply::stored)) {
+                    (Some(event), _) => seqs.push(event.seq),
+                    (None, Some(published)) => acked.push(published.position.seq),
+                    (None, None) => panic!("neither event nor ack"),
+                }
+            }
             ended => panic!("{ended:?}"),
         }
     }

@@ -20,6 +20,7 @@ fn subscribe(channel: &str) -> Action {
     Action::Subscribe(Subscribe {
         channel: channel.into(),
         from: None,
+        echo: true,
     })
 }
 
@@ -78,7 +79,7 @@ async fn ending(deployment: &Deployment) -> RawSession {
         // What is left of the leeway.
         let exp = since.unwrap_or_default().as_secs_f64() - 30.0 + 2.0;
         let claims = json!({
-            "sub": "rita", "tenant": "acme", "exp": exp,
+            "sub": "rolf", "tenant": "acme", "exp": exp,
             "scopes": ["publish:chat.>", "subscribe:chat.>"]
         });
         let token = sign(Algorithm::HS256, deployment.secret.expose(), &claims);
@@ -95,7 +96,7 @@ async fn ended(deployment: &Deployment) {
     assert!(push(&mut renewed, expired).await.closes_after_ms > 0);
     let late = event("chat.grace", 1);
     refused(&mut renewed, late, ErrorCode::TokenExpired).await;
-    let fresh = deployment.token("rita");
+    let fresh = deployment.token("rolf");
     accepted(&mut renewed, refresh(&fresh)).await;
     accepted(&mut renewed, event("chat.grace", 2)).await;
     let delivered = push(&mut renewed, |frame| frame.event).await;

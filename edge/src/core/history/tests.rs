@@ -103,6 +103,8 @@ impl World {
                 epoch: self.store.epoch.clone(),
                 lane: Lane(0),
                 gate: None,
+                classes: Default::default(),
+                conflate: None,
             },
             from,
             backwards,

@@ -109,7 +109,6 @@ impl Reader {
             .scan(&source.stream, &source.subject, from, to)
             .await
             .ready_chunks(RUN_EVENTS_MAX);
-        let mut count = 0;
         while let Some(found) = runs.next().await {
             let (run, failed) = chain(&source, found, self.prev);
             // What came before a failure is good, and `prev` follows what was pushed.

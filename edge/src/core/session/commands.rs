@@ -59,6 +59,20 @@ pub struct Who {
     pub client: ClientId,
 }
 
+impl Who {
+    /// Until when the token is served, microseconds since 1970.
+    pub fn ends_us(&self) -> u64 {
+        let since = self.identity.ends_at.duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_micros() as u64)
+    }
+
+    /// The same moment by the clock of timers; `None`: later than it counts.
+    pub fn ends_at(&self, rules: &Rules<'_>) -> Option<Instant> {
+        let left = self.ends_us().saturating_sub(rules.now_us);
+        rules.now.checked_add(Duration::from_micros(left))
+    }
+}
+
 fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
     Err(ErrorBody::new(code, message))
 }

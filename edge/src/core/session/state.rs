@@ -12,8 +12,8 @@ use protocol::class::Class;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published, Push,
-    Unreadable,
+    Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published,
+    Push, Unreadable,
 };
 use protocol::id::Publisher;
 use protocol::name::{Channel, Tenant};
@@ -23,8 +23,8 @@ use super::commands::{self, Refusal, Rules, Who};
 use super::ephemeral;
 use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
-use crate::core::history::Asked;
 use crate::core::ephemeral::draft::EphemeralDraft;
+use crate::core::history::Asked;
 use crate::core::request::Request;
 
 /// How long a session may take to answer its publishes and empty its outbox once the
@@ -241,7 +241,7 @@ impl State {
             }
         };
         let who = &member.who;
-        self.ends_at = grant::ends_at(rules, who);
+        self.ends_at = who.ends_at(rules);
         let limits = rules.limits;
         let connected = Connected {
             session: self.name.clone(),
@@ -249,7 +249,7 @@ impl State {
             user: who.identity.user.as_str().into(),
             outcome_prefix: Channel::outcome_prefix(&who.identity.user, &who.client),
             time: rules.now_us,
-            expires_at: grant::ends_us(who),
+            expires_at: who.ends_us(),
             ping_interval_ms: limits.ping_interval_ms,
             publish_window: limits.publish_window,
             limits: Limits {

@@ -1,27 +1,12 @@
 //! What a session may do, over time: a new token, an old one that ends, one that is
 //! revoked.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Expiry, Outcome, Push, Refresh, Refreshed};
-use tokio::time::Instant;
 
 use super::{Phase, State, Step, Taken, refuse};
-use crate::core::session::commands::{self, Rules, Who};
-
-/// Microseconds since 1970 of the moment until which a session is served.
-pub(super) fn ends_us(who: &Who) -> u64 {
-    let since = who.identity.ends_at.duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_micros() as u64)
-}
-
-/// The same moment by the clock of timers; `None`: later than it counts.
-pub(super) fn ends_at(rules: &Rules<'_>, who: &Who) -> Option<Instant> {
-    let left = ends_us(who).saturating_sub(rules.now_us);
-    rules.now.checked_add(Duration::from_micros(left))
-}
+use crate::core::session::commands::{self, Rules};
 
 impl State {
     /// Whether the token has ended: what it allowed is over, but for the grace in which
@@ -53,8 +38,8 @@ impl State {
             return refuse(ErrorCode::BadToken, message);
         }
         who.identity = identity;
-        let expires_at = ends_us(who);
-        self.ends_at = ends_at(rules, who);
+        let expires_at = who.ends_us();
+        self.ends_at = who.ends_at(rules);
         (self.told_expiry, self.closes_at) = (false, None);
         let mut steps = vec![Step::Reply(id, Outcome::Refresh(Refreshed { expires_at }))];
         steps.extend(self.recheck_subscriptions());
@@ -76,11 +61,13 @@ impl State {
         });
         // In an order that does not depend on a hash.
         ended.sort();
-        let steps = ended.into_iter().map(|(channel, id, command)| Step::Withdraw {
-            id,
-            command,
-            channel,
-        });
+        let steps = ended
+            .into_iter()
+            .map(|(channel, id, command)| Step::Withdraw {
+                id,
+                command,
+                channel,
+            });
         steps.collect()
     }
 

@@ -11,7 +11,13 @@ use crate::core::request::Request;
 use crate::core::session::commands::{self, Rules};
 
 impl State {
-    pub(super) fn subscribe(&mut self, rules: &Rules<'_>, command: u64, body: Subscribe, id: u64) -> Taken {
+    pub(super) fn subscribe(
+        &mut self,
+        rules: &Rules<'_>,
+        command: u64,
+        body: Subscribe,
+        id: u64,
+    ) -> Taken {
         self.check_expiry(rules)?;
         let who = &self.member()?.who;
         let (channel, place) = commands::subscribe(rules, who, &body)?;
@@ -72,7 +78,7 @@ impl State {
         if self
             .subscriptions
             .get(channel)
-            .is_none_or(|known| known.id != id)
+            .is_none_or(|(known, _)| *known != id)
         {
             return Vec::new();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth::{Signer, Verifier};
-use protocol::frame::{Connect, DecodeError, Payload, Ping, Unsubscribe};
+use protocol::frame::{Connect, DecodeError, Payload, Ping, Subscribe, Unsubscribe};
 use protocol::lane::Lane;
 use protocol::name::{FunctionName, Tenant, User};
 use protocol::revocation::Revocations;
@@ -391,6 +391,11 @@ fn times_end_sessions() {
         assert_eq!(connected.tick(&world.rules()), [Step::Ping]);
         world.now = connected.deadline();
     }
+    assert!(matches!(
+        connected.tick(&world.rules()).as_slice(),
+        [Step::Push(Push::TokenExpired(_))]
+    ));
+    world.now = connected.deadline();
     assert_eq!(
         closes(&connected.tick(&world.rules())),
         Some(CloseCode::TokenExpired)
