@@ -3,7 +3,8 @@
 //! - [`core`]: what a node does, whatever carries it: sessions, publisher, feeds,
 //!   replay, configuration; over a bus, without a socket
 //! - `ws`: the WebSocket: its upgrade, its frames, its session's loop
-//! - `http`: publishing by request, health and metrics
+//! - `http`: publishing and history by request, health, the OpenAPI document
+//! - `reading`: channels over Server-Sent Events and long polling
 //! - `server`, `node`: a node's life; `origins`: which web pages may use it
 //!
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
@@ -15,6 +16,7 @@ mod error;
 mod http;
 mod node;
 mod origins;
+mod reading;
 mod server;
 mod ws;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use auth::Verifier;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
 use bus::Bus;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,6 +21,7 @@ use service::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::EdgeConfig;
@@ -29,9 +30,10 @@ use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::{head, health, history, origin, publish};
+use crate::http::{cors, head, health, history, openapi, origin, publish};
 use crate::node::{Node, Place};
 use crate::origins::Origins;
+use crate::reading::{poll, sse};
 use crate::ws::upgrade;
 
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
@@ -166,15 +168,29 @@ impl EdgeNode {
     }
 }
 
+/// Every route: its path and its method, as the OpenAPI document has them.
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 8] {
+    [
+        ("/healthz", "get", get(health::healthz)),
+        ("/readyz", "get", get(health::readyz)),
+        ("/v1/history/{channel}", "get", get(history::history)),
+        ("/v1/openapi.json", "get", get(openapi::openapi)),
+        ("/v1/poll", "get", get(poll::poll)),
+        ("/v1/publish", "post", post(publish::publish)),
+        ("/v1/sse", "get", get(sse::sse)),
+        ("/v1/ws", "get", get(upgrade::upgrade)),
+    ]
+}
+
 fn router(node: Arc<Node>) -> Router {
-    Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/v1/history/{channel}", get(history::history))
-        .route("/v1/publish", post(publish::publish))
-        .route("/v1/ws", get(upgrade::upgrade))
+    let routes = routes().into_iter();
+    let router = routes.fold(Router::new(), |router, (path, _, route)| {
+        router.route(path, route)
+    });
+    router
+        .layer(from_fn(cors::cors))
         .layer(from_fn_with_state(node.clone(), origin::check))
-        .layer(axum::middleware::from_fn(head::bounded))
+        .layer(from_fn(head::bounded))
         .with_state(node)
 }
 
@@ -221,7 +237,9 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
 }
 
 async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: Place) {
-    let service = TowerToHyperService::new(router.layer(axum::Extension(Arc::new(place))));
+    let hang_up = CancellationToken::new();
+    let router = router.layer(axum::Extension(Arc::new(place)));
+    let service = TowerToHyperService::new(router.layer(axum::Extension(hang_up.clone())));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(node.hub.limits.handshake_timeout())
@@ -232,16 +250,52 @@ async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: Place)
     let mut connection = std::pin::pin!(connection);
     // An error here is the peer's: it broke off, was too slow, or did not speak HTTP.
     // Of these only too long a head is a limit of ours; hyper has refused it.
-    // Both branches are cancel safe: the connection is polled on in the second.
+    // Every branch is cancel safe: the connection is polled on in the last.
     tokio::select! {
         served = &mut connection => {
             if served.is_err_and(|error| error.is_parse_too_large()) {
                 metrics::turned_away("headers");
             }
         }
+        () = hang_up.cancelled() => {}
         () = node.shutdown.triggered() => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(node.hub.limits.handshake_timeout(), connection).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let told = paths.flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().keys();
+            methods.map(|method| (path.clone(), method.clone()))
+        });
+        let served = routes().into_iter();
+        let served = served.map(|(path, method, _)| (path.to_owned(), method.to_owned()));
+        assert_eq!(told.collect::<BTreeSet<_>>(), served.collect());
+    }
+
+    #[test]
+    fn the_document_knows_every_error_code() {
+        let document: serde_json::Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+        let codes = &document["components"]["schemas"]["Error"]["properties"]["code"]["enum"];
+        let told: BTreeSet<&str> = codes
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|c| c.as_str())
+            .collect();
+        let known = serde_json::to_value(protocol::error_code::ErrorCode::ALL).unwrap();
+        let known = known.as_array().unwrap().iter();
+        assert_eq!(told, known.flat_map(|code| code.as_str()).collect());
     }
 }

@@ -20,16 +20,20 @@ mod wire {
     mod mounts;
     mod mutate;
     mod neighbours;
+    mod openapi;
     mod origins;
     mod rates;
+    mod reading;
     mod refresh;
     mod refusals;
     mod request;
     mod revoked;
     mod rfc6455;
     mod rotation;
+    mod schema;
     mod seen;
     mod socket;
+    mod stream;
     mod tokens;
     mod trouble;
 }

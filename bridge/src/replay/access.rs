@@ -3,6 +3,7 @@
 //! Owns the keys and the list, which its task keeps fresh.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::{Identity, Verifier};
 use bus::Bus;
@@ -10,10 +11,16 @@ use bus::revocations::{self, RevocationList};
 use service::clock::now_us;
 use service::shutdown::Shutdown;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{interval, timeout};
 
 use super::fault::ReplayFault;
 use crate::config::BridgeConfig;
 use crate::error::BridgeError;
+
+/// How long a read waits, after a start, until it is known what is revoked.
+const KNOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+const KNOWN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Checks who reads. Clones share what they know.
 #[derive(Clone)]
@@ -48,6 +55,19 @@ impl Access {
             waiting.push("what is revoked has not been read".to_owned());
         }
         waiting
+    }
+
+    /// Waits for a while until it is known what is revoked: a bridge that has just started
+    /// would refuse everybody otherwise. Cancel safe.
+    pub(crate) async fn known(&self) {
+        let mut looks = interval(KNOWN_INTERVAL);
+        let known = async {
+            while self.revocations.snapshot().is_none() {
+                looks.tick().await;
+            }
+        };
+        // Who still does not know then says so.
+        let _ = timeout(KNOWN_TIMEOUT, known).await;
     }
 
     /// Checks a token.

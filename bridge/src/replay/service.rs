@@ -58,6 +58,7 @@ impl Replay for ReplayService {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
+        self.access.known().await;
         let identity = self.identify(&request)?;
         let revoked = self.access.clone().revoked(identity.clone());
         let plan = Plan::new(request.into_inner(), identity, &self.context.home)?;

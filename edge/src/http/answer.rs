@@ -65,6 +65,11 @@ pub fn list(outcomes: &[Outcome]) -> Response<Body> {
     json(status, None, &outcomes)
 }
 
+/// What was asked for.
+pub fn ok<T: Serialize>(body: &T) -> Response<Body> {
+    json(StatusCode::OK, None, body)
+}
+
 /// The whole request is refused.
 pub fn refused(error: ErrorBody) -> Response<Body> {
     let status = status(error.code);

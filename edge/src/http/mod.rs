@@ -6,13 +6,17 @@
 //! - `origin`: which web pages may ask
 //! - `head`: how long a request's headers may be
 //! - `query`: what stands in a query, and whose token a request comes with
+//! - `cors`: requests from pages of other origins
+//! - `openapi`: what all of it takes and answers
 //! - `health`: liveness, readiness, metrics
 
-mod answer;
+pub mod answer;
 mod body;
+pub mod cors;
 pub mod head;
 pub mod health;
 pub mod history;
+pub mod openapi;
 pub mod origin;
 pub mod publish;
-mod query;
+pub mod query;

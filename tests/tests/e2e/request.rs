@@ -17,10 +17,12 @@ use protocol::lane::Lane;
 use protocol::name::{Channel, ChannelPattern, FunctionName, Tenant};
 use protocol::permission::Role;
 use protocol::request::{ANSWER_WITHIN, Answer, Cause};
-use protocol::spec::StoreSpec;
+use protocol::spec::{FunctionLimits, StoreSpec};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
+/// The gate's deadline: on a loaded machine it takes memory up to its limit in less.
+const DEADLINE_MS: u64 = 500;
 /// Longer than a worker may take.
 const WAIT: Duration = ANSWER_WITHIN.saturating_mul(5);
 /// Events at once that are more than may wait for a gate on one worker.
@@ -108,6 +110,10 @@ async fn deploy(deployment: &Deployment) -> Deployer {
     let deployer = Deployer::new(&deployment.bus, "tester");
     let draft = FunctionDraft {
         emits: vec![ChannelPattern::parse("chat.>").unwrap()],
+        limits: FunctionLimits {
+            deadline_ms: DEADLINE_MS,
+            ..FunctionLimits::default()
+        },
         ..FunctionDraft::new(name("single"), deployment.store.name.clone(), Vec::new())
     };
     let module = environment::module("single");

@@ -1,13 +1,16 @@
 //! A subscriber that does not read: its outbox stays within its bound, nobody else
 //! notices, it is complete when it reads again, and it is closed, to be resumed, when
-//! it does not read for too long.
+//! it does not read for too long. Over a WebSocket, and over an event stream.
 
 use checker::{Delivered, Subscription};
 use harness::raw::Received;
+use harness::wait::within;
 use harness::{Deployment, RawSession, body_hash, until};
 use protocol::close_code::CloseCode;
 use protocol::frame::{Action, Encoding, Named, Payload, Start, Subscribe};
 use protocol::stream::StreamName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::common::{EARLIEST, block, counter};
 
@@ -54,6 +57,19 @@ async fn stalled(deployment: &Deployment) -> RawSession {
     let reply = session.ask(Action::Subscribe(subscribe)).await.unwrap();
     assert_eq!(reply.subscribe.expect("subscribed").after, 0);
     session
+}
+
+/// An event stream on the second node of which nothing is read.
+async fn stalled_stream(deployment: &Deployment) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVE_BYTES).unwrap();
+    let mut stream = socket.connect(deployment.edges[1].address()).await.unwrap();
+    let token = deployment.token("slow");
+    let request = format!(
+        "GET /v1/sse?channel=chat.a&from=earliest&access_token={token} HTTP/1.1\r\nHost: edge\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
 }
 
 async fn flood(deployment: &Deployment) {
@@ -135,15 +151,19 @@ async fn who_stalls_for_long_is_closed_and_resumes_elsewhere() {
         CloseCode::SlowConsumer.reason()
     );
     let mut slow = stalled(&deployment).await;
+    let mut stream = stalled_stream(&deployment).await;
     flood(&deployment).await;
-    until(
-        "the node gives the stalled session up",
-        async || match counter(&deployment, 1, &name).await {
-            1 => Ok(()),
-            _ => Err("it is still there".to_owned()),
-        },
-    )
+    until("the node gives both up", async || {
+        match counter(&deployment, 1, &name).await {
+            2 => Ok(()),
+            given_up => Err(format!("{given_up}")),
+        }
+    })
     .await;
+    // The stream's connection ends, with a part of what there is; it may be cut off.
+    let mut read = Vec::new();
+    let _ = within("the stream ends", stream.read_to_end(&mut read)).await;
+    assert!(read.len() < EVENTS as usize * EVENT_BYTES);
     // The close itself comes only if it still found room.
     match slow.end().await {
         Received::Closed(code, _) => assert_eq!(code, CloseCode::SlowConsumer.number()),

@@ -271,7 +271,15 @@ async fn a_flood_of_broken_frames_breaks_nothing() {
         .functions(&[])
         .workers(0)
         .edges(1);
-    let builder = builder.edge_config(|_, config| config.limits.bad_frames_max = BAD_FRAMES_MAX);
+    let builder = builder.edge_config(|_, config| {
+        config.limits.bad_frames_max = BAD_FRAMES_MAX;
+        // What a rate refuses goes no further.
+        for rate in [&mut config.limits.connection, &mut config.limits.user] {
+            rate.operations_per_second = u64::MAX;
+        }
+        config.limits.tenant.operations_per_second = u64::MAX;
+        config.limits.subscribes_per_second = u64::MAX;
+    });
     let Some(mut deployment) = builder.start().await else {
         return;
     };

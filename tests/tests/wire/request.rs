@@ -60,18 +60,34 @@ pub async fn send(
         "{method} {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        text
-    };
-    let text = harness::wait::within("the node answers", exchange).await;
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+    let asked = attempt(address, &request);
+    let text = harness::wait::within("the node answers", asked).await;
+    read(&text.unwrap_or_else(|error| panic!("{method} {path}: {error}"))).expect("an answer")
+}
+
+/// Answers `GET` with a token; `None` where nothing answers, or not to the end.
+pub async fn try_get(address: SocketAddr, path: &str, token: &str) -> Option<Answer> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    let text = harness::wait::within("the node answers", attempt(address, &request)).await;
+    read(&text.ok()?)
+}
+
+async fn attempt(address: SocketAddr, request: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// An answer, if it is a whole one.
+fn read(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some(Answer {
+        status: head.split(' ').nth(1)?.parse().ok()?,
         head: head.to_ascii_lowercase(),
         text: body.to_owned(),
-    }
+    })
 }
