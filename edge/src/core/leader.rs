@@ -10,10 +10,17 @@ use std::time::Duration;
 
 use bus::{Bus, BusError};
 use protocol::bus::StreamState;
+use protocol::error_code::ErrorCode;
+use protocol::frame::ErrorBody;
 use protocol::stream::StreamName;
 
 use super::limits::PROBE_INTERVAL_DEFAULT;
 use super::metrics::meters;
+
+/// What a client is told where nothing is known now.
+pub fn unavailable(error: &BusError) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Unavailable, error.to_string())
+}
 
 /// How often in a row, one probe's interval apart, a leader has to know less than it
 /// should before it is believed.

@@ -19,7 +19,7 @@ use super::below;
 use super::page::{Events, Found, PAGE_BYTES_MAX};
 use crate::core::fair::turns::Turns;
 use crate::core::feed::repair::Source;
-use crate::core::leader::DOUBTS;
+use crate::core::leader::{DOUBTS, unavailable};
 use crate::core::metrics::meters;
 
 /// Pages that are read at a time: each is at most some hundred events in memory.
@@ -35,11 +35,6 @@ pub struct Histories {
     turns: Turns,
     /// Wait before a leader that knows less than it should is asked again.
     doubt: Duration,
-}
-
-/// What a client is told of a failure of the bus.
-fn unavailable(error: &BusError) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Unavailable, error.to_string())
 }
 
 fn mismatch(field: &str) -> ErrorBody {

@@ -10,10 +10,10 @@ use protocol::position::Position;
 use tokio::time::timeout;
 
 use super::reader::Reader;
-use super::replays::{Replays, unavailable};
+use super::replays::Replays;
 use crate::core::feed::relay::Subscriber;
 use crate::core::feed::repair::lost;
-use crate::core::leader;
+use crate::core::leader::{self, unavailable};
 use crate::core::port::Note;
 use crate::core::registry::FeedGuard;
 use crate::core::request::Request;

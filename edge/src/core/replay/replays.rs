@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, BusError};
+use bus::Bus;
 use protocol::bus::StreamState;
-use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
 
 use crate::core::fair::turns::Turns;
@@ -54,13 +53,8 @@ impl Replays {
             }
             tokio::time::sleep(self.doubt).await;
             let asked = leader::state(&self.bus, &feed.source.stream, feed.position()).await;
-            state = asked.map_err(|error| unavailable(&error))?;
+            state = asked.map_err(|error| leader::unavailable(&error))?;
         }
         Ok(state)
     }
-}
-
-/// What a client is told of a failure of the bus.
-pub(super) fn unavailable(error: &BusError) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Unavailable, error.to_string())
 }

@@ -3,6 +3,7 @@
 //! Pure: rules and a command in, a request or a typed refusal out. The one place
 //! where a client's text becomes a subject.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -60,6 +61,14 @@ pub struct Who {
 }
 
 impl Who {
+    /// The writer, as its events name it.
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            user: self.identity.user.clone(),
+            client: self.client.clone(),
+        }
+    }
+
     /// Until when the token is served, microseconds since 1970.
     pub fn ends_us(&self) -> u64 {
         let since = self.identity.ends_at.duration_since(UNIX_EPOCH);
@@ -260,25 +269,9 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         let held = Some((channel, publish.n));
         return Err(Refusal { error, held });
     }
-    let Identity { tenant, user, .. } = &who.identity;
-    let publisher = Publisher {
-        user: user.clone(),
-        client: who.client.clone(),
-    };
-    let id = EventId {
-        tenant: tenant.clone(),
-        publisher: publisher.clone(),
-        n: publish.n,
-    };
-    let envelope = Envelope {
-        id: id.to_string(),
-        publisher: Some(publisher),
-        time: Some(rules.now_us),
-        content_type,
-        gate: place.gate.clone(),
-        user: publish.headers.into_iter().collect(),
-        ..Envelope::default()
-    };
+    let tenant = &who.identity.tenant;
+    let (n, headers) = (publish.n, publish.headers);
+    let envelope = envelope(rules, who, &place, n, content_type, headers);
     let (kind, stream, stored_in) = if place.gate.is_some() {
         (
             Kind::In,
@@ -290,7 +283,7 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     };
     Ok(Draft {
         tenant: tenant.clone(),
-        n: publish.n,
+        n,
         headers: envelope.to_headers(),
         id: envelope.id,
         subject: Subject::event(kind, &place.store, place.lane, tenant, &channel),
@@ -302,6 +295,31 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         first_sent: publish.first_sent,
         channel,
     })
+}
+
+/// What is said of an event of this writer.
+pub(super) fn envelope(
+    rules: &Rules<'_>,
+    who: &Who,
+    place: &Place,
+    n: u64,
+    content_type: Option<String>,
+    headers: BTreeMap<String, String>,
+) -> Envelope {
+    let id = EventId {
+        tenant: who.identity.tenant.clone(),
+        publisher: who.publisher(),
+        n,
+    };
+    Envelope {
+        id: id.to_string(),
+        publisher: Some(id.publisher),
+        time: Some(rules.now_us),
+        content_type,
+        gate: place.gate.clone(),
+        user: headers.into_iter().collect(),
+        ..Envelope::default()
+    }
 }
 
 /// Whether a channel takes events of a class.
@@ -378,9 +396,7 @@ pub(super) fn data(
     Ok(Bytes::copy_from_slice(&payload))
 }
 
-pub(super) fn check_headers(
-    headers: &std::collections::BTreeMap<String, String>,
-) -> Result<(), ErrorBody> {
+pub(super) fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), ErrorBody> {
     let mut checked = Headers::new();
     for (name, value) in headers {
         if let Err(error) = checked.push_user(name, value) {

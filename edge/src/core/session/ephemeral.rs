@@ -3,13 +3,14 @@
 //! Pure: rules and a command in, a draft or a typed refusal out.
 
 use protocol::class::Class;
-use protocol::envelope::{Envelope, is_json};
+use protocol::envelope::is_json;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Publish};
-use protocol::id::{EventId, Publisher};
 use protocol::subject::{Kind, Subject};
 
-use super::commands::{Rules, Who, allows, check_headers, content_type, data, publish_place};
+use super::commands::{
+    Rules, Who, allows, check_headers, content_type, data, envelope, publish_place,
+};
 use crate::core::ephemeral::draft::EphemeralDraft;
 use crate::core::ephemeral::verdict;
 
@@ -38,31 +39,15 @@ pub fn pass_on(
         return Err(verdict::unavailable(message, None));
     }
     let tenant = who.identity.tenant.clone();
-    let publisher = Publisher {
-        user: who.identity.user.clone(),
-        client: who.client.clone(),
-    };
-    let id = EventId {
-        tenant: tenant.clone(),
-        publisher: publisher.clone(),
-        n: publish.n,
-    };
     let kind = if place.gate.is_some() {
         Kind::Req
     } else {
         Kind::Eph
     };
-    let envelope = Envelope {
-        id: id.to_string(),
-        publisher: Some(publisher),
-        time: Some(rules.now_us),
-        content_type,
-        gate: place.gate.clone(),
-        user: publish.headers.into_iter().collect(),
-        ..Envelope::default()
-    };
+    let (n, headers) = (publish.n, publish.headers);
+    let envelope = envelope(rules, who, &place, n, content_type, headers);
     Ok(EphemeralDraft {
-        n: publish.n,
+        n,
         headers: envelope.to_headers(),
         envelope,
         payload,

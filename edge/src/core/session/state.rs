@@ -15,7 +15,6 @@ use protocol::frame::{
     Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published,
     Push, Unreadable,
 };
-use protocol::id::Publisher;
 use protocol::name::{Channel, Tenant};
 use tokio::time::Instant;
 
@@ -129,11 +128,7 @@ fn refuse(code: ErrorCode, message: impl Into<String>) -> Taken {
 
 /// A writer as headers name it.
 fn writer(who: &Who) -> Arc<str> {
-    let publisher = Publisher {
-        user: who.identity.user.clone(),
-        client: who.client.clone(),
-    };
-    publisher.to_string().into()
+    who.publisher().to_string().into()
 }
 
 impl State {
