@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::io::BufReader;
 
 use super::input::Lines;
-use super::publish::{connect, draft, is_of_one_event, is_told_by_type};
+use super::publish::{connect, draft, is_of_one_event, is_told_by_type, refused};
 use crate::args::Publish;
 use crate::error::{CliError, EXIT_FAILED, sentence};
 use crate::output::Output;
@@ -18,12 +18,6 @@ struct Told<'a> {
     channel: &'a str,
     #[serde(flatten)]
     passed_on: &'a PassedOn,
-}
-
-#[derive(Serialize)]
-struct Refused<'a> {
-    line: u64,
-    refused: &'a str,
 }
 
 /// Passes events on.
@@ -68,7 +62,7 @@ async fn lines(client: &Client, args: &Publish, output: &Output) -> Result<(), C
             },
         };
         refusals += 1;
-        refused(line.number, &problem, output)?;
+        refused(line.number, "passed on", &problem, output)?;
     }
     match refusals {
         0 => Ok(()),
@@ -77,18 +71,6 @@ async fn lines(client: &Client, args: &Publish, output: &Output) -> Result<(), C
             Err(CliError::new(EXIT_FAILED, text))
         }
     }
-}
-
-fn refused(line: u64, problem: &str, output: &Output) -> Result<(), CliError> {
-    if output.is_json() {
-        let refused = Refused {
-            line,
-            refused: problem,
-        };
-        return output.result(&refused, String::new);
-    }
-    output.note(&format!("line {line} was not passed on: {problem}"));
-    Ok(())
 }
 
 fn tell(args: &Publish, passed_on: &PassedOn, output: &Output) -> Result<(), CliError> {

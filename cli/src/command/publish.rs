@@ -214,16 +214,7 @@ impl Publisher<'_> {
     /// Tells that a line was not published.
     fn refused(&mut self, number: u64, problem: &str) -> Result<(), CliError> {
         self.refusals += 1;
-        if self.output.is_json() {
-            let refused = Refused {
-                line: number,
-                refused: problem,
-            };
-            return self.output.result(&refused, String::new);
-        }
-        self.output
-            .note(&format!("line {number} was not published: {problem}"));
-        Ok(())
+        refused(number, "published", problem, self.output)
     }
 
     fn told(&mut self, published: &Published) -> Result<(), CliError> {
@@ -267,4 +258,22 @@ fn line(published: &Published) -> String {
         StoredIn::Ingress => "ingress",
     };
     format!("{what} at {}:{} in {place}", position.epoch, position.seq)
+}
+
+/// Tells that a line was not `published`, or whatever was to become of it.
+pub(super) fn refused(
+    line: u64,
+    published: &str,
+    problem: &str,
+    output: &Output,
+) -> Result<(), CliError> {
+    if output.is_json() {
+        let refused = Refused {
+            line,
+            refused: problem,
+        };
+        return output.result(&refused, String::new);
+    }
+    output.note(&format!("line {line} was not {published}: {problem}"));
+    Ok(())
 }
