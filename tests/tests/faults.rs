@@ -10,6 +10,7 @@
 mod faults {
     mod apart;
     mod disk;
+    mod edges;
     mod frozen;
     mod handover;
     mod hunt;

@@ -9,6 +9,7 @@
 mod faults {
     mod brokers;
     mod disk;
+    mod edges;
     mod frozen;
     mod handover;
     mod hunt;
@@ -18,6 +19,7 @@ mod faults {
     mod long;
     mod minority;
     mod remember;
+    mod rolling;
     mod swap;
     mod takeover;
     mod trial;

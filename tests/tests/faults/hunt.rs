@@ -18,6 +18,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use workers::WorkerConfig;
 
+/// Fewest kills of a service that count as a test of it.
+pub const KILLS_MIN: usize = 20;
 /// The signal that nobody can handle.
 const SIGKILL: i32 = 9;
 /// Bytes of a log that a failure shows.

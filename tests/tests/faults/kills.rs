@@ -1,4 +1,4 @@
-//! SIGKILLs of each service in mid-traffic, at the steps of its commit protocol and at
+//! SIGKILLs of workers and bridges in mid-traffic, at the steps of its commit protocol and at
 //! random moments, with windows of 100 ms for duplicates so that nothing leans on
 //! them.
 //!
@@ -6,45 +6,7 @@
 
 use harness::traffic::{Followed, Traffic, channels, follow_all};
 
-use super::hunt::{Ground, forgetful, hunt};
-
-/// Fewest kills of each service that count as a test of it.
-const KILLS_MIN: usize = 20;
-
-/// Two nodes die in turn; writers go to the other one and resend; subscribers resume
-/// there, or wait for their own node to come back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_edge() {
-    let Some(mut deployment) = forgetful().without_mirror().start().await else {
-        return;
-    };
-    let channels = channels(&deployment);
-    let followers = follow_all(&mut deployment, &channels).await;
-    let mut traffic = Traffic::begin(&deployment, &channels).await;
-    let ground = Ground {
-        steps: &[
-            ("edge.before_publish", 30),
-            ("edge.after_stage", 20),
-            ("edge.after_puback", 30),
-        ],
-        each: 4,
-        random: 10,
-        acks_max: 200,
-    };
-    let kills = hunt(
-        &mut deployment,
-        |deployment| &mut deployment.edges,
-        &mut traffic,
-        &ground,
-    )
-    .await;
-    assert!(kills >= KILLS_MIN);
-    let report = traffic.conclude(&mut deployment, followers).await;
-    assert!(
-        report.counts.duplicates > 0,
-        "no kill came between storing and telling: {report}"
-    );
-}
+use super::hunt::{Ground, KILLS_MIN, forgetful, hunt};
 
 /// Two workers: the one that is left takes the lanes over, which the other gets back
 /// when it is killed in turn.

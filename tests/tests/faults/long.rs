@@ -3,7 +3,9 @@
 use harness::NatsChoice;
 
 use super::handover::{Part, Way};
-use super::{brokers, disk, handover, leaders, minority, remember, swap, takeover, trial};
+use super::{
+    brokers, disk, edges, handover, leaders, minority, remember, rolling, swap, takeover, trial,
+};
 
 /// How often the same happens in one test.
 const ROUNDS: usize = 5;
@@ -19,6 +21,8 @@ const TRIAL_DEATHS_AT_RANDOM: usize = 10;
 /// Rounds of sixteen deaths in hand-overs, nine of a giver and seven of a taker: more than a
 /// hundred.
 const HANDOVERS: usize = 7;
+/// Deaths of an edge node at each of three steps, and at random: two hundred.
+const EDGE_DEATHS: [usize; 2] = [50, 50];
 /// In each way.
 const HANDED_OVER: [(Part, Way); 4] = [
     (Part::Giver, Way::Leaves),
@@ -35,6 +39,28 @@ async fn what_is_remembered_is_exact_over_two_hundred_deaths() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_remembered_is_exact_over_two_hundred_deaths_on_three_servers() {
     remember::is_exact(NatsChoice::Three, DEATHS, DEATHS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_nodes_die_two_hundred_times() {
+    let [each, random] = EDGE_DEATHS;
+    edges::die(NatsChoice::One, each, random).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_nodes_die_two_hundred_times_on_three_servers() {
+    let [each, random] = EDGE_DEATHS;
+    edges::die(NatsChoice::Three, each, random).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_are_restarted_one_after_the_other_under_load() {
+    rolling::restart(NatsChoice::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_are_restarted_one_after_the_other_under_load_on_three_servers() {
+    rolling::restart(NatsChoice::Three).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

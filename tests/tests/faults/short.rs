@@ -3,7 +3,7 @@
 use harness::NatsChoice;
 
 use super::handover::{Part, Way};
-use super::{disk, handover, leaders, minority, remember, swap, takeover, trial};
+use super::{disk, edges, handover, leaders, minority, remember, swap, takeover, trial};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_remembered_is_exact_however_workers_die() {
@@ -34,6 +34,11 @@ async fn lanes_change_hands_exactly_however_workers_die_that_give_a_share() {
 async fn lanes_change_hands_exactly_however_their_takers_die() {
     let takers = [(Part::Taker, Way::Leaves), (Part::Taker, Way::Shares)];
     handover::is_exact(NatsChoice::One, &takers, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_nodes_die_between_storing_and_telling() {
+    edges::die(NatsChoice::One, 4, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
