@@ -197,7 +197,22 @@ impl Bus {
         stream: &StreamName,
         subject: &Subject,
     ) -> Result<Option<Stored>, BusError> {
-        self.leader_next(stream.as_str(), subject.as_str(), 1).await
+        self.first_from(stream, subject, 1).await
+    }
+
+    /// The first event on a subject or filter at or after a sequence, from the stream's
+    /// leader.
+    ///
+    /// # Errors
+    /// As [`Self::get`]. Cancel safe.
+    pub async fn first_from(
+        &self,
+        stream: &StreamName,
+        subject: &Subject,
+        from: u64,
+    ) -> Result<Option<Stored>, BusError> {
+        self.leader_next(stream.as_str(), subject.as_str(), from)
+            .await
     }
 
     /// The first sequence on a filter that was stored at or after a time

@@ -178,6 +178,18 @@ pub struct Publish {
     /// A header of the event, NAME=VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = value::pair)]
     pub headers: Vec<(String, String)>,
+    /// Store the one event only if SEQ is the channel's last sequence; 0: if the store
+    /// keeps nothing of the channel.
+    #[arg(
+        long,
+        value_name = "SEQ",
+        requires = "data",
+        conflicts_with = "ephemeral"
+    )]
+    pub expect: Option<u64>,
+    /// A clock of yours, such as a version, which subscribers get as it is.
+    #[arg(long, value_name = "TEXT")]
+    pub clock: Option<String>,
     /// Pass the event on to whoever listens now, and store nothing; the namespace must
     /// allow it.
     #[arg(long)]

@@ -92,6 +92,11 @@ pub struct Draft {
     pub content_type: Option<String>,
     /// The publisher's own headers.
     pub headers: BTreeMap<String, String>,
+    /// Stored only if this is the channel's last sequence, 0 for a channel of which nothing
+    /// is kept; otherwise refused with `seq_mismatch`.
+    pub expected_seq: Option<u64>,
+    /// A clock of the publisher, carried untouched.
+    pub clock: Option<String>,
     /// Present when this very event was sent before.
     pub resend: Option<Resend>,
 }
@@ -113,6 +118,8 @@ impl Draft {
             data: data.into(),
             content_type: None,
             headers: BTreeMap::new(),
+            expected_seq: None,
+            clock: None,
             resend: None,
         }
     }

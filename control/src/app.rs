@@ -48,6 +48,14 @@ pub struct NamespaceEntry {
     /// stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflate: Option<String>,
+    /// How long deliveries wait for more, milliseconds; what is not said stays, and is not
+    /// at all at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_ms: Option<u32>,
+    /// Most bytes that a tenant may have stored in it, 0 for its share of the store; what is
+    /// not said stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<u64>,
 }
 
 /// A function of an application.

@@ -26,6 +26,27 @@ pub struct NamespaceDraft {
     /// The header by which ephemeral events are conflated, empty for none; `None`: as it is,
     /// and none if it is not there yet.
     pub conflate: Option<String>,
+    /// How long deliveries wait for more, milliseconds; `None`: as it is, and not at all if
+    /// it is not there yet.
+    pub batch_ms: Option<u32>,
+    /// Most bytes that a tenant may have stored in it, 0 for its share of the store; `None`:
+    /// as it is, and its share if it is not there yet.
+    pub quota_bytes: Option<u64>,
+}
+
+impl NamespaceDraft {
+    /// A namespace of which nothing else is said.
+    pub fn new(name: Namespace, store: StoreName, gate: Option<FunctionName>) -> Self {
+        Self {
+            name,
+            store,
+            gate,
+            classes: None,
+            conflate: None,
+            batch_ms: None,
+            quota_bytes: None,
+        }
+    }
 }
 
 /// What became of a namespace that was wanted.
@@ -76,11 +97,21 @@ impl Deployer {
                 Some(header) => Some(header).filter(|header| !header.is_empty()),
                 None => before.and_then(|spec| spec.conflate.clone()),
             },
+            batch_ms: draft
+                .batch_ms
+                .or(before.map(|spec| spec.batch_ms))
+                .unwrap_or_default(),
+            quota_bytes: match draft.quota_bytes {
+                Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+                None => before.and_then(|spec| spec.quota_bytes),
+            },
             written: Some(self.written()),
         };
         let same = before.filter(|spec| {
             let way = spec.store == wanted.store && spec.path == wanted.path;
-            way && spec.classes == wanted.classes && spec.conflate == wanted.conflate
+            let delivery = spec.classes == wanted.classes && spec.conflate == wanted.conflate;
+            let limits = spec.quota_bytes == wanted.quota_bytes;
+            way && delivery && limits && spec.batch_ms == wanted.batch_ms
         });
         Ok(same.cloned().unwrap_or(wanted))
     }

@@ -114,6 +114,8 @@ impl Wanted {
             gate: entry.gate.clone(),
             classes: entry.classes,
             conflate: entry.conflate.clone(),
+            batch_ms: entry.batch_ms,
+            quota_bytes: entry.quota_bytes,
         });
         let functions = app.functions.iter().map(|(name, entry)| {
             let modules = modules.get(name).ok_or_else(|| ControlError::Missing {

@@ -294,7 +294,7 @@ mod tests {
             .iter()
             .flat_map(|c| c.as_str())
             .collect();
-        let known = serde_json::to_value(protocol::error_code::ErrorCode::ALL).unwrap();
+        let known = serde_json::to_value(protocol::error_code::ErrorCode::ALL.to_vec()).unwrap();
         let known = known.as_array().unwrap().iter();
         assert_eq!(told, known.flat_map(|code| code.as_str()).collect());
     }

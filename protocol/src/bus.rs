@@ -105,6 +105,8 @@ pub struct StreamState {
     pub created_us: u64,
     /// Bytes stored.
     pub bytes: u64,
+    /// Most bytes that it keeps; `None`: as many as the disk takes.
+    pub max_bytes: Option<u64>,
     /// How long events are kept; zero: for ever.
     pub max_age: std::time::Duration,
     /// How long ids are remembered.

@@ -22,6 +22,9 @@ pub struct Envelope {
     pub id: String,
     /// Who published the event, or the input that an output was made from.
     pub publisher: Option<Publisher>,
+    /// Of a function's output: the publisher's counter. What a client published has it in
+    /// its id.
+    pub n: Option<u64>,
     /// When an edge accepted it, microseconds since 1970.
     pub time: Option<u64>,
     /// Content type of the payload; `None` is JSON.
@@ -34,6 +37,8 @@ pub struct Envelope {
     pub gate: Option<FunctionName>,
     /// Functions passed.
     pub hops: u8,
+    /// The publisher's clock, carried on.
+    pub clock: Option<String>,
     /// W3C trace context, carried on.
     pub traceparent: Option<String>,
     /// The user's headers, names without the prefix.
@@ -54,12 +59,24 @@ impl Envelope {
         self.content_type.as_deref().unwrap_or(JSON)
     }
 
+    /// The counter that the publisher gave the event, or the one that this was made from.
+    pub fn counter(&self) -> Option<u64> {
+        let published = self.publisher.is_some() && self.function.is_none();
+        match self.n {
+            None if published => self.id.rsplit('/').next()?.parse().ok(),
+            n => n,
+        }
+    }
+
     /// The headers to store with the event.
     pub fn to_headers(&self) -> Headers {
         let mut headers = Headers::new();
         headers.push(header::ID, self.id.clone());
         if let Some(publisher) = &self.publisher {
             headers.push(header::PUBLISHER, publisher.to_string());
+        }
+        if let Some(n) = self.n {
+            headers.push(header::N, n.to_string());
         }
         if let Some(time) = self.time {
             headers.push(header::TIME, time.to_string());
@@ -78,6 +95,9 @@ impl Envelope {
         }
         if self.hops > 0 {
             headers.push(header::HOPS, self.hops.to_string());
+        }
+        if let Some(clock) = &self.clock {
+            headers.push(header::CLOCK, clock.clone());
         }
         if let Some(trace) = &self.traceparent {
             headers.push(header::TRACEPARENT, trace.clone());
@@ -115,6 +135,7 @@ impl Envelope {
         Ok(Self {
             id: headers.get(header::ID).ok_or(bad(header::ID))?.to_owned(),
             publisher: publisher.transpose()?,
+            n: number(header::N)?,
             time: number(header::TIME)?,
             content_type: headers.get(header::TYPE).map(str::to_owned),
             source: source.transpose()?,
@@ -124,6 +145,7 @@ impl Envelope {
                 .unwrap_or(0)
                 .try_into()
                 .map_err(|_| bad(header::HOPS))?,
+            clock: headers.get(header::CLOCK).map(str::to_owned),
             traceparent: headers.get(header::TRACEPARENT).map(str::to_owned),
             user: headers
                 .user()
@@ -171,16 +193,41 @@ mod tests {
         let envelope = Envelope {
             id: "acme/alice/c1/7".into(),
             publisher: Publisher::parse("alice/c1").ok(),
+            n: Some(7),
             time: Some(1_700_000_000_000_000),
             content_type: Some("application/octet-stream".into()),
             source: Source::parse("INGRESS-main@00ff:9"),
             function: FunctionName::parse("gate").ok(),
             gate: FunctionName::parse("other-gate").ok(),
             hops: 1,
+            clock: Some("{\"a\":1}".into()),
             traceparent: None,
             user: vec![("room".into(), "blue".into())],
         };
         assert_eq!(Envelope::from_headers(&envelope.to_headers()), Ok(envelope));
+    }
+
+    #[test]
+    fn the_counter_is_of_the_event_that_was_published() {
+        let published = Envelope {
+            id: "acme/alice/c1/7".into(),
+            publisher: Publisher::parse("alice/c1").ok(),
+            ..Envelope::default()
+        };
+        assert_eq!(published.counter(), Some(7));
+        let output = Envelope {
+            id: "gate/INGRESS-main@00ff:9/0".into(),
+            function: FunctionName::parse("gate").ok(),
+            ..published.clone()
+        };
+        assert_eq!(output.counter(), None);
+        let n = published.counter();
+        assert_eq!(Envelope { n, ..output }.counter(), Some(7));
+        let tick = Envelope {
+            id: "hourly/tick/1764000000".into(),
+            ..Envelope::default()
+        };
+        assert_eq!(tick.counter(), None);
     }
 
     #[test]

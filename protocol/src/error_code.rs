@@ -49,6 +49,10 @@ pub enum ErrorCode {
     /// The event may have been stored and forgotten since: the stream no longer
     /// keeps the time of the first attempt.
     OutcomeUnknown,
+    /// The channel's last sequence is another than the publisher expects.
+    SeqMismatch,
+    /// An expected sequence, in a namespace whose events pass a gate before they have one.
+    NotDirect,
     /// An earlier event of this writer on this channel was refused for now; it
     /// must be resent first, so that the order is kept.
     EarlierRefused,
@@ -65,6 +69,8 @@ pub enum ErrorCode {
     Unavailable,
     /// The stream is full.
     StoreFull,
+    /// The tenant has as much of the store, or of the namespace, as it may.
+    QuotaExceeded,
     /// The namespace does not allow events of this class, or its gate takes none.
     ClassRefused,
     /// The gate refused an ephemeral event.
@@ -80,6 +86,9 @@ pub enum ErrorCode {
 pub const RETRY_UNAVAILABLE_MS: u64 = 500;
 /// Wait before trying again when the stream is full, in milliseconds.
 pub const RETRY_FULL_MS: u64 = 5_000;
+/// Wait before trying again when a tenant has stored as much as it may, in milliseconds: what
+/// it has goes by retention, in hours or days.
+pub const RETRY_QUOTA_MS: u64 = 60_000;
 /// Wait before an ephemeral event goes to a gate again, in milliseconds, where the gate's
 /// worker says nothing: about as long as a busy one needs for what waits there.
 pub const RETRY_GATE_MS: u64 = 100;
@@ -92,7 +101,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -114,6 +123,8 @@ impl ErrorCode {
         Self::BadHeader,
         Self::IdReused,
         Self::OutcomeUnknown,
+        Self::SeqMismatch,
+        Self::NotDirect,
         Self::EarlierRefused,
         Self::WindowExceeded,
         Self::RateLimited,
@@ -121,6 +132,7 @@ impl ErrorCode {
         Self::TooManyReads,
         Self::Unavailable,
         Self::StoreFull,
+        Self::QuotaExceeded,
         Self::ClassRefused,
         Self::Rejected,
         Self::GateFailed,
@@ -137,6 +149,7 @@ impl ErrorCode {
         match self {
             Self::Unavailable => Some(RETRY_UNAVAILABLE_MS),
             Self::StoreFull => Some(RETRY_FULL_MS),
+            Self::QuotaExceeded => Some(RETRY_QUOTA_MS),
             Self::GateUnavailable => Some(RETRY_GATE_MS),
             Self::EarlierRefused | Self::WindowExceeded | Self::TooManyReads => Some(RETRY_SOON_MS),
             // The node says how long in its answer; this is the least.

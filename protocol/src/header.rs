@@ -9,6 +9,9 @@ use std::borrow::Cow;
 pub const ID: &str = "eddy-id";
 /// Who published: `{user}/{client}`.
 pub const PUBLISHER: &str = "eddy-publisher";
+/// On a function's output: the counter of the event that was published, of the writer in
+/// [`PUBLISHER`]. What a client published has it in its id.
+pub const N: &str = "eddy-n";
 /// When the edge accepted the event, microseconds since 1970.
 pub const TIME: &str = "eddy-time";
 /// Content type of the payload; absent for `application/json`.
@@ -25,7 +28,7 @@ pub const GATE: &str = "eddy-gate";
 pub const TICK: &str = "eddy-tick";
 /// How many functions an event has passed.
 pub const HOPS: &str = "eddy-hops";
-/// A clock that the publisher attaches; carried opaquely.
+/// A clock that the publisher attaches; carried opaquely, and on by functions.
 pub const CLOCK: &str = "eddy-clock";
 /// W3C trace context. A publisher's own stands among the user's headers, and so does
 /// [`TRACESTATE`].
@@ -51,7 +54,7 @@ pub const USER_HEADER_NAME_BYTES_MAX: usize = 64;
 pub const USER_HEADER_VALUE_BYTES_MAX: usize = 1024;
 
 const _: () = assert!(
-    USER_HEADERS_MAX
+    (USER_HEADERS_MAX + 1)
         * (USER_PREFIX.len() + USER_HEADER_NAME_BYTES_MAX + USER_HEADER_VALUE_BYTES_MAX)
         + crate::outcome::REASON_BYTES_MAX
         + 4 * crate::name::CHANNEL_BYTES_MAX
@@ -112,10 +115,7 @@ impl Headers {
                 name: name.chars().take(USER_HEADER_NAME_BYTES_MAX).collect(),
             });
         }
-        // NATS clients trim what they read (by Unicode): what stands outside would be
-        // lost on the way, and a resend would no longer be the same event.
-        let is_whole = value.trim().len() == value.len() && !value.chars().any(char::is_control);
-        if value.len() > USER_HEADER_VALUE_BYTES_MAX || !is_whole {
+        if !is_user_value(value) {
             return Err(HeaderError::Value { name: name.into() });
         }
         if self.user().count() >= USER_HEADERS_MAX {
@@ -162,6 +162,14 @@ impl Headers {
     }
 }
 
+/// Whether a text of a user can be the value of a header, and comes back as it is.
+pub fn is_user_value(value: &str) -> bool {
+    // NATS clients trim what they read (by Unicode): what stands outside would be lost on
+    // the way, and a resend would no longer be the same event.
+    let is_whole = value.trim().len() == value.len() && !value.chars().any(char::is_control);
+    is_whole && value.len() <= USER_HEADER_VALUE_BYTES_MAX
+}
+
 /// Whether a user's header may be called so.
 pub fn is_user_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -170,9 +178,10 @@ pub fn is_user_name(name: &str) -> bool {
 
 /// Names that every event carries are not copied for each.
 fn shared(name: &str) -> Cow<'static, str> {
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 10] = [
         ID,
         PUBLISHER,
+        N,
         TIME,
         TYPE,
         SOURCE,

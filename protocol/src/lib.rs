@@ -25,6 +25,7 @@
 //! - [`outcome`]: what a publisher is told of its event; dead letters
 //! - [`bus`]: what goes into streams and comes out of them, as plain data
 //! - [`permission`]: what each service's NATS user may do
+//! - [`usage`]: how many bytes tenants have stored
 //! - [`secret`]: texts that are never printed
 //! - [`record`]: the mirror's Kafka records and its progress record
 //!
@@ -55,4 +56,5 @@ pub mod state;
 pub mod stream;
 pub mod subject;
 pub mod tick;
+pub mod usage;
 pub mod work;

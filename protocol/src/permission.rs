@@ -85,7 +85,7 @@ impl Role {
         let bucket = |bucket: Bucket| format!("$KV.{}.>", bucket.as_str());
         let leases = bucket(Bucket::Leases);
         match self {
-            Self::Edge => Vec::new(),
+            Self::Edge => vec![bucket(Bucket::Usage)],
             // How a trial ended, and nothing else that is deployed.
             Self::Worker => vec![
                 bucket(Bucket::Workers),
@@ -130,7 +130,12 @@ impl Role {
 
     fn buckets(self) -> &'static [Bucket] {
         match self {
-            Self::Edge => &[Bucket::Config, Bucket::Functions, Bucket::Revocations],
+            Self::Edge => &[
+                Bucket::Config,
+                Bucket::Functions,
+                Bucket::Revocations,
+                Bucket::Usage,
+            ],
             Self::Worker => &[
                 Bucket::Config,
                 Bucket::Functions,

@@ -49,6 +49,17 @@ impl StreamName {
         self.0.starts_with("INGRESS-")
     }
 
+    /// The stream of the same store in which what passes a gate is stored.
+    pub fn behind_gate(&self) -> Option<Self> {
+        let store = self.0.strip_prefix("INGRESS-")?;
+        Some(Self(format!("EVENTS-{store}").into()))
+    }
+
+    /// Whether it holds what clients publish: raw input, or events.
+    pub fn holds_events(&self) -> bool {
+        self.is_ingress() || self.0.starts_with("EVENTS-")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -76,6 +87,8 @@ pub enum Bucket {
     Lanes,
     /// What is revoked before its time.
     Revocations,
+    /// How many bytes tenants have stored.
+    Usage,
 }
 
 impl Bucket {
@@ -88,6 +101,7 @@ impl Bucket {
             Self::Workers => "WORKERS",
             Self::Lanes => "LANES",
             Self::Revocations => "REVOCATIONS",
+            Self::Usage => "USAGE",
         }
     }
 }

@@ -19,24 +19,36 @@ const TEXT: u8 = 0x81;
 const MASKED: u8 = 0x80;
 /// Low bits of a data frame's first byte: text or binary.
 const DATA_OPCODES: [u8; 2] = [1, 2];
+/// Low bits of a ping's first byte.
+const PING_OPCODE: u8 = 9;
+/// A client's pong without data, under a mask of zeros.
+const PONG: [u8; 6] = [0x8a, MASKED, 0, 0, 0, 0];
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
 /// Connections that are made at a time.
 const CONNECTING: usize = 16;
 
-/// Counts whole WebSocket messages in a stream of bytes that comes in pieces.
+/// Counts frames of JSON in a stream of bytes that comes in pieces: a WebSocket message
+/// holds one, or several with line breaks between them.
 #[derive(Debug, Default)]
 pub struct Counter {
     head: Vec<u8>,
     left: usize,
+    is_data: bool,
+    /// Pings that have not been answered.
+    pings: usize,
 }
 
 impl Counter {
-    /// Messages that end within these bytes; pings are not counted.
+    /// Frames that begin within these bytes; pings are not counted.
     pub fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut messages = 0;
         while !bytes.is_empty() {
             let skipped = self.left.min(bytes.len());
+            if self.is_data {
+                let breaks = bytes[..skipped].iter().filter(|byte| **byte == b'\n');
+                messages += breaks.count() as u64;
+            }
             self.left -= skipped;
             bytes = &bytes[skipped..];
             let Some((first, rest)) = bytes.split_first() else {
@@ -45,12 +57,26 @@ impl Counter {
             self.head.push(*first);
             bytes = rest;
             if let Some(length) = Self::length(&self.head) {
-                messages += u64::from(DATA_OPCODES.contains(&(self.head[0] & 0x0f)));
+                self.is_data = DATA_OPCODES.contains(&(self.head[0] & 0x0f));
+                messages += u64::from(self.is_data);
+                self.pings += usize::from(self.head[0] & 0x0f == PING_OPCODE);
                 self.left = length;
                 self.head.clear();
             }
         }
         messages
+    }
+
+    /// Reads one message, whose end nothing may follow yet.
+    ///
+    /// # Errors
+    /// The connection breaks, or what comes is no text.
+    pub async fn read(stream: &mut TcpStream) -> anyhow::Result<String> {
+        let (mut counter, mut read) = (Self::default(), Vec::new());
+        while counter.take(&[stream.read_u8().await?]) == 0 {}
+        read.resize(counter.left, 0);
+        stream.read_exact(&mut read).await?;
+        Ok(String::from_utf8(read)?)
     }
 
     /// The length of the payload, once the whole head is there.
@@ -113,11 +139,16 @@ impl Crowd {
     }
 }
 
-/// Reads and counts to the end of a connection.
+/// Reads and counts to the end of a connection, and answers pings.
 pub async fn drain(mut stream: TcpStream, received: Arc<AtomicU64>) {
     let (mut counter, mut buffer) = (Counter::default(), vec![0; READ_BYTES]);
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         received.fetch_add(counter.take(&buffer[..count]), Ordering::Relaxed);
+        for _ in 0..std::mem::take(&mut counter.pings) {
+            if stream.write_all(&PONG).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -7,10 +7,13 @@
 //! - [`pace`], [`latency`]: a steady pace, and what one waits for at it
 //! - [`crowd`]: many subscribers that read and nothing else
 //! - [`players`]: many who say something and hear one another
-//! - [`publish`], [`fanout`], [`ephemeral`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
+//! - [`centrifugo`]: what others run, if it is here
+//! - [`publish`], [`fanout`], [`broadcast`], [`ephemeral`], [`gate`], [`guest`], [`language`], [`lane`], [`abuse`], [`fleet`], [`mirror`], [`idle`], [`resume`]: the rows
 
 mod abuse;
 mod bare;
+mod broadcast;
+mod centrifugo;
 mod crowd;
 mod ephemeral;
 mod fanout;
@@ -38,10 +41,11 @@ use options::Options;
 use table::Row;
 
 /// Every bench by its name, in the order of the table.
-const BENCHES: [&str; 12] = [
+const BENCHES: [&str; 13] = [
     "publish",
     "gate",
     "fanout",
+    "broadcast",
     "ephemeral",
     "guest",
     "language",
@@ -58,6 +62,7 @@ async fn run(name: &str, options: &Options) -> anyhow::Result<Vec<Row>> {
         "publish" => publish::run(options).await,
         "gate" => gate::run(options).await,
         "fanout" => fanout::run(options).await,
+        "broadcast" => broadcast::run(options).await,
         "ephemeral" => ephemeral::run(options).await,
         "guest" => guest::run(options).await,
         "language" => language::run(options).await,

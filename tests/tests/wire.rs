@@ -12,6 +12,7 @@ mod wire {
     mod commands;
     mod depth;
     mod ephemeral;
+    mod expected;
     mod flood;
     mod garbage;
     mod handshake;
@@ -22,6 +23,7 @@ mod wire {
     mod neighbours;
     mod openapi;
     mod origins;
+    mod quota;
     mod rates;
     mod reading;
     mod refresh;

@@ -213,6 +213,7 @@ impl StoreSettings {
         all.push(self.bucket(Bucket::Workers, 1, self.lease_ttl));
         all.push(self.bucket(Bucket::Lanes, 1, Duration::ZERO));
         all.push(self.revocations());
+        all.push(self.bucket(Bucket::Usage, 1, Duration::ZERO));
         all.push(self.modules());
         all
     }

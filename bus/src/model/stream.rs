@@ -217,6 +217,7 @@ impl Machine {
             first_time_us: first.map_or(0, |event| event.time_us),
             created_us: self.created_us,
             bytes: self.log.bytes(),
+            max_bytes: self.config.max_bytes,
             max_age: self.config.max_age,
             duplicate_window: self.config.duplicate_window,
         };

@@ -157,6 +157,7 @@ impl StreamDetails {
             first_time_us,
             created_us: self.created_us()?,
             bytes,
+            max_bytes: self.config.get("max_bytes").and_then(Value::as_u64),
             max_age: self.nanos("max_age"),
             duplicate_window: self.nanos("duplicate_window"),
         })

@@ -40,6 +40,15 @@ pub struct ApplyNamespace {
     /// client, the newest alone is sent. Empty for none; unless said, as it is.
     #[arg(long, value_name = "HEADER")]
     pub conflate: Option<String>,
+    /// How long an edge node waits for more events of a channel before it delivers those
+    /// that it has, milliseconds: cheaper for busy channels with many subscribers. 0 for not
+    /// at all; unless said, as it is.
+    #[arg(long, value_name = "MS")]
+    pub batch: Option<u32>,
+    /// Most bytes that one tenant may have stored in it. 0 for as many as its share of the
+    /// store; unless said, as it is.
+    #[arg(long, value_name = "BYTES")]
+    pub quota: Option<u64>,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,

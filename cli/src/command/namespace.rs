@@ -41,6 +41,8 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
         gate: args.gate.as_deref().map(nats::name).transpose()?,
         classes: Classes::of(&args.class).ok(),
         conflate: args.conflate.clone(),
+        batch_ms: args.batch,
+        quota_bytes: args.quota,
     };
     let deployer = nats::deployer(&args.nats).await?;
     let applied = deployer.apply_namespace(draft).await?;
@@ -58,7 +60,11 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
             let conflated = applied.spec.conflate.as_ref();
             let conflated = conflated.map_or(String::new(), |by| format!(", conflated by {by}"));
             let classes = applied.spec.classes;
-            format!("{name} allows {classes} events from now on{conflated}")
+            let batch = match applied.spec.batch_ms {
+                0 => String::new(),
+                ms => format!(", delivered {ms} ms together"),
+            };
+            format!("{name} allows {classes} events from now on{conflated}{batch}")
         }
         (false, _) => format!("{name} is there already, and the same"),
     })?;
@@ -161,6 +167,12 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
     row("classes", spec.classes.to_string());
     if let Some(header) = &spec.conflate {
         row("conflated by", header.clone());
+    }
+    if spec.batch_ms > 0 {
+        row("delivered together", format!("{} ms", spec.batch_ms));
+    }
+    if let Some(bytes) = spec.quota_bytes {
+        row("quota of a tenant", format!("{bytes} bytes"));
     }
     row("made", when(spec.written.as_ref(), clock::now_us()));
     for (name, functions) in [

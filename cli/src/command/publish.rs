@@ -242,6 +242,8 @@ pub(super) fn draft(args: &Publish, data: Bytes) -> Draft {
     Draft {
         content_type,
         headers: args.headers.iter().cloned().collect(),
+        expected_seq: args.expect,
+        clock: args.clock.clone(),
         ..Draft::json(args.channel.as_str(), data)
     }
 }

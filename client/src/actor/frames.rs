@@ -85,5 +85,7 @@ pub(super) fn frame_of(
         content_type: draft.content_type.clone(),
         headers: draft.headers.clone(),
         first_sent,
+        expected_seq: draft.expected_seq,
+        clock: draft.clock.clone(),
     }
 }

@@ -42,6 +42,8 @@ fn land() -> Landscape {
             }),
             classes: Default::default(),
             conflate: None,
+            batch_ms: 0,
+            quota_bytes: None,
             written: None,
         };
         land.namespaces

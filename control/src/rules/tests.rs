@@ -43,6 +43,8 @@ fn space(name: &str, gate: Option<&str>) -> NamespaceSpec {
         }),
         classes: Classes::DURABLE,
         conflate: None,
+        batch_ms: 0,
+        quota_bytes: None,
         written: None,
     }
 }

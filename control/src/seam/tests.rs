@@ -15,6 +15,7 @@ fn keeps(first_seq: u64) -> StreamState {
         created_us: 0,
         bytes: 0,
         max_age: Duration::ZERO,
+        max_bytes: None,
         duplicate_window: Duration::ZERO,
     }
 }

@@ -5,6 +5,7 @@
 //! it is, so that nothing is copied for a subscriber.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::bus::Stored;
@@ -103,6 +104,16 @@ impl Encoded {
         }
     }
 
+    /// How long ago an edge node accepted it, by that one's clock and by this time,
+    /// microseconds since 1970. `None` of a gap, and of what was not published by a client.
+    pub fn age(&self, now_us: u64) -> Option<Duration> {
+        let Body::Event(event) = &self.body else {
+            return None;
+        };
+        let accepted: u64 = event.headers.get(header::TIME)?.parse().ok()?;
+        Some(Duration::from_micros(now_us.saturating_sub(accepted)))
+    }
+
     /// Bytes that it keeps, as an estimate.
     pub fn size(&self) -> usize {
         match &self.body {
@@ -144,6 +155,7 @@ impl Encoded {
     fn to_event(&self, event: &Relayed, encoding: Encoding) -> Event {
         let envelope = envelope_of(&event.headers);
         let data = data_in(encoding, &event.payload, envelope.content_type.as_deref());
+        let n = envelope.counter();
         let (user, client) = match envelope.publisher {
             Some(publisher) => (
                 Some(publisher.user.as_str().into()),
@@ -159,9 +171,11 @@ impl Encoded {
             id: envelope.id,
             user,
             client,
+            n,
             source: envelope.source.map(|source| source.to_string()),
             function: envelope.function.map(|function| function.as_str().into()),
             content_type: envelope.content_type,
+            clock: envelope.clock,
             headers: envelope.user.into_iter().collect(),
             data,
         }

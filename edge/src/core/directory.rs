@@ -4,6 +4,7 @@
 //! A pure structure; whoever follows `CONFIG` and `FUNCTIONS` fills it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use protocol::class::Classes;
 use protocol::lane::Lane;
@@ -48,6 +49,10 @@ pub struct Place {
     pub classes: Classes,
     /// The header that holds an ephemeral event's key, if they are conflated.
     pub conflate: Option<String>,
+    /// How long deliveries wait for more.
+    pub batch: Duration,
+    /// Most bytes that a tenant may have stored in the namespace.
+    pub quota_bytes: Option<u64>,
 }
 
 impl Directory {
@@ -86,6 +91,8 @@ impl Directory {
             spec.classes
         };
         let conflate = spec.conflate.clone();
+        let batch = Duration::from_millis(spec.batch_ms.into());
+        let quota_bytes = spec.quota_bytes;
         let spec = self.stores.get(&spec.store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
         Some(Place {
@@ -95,6 +102,8 @@ impl Directory {
             gate,
             classes,
             conflate,
+            batch,
+            quota_bytes,
         })
     }
 

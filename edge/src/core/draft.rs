@@ -43,4 +43,6 @@ pub struct Draft {
     pub epoch: Epoch,
     /// On a resend: when it was sent first, microseconds since 1970.
     pub first_sent: Option<u64>,
+    /// The channel's last sequence, without which it is not stored.
+    pub expected_seq: Option<u64>,
 }

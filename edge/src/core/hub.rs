@@ -10,24 +10,29 @@ use std::time::Duration;
 use auth::Verifier;
 use bus::Bus;
 use bus::revocations::{self, RevocationList};
+use rand::Rng;
 use service::fault::Faults;
 use service::shutdown::Shutdown;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Accounts;
+use super::budget::Budget;
 use super::departures::Departures;
 use super::ephemeral::passing::Passing;
-use super::feed::task::Sources;
+use super::feed::sources::Sources;
 use super::gates::task::{self as gates, LateGates};
 use super::history::Histories;
 use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
+use super::port::Port;
 use super::probe;
 use super::publisher::Publisher;
 use super::pulses::{self, Pulses};
+use super::quota::task::{self as quota, Quotas};
 use super::registry::Feeds;
 use super::replay::Replays;
+use super::run::Form;
 use super::session::commands::Rules;
 use super::sessions::{self, Sessions};
 use service::clock::now_us;
@@ -59,13 +64,16 @@ pub struct Hub {
     pub feeds: Arc<Feeds>,
     /// Stores events.
     pub publisher: Arc<Publisher>,
-    /// Brings subscriptions level.
     /// Passes ephemeral events on.
     pub passing: Passing,
-    /// Reads history.
+    /// Brings subscriptions level.
     pub replays: Arc<Replays>,
     /// What connections share of the node.
     pub accounts: Accounts,
+    /// What tenants have stored.
+    quotas: Arc<Quotas>,
+    /// What clients may leave waiting together.
+    outboxes: Arc<Budget>,
     /// The sessions, by tenant.
     pub sessions: Arc<Sessions>,
     revocations: Arc<RevocationList>,
@@ -93,6 +101,22 @@ fn follow_access(
     tasks.spawn(revocations::follow(bus.clone(), list.clone(), stop.clone()));
     tasks.spawn(sessions::follow(known.clone(), list.clone(), stop.clone()));
     (known, list)
+}
+
+/// Counts what tenants store, here and through the other nodes.
+fn follow_quotas(
+    name: &str,
+    bus: &Bus,
+    namespaces: &Arc<Namespaces>,
+    stop: &Shutdown,
+    tasks: &TaskTracker,
+) -> Arc<Quotas> {
+    // A process that comes after this one is another: what this one said of itself stays.
+    let life = rand::rng().random::<u64>();
+    let quotas = Quotas::new(format!("{name}-{life:016x}"));
+    let (bus, namespaces) = (bus.clone(), namespaces.clone());
+    tasks.spawn(quota::follow(bus, namespaces, quotas.clone(), stop.clone()));
+    quotas
 }
 
 impl Hub {
@@ -130,6 +154,7 @@ impl Hub {
             pulses.clone(),
             stop.clone(),
         ));
+        let quotas = follow_quotas(&settings.name, &bus, &namespaces, stop, tasks);
         let late_gates = Arc::new(LateGates::default());
         tasks.spawn(gates::follow(
             bus.clone(),
@@ -139,6 +164,7 @@ impl Hub {
         ));
         Arc::new(Self {
             accounts: Accounts::default(),
+            outboxes: Budget::new(settings.limits.outboxes_bytes),
             sessions,
             revocations,
             departures: Departures::new(settings.limits.closes_per_second),
@@ -150,7 +176,14 @@ impl Hub {
             passing: Passing::new(bus.clone(), namespaces.clone(), stop.clone(), tasks.clone()),
             namespaces,
             feeds,
-            publisher: Publisher::new(bus.clone(), settings.faults, stop.clone(), tasks.clone()),
+            publisher: Publisher::new(
+                bus.clone(),
+                quotas.clone(),
+                settings.faults,
+                stop.clone(),
+                tasks.clone(),
+            ),
+            quotas,
             replays: Replays::new(bus.clone(), settings.probe_interval),
             histories: Histories::new(bus.clone(), settings.probe_interval),
             bus,
@@ -168,9 +201,15 @@ impl Hub {
             revocations: self.revocations.snapshot(),
             limits: &self.limits,
             accounts: &self.accounts,
+            quotas: &self.quotas,
             now: Instant::now(),
             now_us: now_us(),
         }
+    }
+
+    /// A new session's meeting place.
+    pub fn port(&self, form: Form) -> Port {
+        Port::new(self.limits.outbox_bytes, &self.outboxes, form)
     }
 
     /// A number that this node has not used yet.

@@ -57,6 +57,10 @@ pub const CONNECTIONS_PER_USER_DEFAULT: usize = 128;
 /// Connections from one address: half of a node's, so that no address has all of it.
 /// Behind a balancer that hides its clients' addresses it has to be all of them.
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = CONNECTIONS_DEFAULT / 2;
+/// Bytes that may wait for all clients of a node, beyond a little for each: five hundred of
+/// them may stand still with a full outbox, and it is a quarter of a small server's memory.
+pub const OUTBOXES_BYTES_DEFAULT: usize = 512 << 20;
+
 /// Connections that a node accepts in a second: a reconnect of all that it may have is
 /// over in some seconds, and leaves it time for those that it has.
 pub const ACCEPTS_DEFAULT: u64 = 2_000;
@@ -95,6 +99,8 @@ pub struct EdgeLimits {
     pub publish_window: u32,
     /// Bytes that may wait to be sent to one client.
     pub outbox_bytes: usize,
+    /// Bytes that may wait to be sent to all clients of this node, beyond 16 KiB of each.
+    pub outboxes_bytes: usize,
     /// Most sessions of this node.
     pub connections: usize,
     /// From the first byte to an accepted `connect`, milliseconds.
@@ -133,6 +139,7 @@ impl Default for EdgeLimits {
             subscriptions: SUBSCRIPTIONS_DEFAULT,
             publish_window: PUBLISH_WINDOW_DEFAULT,
             outbox_bytes: OUTBOX_BYTES_DEFAULT,
+            outboxes_bytes: OUTBOXES_BYTES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
             handshake_timeout_ms: millis(HANDSHAKE_TIMEOUT_DEFAULT),
             expiry_grace_ms: millis(EXPIRY_GRACE_DEFAULT),

@@ -23,6 +23,10 @@ pub struct Meters {
     pub feeds: Gauge,
     /// Events put into outboxes, live.
     pub deliveries: Counter,
+    /// Payloads put into outboxes, live.
+    pub payloads: Counter,
+    /// From an edge's accepting an event to its going to the subscribers of this node.
+    pub delivery_seconds: Histogram,
     /// Events put into outboxes from the stream.
     pub replayed: Counter,
     /// Events of histories that were asked for.
@@ -76,6 +80,8 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         accepts_paced: counter!("edge_accepts_paced_total"),
         feeds: gauge!("edge_feeds"),
         deliveries: counter!("edge_deliveries_total", "from" => "live"),
+        payloads: counter!("edge_payloads_total"),
+        delivery_seconds: histogram!("edge_delivery_seconds"),
         replayed: counter!("edge_deliveries_total", "from" => "stream"),
         history_events: counter!("edge_history_events_total"),
         published: counter!("edge_publishes_total", "outcome" => "stored"),
@@ -102,7 +108,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 22] = [
+const COUNTERS: [(&str, &str); 24] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live, from the stream, or ephemeral",
@@ -156,6 +162,14 @@ const COUNTERS: [(&str, &str); 22] = [
         "edge_lagging_total",
         "subscriptions paused because an outbox was full",
     ),
+    (
+        "edge_payloads_total",
+        "payloads put into outboxes, live; deliveries for each of them is how far they share one",
+    ),
+    (
+        "edge_resumes_total",
+        "subscriptions from a position: exact, with a gap, or refused, by error code",
+    ),
     ("edge_gaps_total", "gaps announced"),
     (
         "edge_stale_answers_total",
@@ -195,6 +209,10 @@ fn describe() {
     describe_gauge!("edge_feeds", "channels that are relayed");
     describe_histogram!("edge_batch_events", "events in one commit");
     describe_histogram!("edge_publish_seconds", "from command to acknowledgement");
+    describe_histogram!(
+        "edge_delivery_seconds",
+        "from an edge's accepting an event to its going to the subscribers of this node, by both clocks"
+    );
 }
 
 /// The handles. The recorder must have been installed before the first call.
@@ -205,6 +223,16 @@ pub fn meters() -> &'static Meters {
 /// A command was refused.
 pub fn refused(code: ErrorCode) {
     counter!("edge_refusals_total", "code" => code_text(code)).increment(1);
+}
+
+/// A subscription began, or could not begin, where its client stood before.
+pub fn resumed(outcome: Result<bool, ErrorCode>) {
+    let outcome = match outcome {
+        Ok(false) => "exact".to_owned(),
+        Ok(true) => "gap".to_owned(),
+        Err(code) => code_text(code),
+    };
+    counter!("edge_resumes_total", "outcome" => outcome).increment(1);
 }
 
 /// A publish was refused.

@@ -2,15 +2,17 @@
 //!
 //! - `session`: one session's state machine, and what its steps do
 //! - `admission`: how much of the node each connection, user and tenant may have
+//! - `budget`: what all clients together may leave waiting
 //! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
 //! - `publisher`: from a checked command to a stored event
+//! - `quota`: how much of the stores each tenant may have
 //! - `fair`: what tenants share, shared evenly
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
 //! - `replay`: from a position to live
 //! - `history`: stored events, a page at a time
 //! - `leader`: answers that are older than what is known
 //! - `ephemeral`: what is passed on and not stored
-//! - `delivery`: what subscribers get, encoded once
+//! - `delivery`: what subscribers get, encoded once; `run`: several of it in one message
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
 //! - `departures`: who leaves a draining node when
@@ -21,6 +23,7 @@
 //! client is a payload; whoever carries it adds the framing.
 
 pub mod admission;
+pub mod budget;
 pub mod delivery;
 pub mod departures;
 pub mod directory;
@@ -40,8 +43,10 @@ pub mod port;
 pub mod probe;
 pub mod publisher;
 mod pulses;
+pub mod quota;
 pub mod registry;
 pub mod replay;
 pub mod request;
+pub mod run;
 pub mod session;
 pub mod sessions;

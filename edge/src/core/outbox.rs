@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::budget::{Charge, FREE_BYTES};
+
 /// Places that an empty outbox keeps; more are given back, for idle clients are many.
 const IDLE_PLACES: usize = 4;
 
@@ -20,6 +22,8 @@ pub struct Outbox {
     /// Bytes in `frames` and handed out, but not yet written.
     bytes: usize,
     limit: usize,
+    /// What it has of the node's bytes.
+    charge: Charge,
 }
 
 /// An event did not fit.
@@ -27,12 +31,13 @@ pub struct Outbox {
 pub struct Full;
 
 impl Outbox {
-    /// An empty outbox of so many bytes.
-    pub fn new(limit: usize) -> Self {
+    /// An empty outbox of so many bytes, which are a part of the node's.
+    pub fn new(limit: usize, charge: Charge) -> Self {
         Self {
             frames: VecDeque::new(),
             bytes: 0,
             limit,
+            charge,
         }
     }
 
@@ -42,7 +47,8 @@ impl Outbox {
     /// # Errors
     /// [`Full`] when it does not fit; nothing changes.
     pub fn try_push(&mut self, frame: Bytes) -> Result<(), Full> {
-        if self.bytes > 0 && self.bytes + frame.len() > self.limit {
+        let bytes = self.bytes + frame.len();
+        if self.bytes > 0 && (bytes > self.limit || !self.charge.allows(bytes)) {
             return Err(Full);
         }
         self.push(frame);
@@ -51,7 +57,7 @@ impl Outbox {
 
     /// Takes a reply or a control frame in any case.
     pub fn push(&mut self, frame: Bytes) {
-        self.bytes += frame.len();
+        self.count(self.bytes + frame.len());
         self.frames.push_back(frame);
     }
 
@@ -68,24 +74,31 @@ impl Outbox {
     /// So many bytes were handed out that did not wait here: until they are written they
     /// count like others.
     pub fn handed_out(&mut self, bytes: usize) {
-        self.bytes += bytes;
+        self.count(self.bytes + bytes);
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        self.charge.set(bytes);
     }
 
     /// So many bytes of what was handed out have been written.
     pub fn written(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.count(self.bytes.saturating_sub(bytes));
     }
 
     /// Forgets what has not been handed out, so that a close comes through.
     pub fn discard(&mut self) {
         let lost: usize = self.frames.iter().map(Bytes::len).sum();
-        self.bytes = self.bytes.saturating_sub(lost);
+        self.count(self.bytes.saturating_sub(lost));
         self.frames.clear();
     }
 
-    /// Whether a paused subscription may go on.
+    /// Whether a paused subscription may go on: half of the outbox is free, and some of the
+    /// node's bytes, or the client has taken all but a part of what it may always have.
     pub fn has_room(&self) -> bool {
-        self.bytes <= self.limit / 2
+        let few = self.bytes <= FREE_BYTES / 2;
+        self.bytes <= self.limit / 2 && (few || !self.charge.is_used_up())
     }
 
     /// Whether commands should wait.
@@ -99,10 +112,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::core::budget::Budget;
 
     #[test]
     fn the_limit_obeyed_and_violated() {
-        let mut outbox = Outbox::new(100);
+        let mut outbox = outbox(100);
         assert_eq!(outbox.try_push(vec![0; 60].into()), Ok(()));
         assert_eq!(outbox.try_push(vec![0; 40].into()), Ok(()));
         assert_eq!(outbox.try_push(vec![0; 1].into()), Err(Full));
@@ -111,9 +125,30 @@ mod tests {
         assert!(outbox.is_over());
     }
 
+    fn outbox(limit: usize) -> Outbox {
+        Outbox::new(limit, Budget::new(usize::MAX >> 1).charge())
+    }
+
+    #[test]
+    fn the_bytes_of_the_node_obeyed_and_violated() {
+        let budget = Budget::new(FREE_BYTES);
+        let mut outboxes = [0; 2].map(|_| Outbox::new(4 * FREE_BYTES, budget.charge()));
+        let [stalled, other] = &mut outboxes;
+        assert_eq!(stalled.try_push(vec![0; 2 * FREE_BYTES].into()), Ok(()));
+        assert_eq!(stalled.try_push(vec![0; 1].into()), Err(Full));
+        assert!(!stalled.has_room());
+        assert_eq!(other.try_push(vec![0; FREE_BYTES].into()), Ok(()));
+        assert_eq!(other.try_push(vec![0; 1].into()), Err(Full));
+        other.take(1, drop);
+        other.written(FREE_BYTES / 2);
+        assert!(other.has_room(), "it reads, and goes on");
+        stalled.discard();
+        assert_eq!(other.try_push(vec![0; FREE_BYTES].into()), Ok(()));
+    }
+
     #[test]
     fn an_empty_outbox_takes_an_event_beyond_the_limit() {
-        let mut outbox = Outbox::new(100);
+        let mut outbox = outbox(100);
         assert_eq!(outbox.try_push(vec![0; 200].into()), Ok(()));
         assert_eq!(outbox.try_push(vec![0; 1].into()), Err(Full));
     }
@@ -145,7 +180,7 @@ mod tests {
         /// never pass the limit on their own.
         #[test]
         fn the_account_is_exact(steps in steps()) {
-            let mut outbox = Outbox::new(120);
+            let mut outbox = outbox(120);
             let mut out: VecDeque<Bytes> = VecDeque::new();
             for step in steps {
                 match step {

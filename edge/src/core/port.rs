@@ -13,10 +13,11 @@ use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Published};
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
-use super::delivery::Encoded;
+use super::budget::Budget;
 use super::ephemeral::fleeting::Fleeting;
 use super::ephemeral::lossy::{Lossy, Passed};
 use super::outbox::{Full, Outbox};
+use super::run::{Form, Run};
 
 /// What part of the bytes of an outbox ephemeral events may take, beside it: a second of
 /// many cursors, and no more than a client can take in one go when it is back.
@@ -100,8 +101,12 @@ struct State {
 #[derive(Debug)]
 pub struct Port {
     state: Mutex<State>,
+    /// The node's bytes.
+    budget: Arc<Budget>,
     /// Bytes of ephemeral events that may wait.
     lossy_bytes: usize,
+    /// How events that go together are queued.
+    form: Form,
     /// Something is there for the session.
     wake: Notify,
     /// The outbox has room again.
@@ -109,10 +114,10 @@ pub struct Port {
 }
 
 impl Port {
-    /// A port with an outbox of so many bytes.
-    pub fn new(outbox_bytes: usize) -> Self {
+    /// A port with an outbox of so many bytes of the node's, whose events are queued in this form.
+    pub fn new(outbox_bytes: usize, budget: &Arc<Budget>, form: Form) -> Self {
         let state = State {
-            outbox: Outbox::new(outbox_bytes),
+            outbox: Outbox::new(outbox_bytes, budget.charge()),
             lossy: None,
             notes: Vec::new(),
             expected: Vec::new(),
@@ -121,10 +126,17 @@ impl Port {
         };
         Self {
             state: Mutex::new(state),
+            budget: budget.clone(),
             lossy_bytes: outbox_bytes / LOSSY_SHARE,
+            form,
             wake: Notify::new(),
             room: Notify::new(),
         }
+    }
+
+    /// How events that go together are queued.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// Queues a reply or a push of the session itself.
@@ -146,27 +158,26 @@ impl Port {
     }
 
     /// Queues those events of a run that come after `at`, as many as fit.
-    pub fn push_run(&self, id: u64, encoding: Encoding, run: &[Arc<Encoded>], at: u64) -> Pushed {
-        let mut at = at;
+    pub fn push_run(&self, id: u64, encoding: Encoding, run: &Run, at: u64) -> Pushed {
+        let mut reached = at;
         let mut state = self.state.lock();
         if !state.open.contains(&id) {
             return Pushed::Closed;
         }
-        let mut pushed = Pushed::All(at);
-        for event in run {
-            if event.seq() <= at {
-                continue;
+        let all = run.hand_out(encoding, self.form, at, |seq, payload| {
+            let taken = state.outbox.try_push(payload.clone()) != Err(Full);
+            if taken {
+                reached = seq;
             }
-            if state.outbox.try_push(event.payload(encoding).clone()) == Err(Full) {
-                pushed = Pushed::Full(at);
-                break;
-            }
-            at = event.seq();
-            pushed = Pushed::All(at);
-        }
+            taken
+        });
         drop(state);
         self.wake.notify_one();
-        pushed
+        if all {
+            Pushed::All(reached)
+        } else {
+            Pushed::Full(reached)
+        }
     }
 
     /// Asks the session to look at what is revoked. Asked again before it has looked, it
@@ -191,9 +202,10 @@ impl Port {
         if events.is_empty() || !state.open.contains(&id) {
             return Passed::default();
         }
-        let lossy = state
-            .lossy
-            .get_or_insert_with(|| Box::new(Lossy::new(encoding, self.lossy_bytes)));
+        let lossy = state.lossy.get_or_insert_with(|| {
+            let charge = self.budget.charge();
+            Box::new(Lossy::new(encoding, self.lossy_bytes, charge))
+        });
         let mut passed = Passed::default();
         for event in events {
             passed += lossy.push(id, Arc::clone(event));
@@ -352,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_subscription_is_answered_once_by_whoever_comes_first() {
-        let port = Port::new(100);
+        let port = Port::new(100, &Budget::new(0), Form::Joined);
         port.expect(1);
         port.expect(2);
         assert!(port.shut(1) && !port.open(1, reply()));

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use super::directory::Place;
 use super::feed::relay::{Feed, FeedKey};
-use super::feed::task::{self, End, Sources};
+use super::feed::sources::Sources;
+use super::feed::task::{self, End};
 use super::metrics::meters;
 use super::port::Note;
 

@@ -25,6 +25,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::PositionMismatch
         | ErrorCode::PositionAhead
         | ErrorCode::OutcomeUnknown => StatusCode::CONFLICT,
+        // As with `If-Match` (RFC 9110, 13.1.1).
+        ErrorCode::SeqMismatch => StatusCode::PRECONDITION_FAILED,
         ErrorCode::DataTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // The key is known for something else: draft-ietf-httpapi-idempotency-key-header.
         ErrorCode::IdReused
@@ -33,10 +35,12 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadData
         | ErrorCode::Rejected
         | ErrorCode::GateFailed
+        | ErrorCode::NotDirect
         | ErrorCode::BadHeader => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::WindowExceeded
         | ErrorCode::RateLimited
         | ErrorCode::TooManyReads
+        | ErrorCode::QuotaExceeded
         | ErrorCode::TooManyConnections
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::EarlierRefused

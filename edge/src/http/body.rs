@@ -37,6 +37,10 @@ struct Event {
     n: Option<u64>,
     #[serde(default)]
     first_sent: Option<u64>,
+    #[serde(default)]
+    expected_seq: Option<u64>,
+    #[serde(default)]
+    clock: Option<String>,
 }
 
 /// An event and the writer in whose name it is published.
@@ -130,6 +134,8 @@ fn event(raw: &RawValue, key: Option<&ClientId>, place: u64) -> Result<Named, Er
         content_type: event.content_type,
         headers: event.headers,
         first_sent: event.first_sent,
+        expected_seq: event.expected_seq,
+        clock: event.clock,
     };
     Ok((client, publish))
 }

@@ -22,6 +22,7 @@ use super::places::Places;
 use super::wanted::Wanted;
 use crate::core::metrics::{self, meters};
 use crate::core::port::Port;
+use crate::core::run::Form;
 use crate::core::session::conduct::{Session, Signal};
 use crate::node::Node;
 
@@ -74,7 +75,7 @@ impl Opened {
             let message = "the node has as many sessions as it may";
             return Err(ErrorBody::new(ErrorCode::Unavailable, message));
         };
-        let port = Arc::new(Port::new(node.hub.limits.outbox_bytes));
+        let port = Arc::new(node.hub.port(Form::Apart));
         let mut opened = Self {
             session: Session::new(node.hub.clone(), port.clone(), Encoding::Json),
             port,

@@ -3,6 +3,7 @@
 //!
 //! Owns the socket. Knows no commands: what a client wants is the core's business.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use protocol::close_code::CloseCode;
 use protocol::frame::{DecodeError, Encoding, Unreadable};
 use service::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::parser::Received;
 use super::socket::{Flow, Moved, Socket};
 use crate::core::hub::Hub;
 use crate::core::metrics::{self, meters};
 use crate::core::port::Port;
+use crate::core::run::Form;
 use crate::core::session::conduct::{Session, Signal};
 
 /// Messages read in one go before what they caused is written.
@@ -66,7 +68,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     encoding: Option<Encoding>,
 ) {
     meters().connections.increment(1.0);
-    let port = Arc::new(Port::new(hub.limits.outbox_bytes));
+    let port = Arc::new(hub.port(Form::Joined));
     let spoken = encoding.unwrap_or(Encoding::Json);
     let message_bytes_max = hub.limits.message_bytes;
     let message_timeout = hub.limits.message_timeout();
@@ -89,6 +91,8 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn serve(&mut self) -> Ending {
+        // One timer for all turns: it is set anew only when what it is for changes.
+        let mut timer = pin!(tokio::time::sleep_until(self.session.deadline()));
         loop {
             match self.socket.write_ready().await {
                 Flow::Gone => return Ending::Gone,
@@ -97,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Flow::Idle | Flow::Blocked | Flow::Busy => {}
             }
-            let ending = match self.next_event().await {
+            let ending = match self.next_event(timer.as_mut()).await {
                 Event::Received(received) => self.read(received).await,
                 Event::Woken => {
                     let signal = self.session.take_notes();
@@ -118,14 +122,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Cancel safe in every branch: what was read is kept by the socket until it is
     /// handed out; wake-ups and the trigger are kept as well.
-    async fn next_event(&mut self) -> Event {
+    async fn next_event(&mut self, mut timer: Pin<&mut Sleep>) -> Event {
         let due = self.session.deadline();
         let others = [self.socket.stalls_at(), self.overdue_at()];
         let deadline = others.into_iter().flatten().fold(due, Instant::min);
+        if timer.deadline() != deadline || timer.is_elapsed() {
+            timer.as_mut().reset(deadline);
+        }
         tokio::select! {
             () = self.shutdown.triggered(), if !self.draining => Event::Drain,
             () = self.port.woken() => Event::Woken,
-            () = tokio::time::sleep_until(deadline) => Event::Timer,
+            () = timer => Event::Timer,
             moved = self.socket.moved() => match moved {
                 Moved::In(received) => Event::Received(received),
                 Moved::Out => Event::Woken,

@@ -32,6 +32,8 @@ const WRITES_PER_TURN: usize = 16;
 /// Bytes of one write to a stream that takes only one part at a time, as TLS does:
 /// what one of its records holds.
 const GATHER_BYTES: usize = 16 * 1024;
+/// Bytes of a frame that is copied for its write.
+const SMALL_BYTES: usize = 1024;
 /// Bytes of one read. On the stack, so that it costs an idle session nothing.
 const READ_BYTES: usize = 4 * 1024;
 /// Bytes of pings and pongs that may wait to be written. Policy: the client is not
@@ -90,8 +92,9 @@ pub struct Socket<S> {
     /// Bytes of control frames in `taken`.
     control_bytes: usize,
     flow: Flow,
-    /// When something was written last, or the first frame taken.
-    wrote_at: Instant,
+    /// When the client took something last, or had taken everything: looked at only once
+    /// it takes no more.
+    moved_at: Instant,
     /// Parsed, but its turn is after the others'.
     kept: Option<Received>,
     /// The answer to the client's close: the last frame there is.
@@ -120,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             taken: VecDeque::new(),
             control_bytes: 0,
             flow: Flow::Idle,
-            wrote_at: Instant::now(),
+            moved_at: Instant::now(),
             kept: None,
             farewell: None,
             heard_at: Instant::now(),
@@ -249,10 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Flow {
+        let mut moves = false;
         for _ in 0..WRITES_PER_TURN {
-            if self.taken.is_empty() {
-                self.wrote_at = Instant::now();
-            }
+            moves |= self.taken.is_empty();
             let room = FRAMES_PER_WRITE.saturating_sub(self.taken.len());
             let (taken, encoding) = (&mut self.taken, self.encoding);
             self.port.take(room, |payload| {
@@ -271,14 +273,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             match self.poll_write_once(cx) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => self.wrote(bytes),
                 Poll::Ready(_) => return Flow::Gone,
-                Poll::Pending => return Flow::Blocked,
+                Poll::Pending => {
+                    if moves {
+                        self.moved_at = Instant::now();
+                    }
+                    return Flow::Blocked;
+                }
             }
+            moves = true;
         }
+        self.moved_at = Instant::now();
         Flow::Busy
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let stream = Pin::new(&mut self.stream);
+        if let Some(only) = self.taken.front().filter(|_| self.taken.len() == 1)
+            && let Some((frame, length)) = only.small()
+        {
+            return stream.poll_write(cx, &frame[..length]);
+        }
         if !stream.is_write_vectored() {
             let mut gathered = Vec::with_capacity(GATHER_BYTES);
             for part in self.taken.iter().flat_map(Outgoing::parts) {
@@ -298,7 +312,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn wrote(&mut self, bytes: usize) {
-        self.wrote_at = Instant::now();
         let (mut left, mut of_outbox) = (bytes, 0);
         while let Some(front) = self.taken.front_mut() {
             left -= front.head.advance(left);
@@ -320,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// When the client counts as stalled.
     pub fn stalls_at(&self) -> Option<Instant> {
-        (self.flow == Flow::Blocked).then(|| self.wrote_at + STALL_TIMEOUT)
+        (self.flow == Flow::Blocked).then(|| self.moved_at + STALL_TIMEOUT)
     }
 
     /// Writes what is left and a close, or the answer to the client's; ends our side and
@@ -360,6 +373,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 }
 
 impl Outgoing {
+    /// The whole frame, if it is small: a plain write of a copy costs less than one of two
+    /// parts.
+    fn small(&self) -> Option<([u8; SMALL_BYTES], usize)> {
+        let (head, payload) = (self.head.bytes(), self.payload.as_ref());
+        let length = head.len() + payload.len();
+        (length <= SMALL_BYTES).then(|| {
+            let mut frame = [0; SMALL_BYTES];
+            frame[..head.len()].copy_from_slice(head);
+            frame[head.len()..length].copy_from_slice(payload);
+            (frame, length)
+        })
+    }
+
     fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let parts = [self.head.bytes(), self.payload.as_ref()];
         parts.into_iter().filter(|part| !part.is_empty())
@@ -377,6 +403,8 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
 
     use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::run::Form;
 
     /// A text message `{}` and a pong, as a client frames them with an empty mask.
     const MESSAGE: &[u8] = b"\x81\x82\0\0\0\0{}";
@@ -390,7 +418,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_byte_is_a_sign_of_life_and_a_message_has_a_beginning() {
         let (mut client, server) = duplex(64);
-        let port = Arc::new(Port::new(100));
+        let port = Arc::new(Port::new(100, &Budget::new(1 << 30), Form::Joined));
         let mut socket = Socket::new(server, Vec::new(), Encoding::Json, 100, port.clone());
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);

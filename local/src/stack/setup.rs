@@ -174,13 +174,8 @@ fn store_trouble(error: &BootstrapError) -> String {
 /// Namespaces and functions to try things out with.
 fn examples(modules: Modules) -> (Vec<NamespaceDraft>, Vec<(FunctionDraft, Bytes)>) {
     let namespaces = [("doc", Some(GATE)), ("chat", None), ("stats", None)];
-    let namespaces = namespaces.map(|(name, gate)| NamespaceDraft {
-        name: namespace(name),
-        store: store(),
-        gate: gate.map(function),
-        classes: None,
-        conflate: None,
-    });
+    let namespaces = namespaces
+        .map(|(name, gate)| NamespaceDraft::new(namespace(name), store(), gate.map(function)));
     let gate = FunctionDraft::new(function(GATE), store(), Vec::new());
     let stats = FunctionDraft {
         emits: vec![pattern("stats.>")],

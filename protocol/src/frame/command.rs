@@ -211,6 +211,13 @@ pub struct Publish {
     /// client reckons it from the connect reply) at this event's first attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_sent: Option<u64>,
+    /// Store the event only if this is the channel's last sequence; 0: if the store keeps
+    /// nothing of the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_seq: Option<u64>,
+    /// A clock of the publisher (a vector clock, a version), carried untouched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
 }
 
 /// Asks for the server's time.

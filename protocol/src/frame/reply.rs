@@ -191,6 +191,10 @@ pub struct ErrorBody {
     /// Not before this many milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// With `seq_mismatch`: the channel's last sequence; 0 when the store keeps nothing of
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
 }
 
 impl ErrorBody {
@@ -201,6 +205,16 @@ impl ErrorBody {
             message: message.into(),
             temporary: code.temporary(),
             retry_after_ms: code.retry_after_ms(),
+            last_seq: None,
+        }
+    }
+
+    /// The channel ends at `last_seq`, and not where the publisher expected it.
+    pub fn seq_mismatch(expected: u64, last_seq: u64) -> Self {
+        let message = format!("the channel's last sequence is {last_seq}, not {expected}");
+        Self {
+            last_seq: Some(last_seq),
+            ..Self::new(ErrorCode::SeqMismatch, message)
         }
     }
 }

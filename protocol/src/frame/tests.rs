@@ -217,6 +217,8 @@ fn commands() -> impl Strategy<Value = Command> {
                 content_type: Some("application/octet-stream".into()),
                 headers: BTreeMap::from([("a".into(), "b".into())]),
                 first_sent,
+                expected_seq: first_sent.map(|at| at / 3),
+                clock: first_sent.map(|at| at.to_string()),
             })),
         Just(Action::Ping(Ping {})),
     ];

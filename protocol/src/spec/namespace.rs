@@ -8,6 +8,14 @@ use crate::class::{Class, Classes};
 use crate::header;
 use crate::name::{FunctionName, Namespace, StoreName};
 
+/// Longest delay of deliveries that a namespace may state, milliseconds: longer, and events
+/// are not live any more.
+pub const BATCH_MS_MAX: u32 = 1_000;
+
+const fn is_zero(ms: &u32) -> bool {
+    *ms == 0
+}
+
 /// A namespace. Key `namespace.{name}` in `CONFIG`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +33,14 @@ pub struct NamespaceSpec {
     /// client, the newest alone stays. `None`: each is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflate: Option<String>,
+    /// How long an edge node waits for more events of a channel before it delivers those
+    /// that it has, milliseconds: fewer and longer messages. 0: not at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub batch_ms: u32,
+    /// Most bytes that one tenant may have stored in it; `None`: as many as its share of the
+    /// store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<u64>,
     /// Who wrote this, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Written>,
@@ -54,6 +70,9 @@ impl NamespaceSpec {
     /// # Errors
     /// [`SpecError`] names the field.
     pub fn check(&self) -> Result<(), SpecError> {
+        check(self.batch_ms <= BATCH_MS_MAX, "batch_ms", || {
+            format!("{} is more than {BATCH_MS_MAX}", self.batch_ms)
+        })?;
         let Some(header) = &self.conflate else {
             return Ok(());
         };

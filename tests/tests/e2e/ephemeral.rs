@@ -23,12 +23,11 @@ fn function(name: &str) -> FunctionName {
 }
 
 fn namespace(deployment: &Deployment, name: &str, gate: Option<&str>) -> NamespaceDraft {
+    let name = Namespace::parse(name).unwrap();
+    let store = deployment.store_name().clone();
     NamespaceDraft {
-        name: Namespace::parse(name).unwrap(),
-        store: deployment.store_name().clone(),
-        gate: gate.map(function),
         classes: Some(Classes::of(&[Class::Ephemeral]).unwrap()),
-        conflate: None,
+        ..NamespaceDraft::new(name, store, gate.map(function))
     }
 }
 

@@ -39,13 +39,7 @@ async fn second_store(deployment: &Deployment) -> StoreSpec {
         FunctionName::parse("far-gate").unwrap(),
     );
     let deployer = Deployer::new(&deployment.bus, "test");
-    let namespace = NamespaceDraft {
-        name: far,
-        store: settings.name.clone(),
-        gate: Some(gate.clone()),
-        classes: None,
-        conflate: None,
-    };
+    let namespace = NamespaceDraft::new(far, settings.name.clone(), Some(gate.clone()));
     let applied = deployer.apply_namespace(namespace).await.unwrap();
     assert!(applied.notes[0].contains("is not deployed"), "{applied:?}");
     let draft = FunctionDraft::new(gate, settings.name, Vec::new());

@@ -9,7 +9,7 @@ use super::tree;
 type Row = (&'static str, &'static str, &'static str);
 
 /// The limits that are settings.
-const SETTINGS: [Row; 19] = [
+const SETTINGS: [Row; 20] = [
     (
         "message_bytes",
         "tests/tests/wire/closes.rs::too_large",
@@ -34,6 +34,11 @@ const SETTINGS: [Row; 19] = [
         "outbox_bytes",
         "edge/src/core/outbox.rs::the_limit_obeyed_and_violated",
         "tests/tests/e2e/slow.rs::who_reads_again_is_complete_and_others_do_not_notice",
+    ),
+    (
+        "outboxes_bytes",
+        "edge/src/core/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
+        "edge/src/core/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
     ),
     (
         "connections",

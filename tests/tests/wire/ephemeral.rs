@@ -34,12 +34,11 @@ const KEYED: u64 = 50;
 /// conflates.
 pub async fn allow(deployment: &Deployment, namespace: &str, classes: &[Class]) {
     let gate = (namespace == "doc").then(|| FunctionName::parse("document-gate").unwrap());
+    let name = Namespace::parse(namespace).unwrap();
     let draft = NamespaceDraft {
-        name: Namespace::parse(namespace).unwrap(),
-        store: deployment.store_name().clone(),
-        gate,
         classes: Some(Classes::of(classes).unwrap()),
         conflate: (namespace == "stats").then(|| KEY.to_owned()),
+        ..NamespaceDraft::new(name, deployment.store_name().clone(), gate)
     };
     let deployer = Deployer::new(&deployment.bus, "tester");
     deployer.apply_namespace(draft).await.unwrap();
@@ -96,6 +95,15 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
     let action = Action::Publish(resent);
     probe
         .refused("a resend of one", action, ErrorCode::BadFrame)
+        .await;
+    let expecting = Publish {
+        class: Class::Ephemeral,
+        expected_seq: Some(1),
+        ..publish(encoding, "doc.a", 2, b"1")
+    };
+    let action = Action::Publish(expecting);
+    probe
+        .refused("one that expects a sequence", action, ErrorCode::BadFrame)
         .await;
 }
 

@@ -50,6 +50,8 @@ pub fn publish(encoding: Encoding, channel: &str, n: u64, data: &[u8]) -> Publis
         content_type: None,
         headers: BTreeMap::new(),
         first_sent: None,
+        expected_seq: None,
+        clock: None,
     }
 }
 
@@ -77,6 +79,8 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
         content_type: Some("application/octet-stream".into()),
         headers: BTreeMap::from([("room".into(), "blue".into())]),
         first_sent: Some(1_700_000_000_000_000),
+        expected_seq: Some(3),
+        clock: Some("[1,2]".into()),
         ..publish(encoding, "chat.flood", 1, b"")
     };
     let connect = Connect {

@@ -277,15 +277,18 @@ impl Request {
     }
 }
 
-/// A request for each status that can be had.
-fn provoking() -> Vec<(&'static str, Request, u16)> {
-    let get = |path: String, token| Request {
+fn asking(path: String, token: bool) -> Request {
+    Request {
         method: "GET",
         path,
         token,
         key: None,
         body: String::new(),
-    };
+    }
+}
+
+/// A request for each status that can be had.
+fn provoking() -> Vec<(&'static str, Request, u16)> {
     let post = |body: &str, token| Request {
         method: "POST",
         path: "/v1/publish".into(),
@@ -318,11 +321,29 @@ fn provoking() -> Vec<(&'static str, Request, u16)> {
         ("publish", post(&long, true), 413),
         (
             "publish",
+            Request {
+                key: Some("nobody-faster"),
+                ..post(
+                    r#"{"channel":"chat.a","data":1,"expected_seq":9007199254740991}"#,
+                    true,
+                )
+            },
+            412,
+        ),
+        (
+            "publish",
             post(r#"{"channel":"chat.*","data":1}"#, true),
             422,
         ),
     ];
-    let history = |rest: &str, token| get(format!("/v1/history/{rest}"), token);
+    rows.extend(reading());
+    rows
+}
+
+/// Those that read.
+fn reading() -> Vec<(&'static str, Request, u16)> {
+    let mut rows = Vec::new();
+    let history = |rest: &str, token| asking(format!("/v1/history/{rest}"), token);
     rows.extend([
         ("history", history("chat.a?limit=0", true), 400),
         ("history", history("chat.a", false), 401),
@@ -332,7 +353,7 @@ fn provoking() -> Vec<(&'static str, Request, u16)> {
         ("history", history("chat.%20", true), 422),
     ]);
     for id in ["sse", "poll"] {
-        let read = |rest: &str, token| get(format!("/v1/{id}?channel={rest}"), token);
+        let read = |rest: &str, token| asking(format!("/v1/{id}?channel={rest}"), token);
         let many = vec!["chat.a"; 33].join("&channel=");
         rows.extend([
             (id, read("chat.a&surplus=1", true), 400),

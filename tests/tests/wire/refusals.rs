@@ -8,7 +8,9 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::Encoding;
 
 use super::seen::Seen;
-use super::{closes, commands, ephemeral, handshake, history, rates, rfc6455, tokens, trouble};
+use super::{
+    closes, commands, ephemeral, expected, handshake, history, rates, rfc6455, tokens, trouble,
+};
 
 /// The node with time-outs as they are by default.
 pub const PATIENT: usize = 0;
@@ -99,6 +101,7 @@ async fn every_documented_code_is_provoked() {
         tokens::provoke(&deployment, encoding, &mut seen).await;
         commands::provoke(&deployment, encoding, &mut seen).await;
         history::provoke(&deployment, encoding, &mut seen).await;
+        expected::provoke(&deployment, encoding, &mut seen).await;
         ephemeral::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;

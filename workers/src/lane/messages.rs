@@ -215,12 +215,14 @@ impl Scope {
         Envelope {
             id: id.to_string(),
             publisher: event.envelope.publisher.clone(),
+            n: event.envelope.counter(),
             time: event.envelope.time,
             content_type: None,
             source: Some(source),
             function: Some(self.spec.name.clone()),
             gate: None,
             hops: self.hops(event),
+            clock: event.envelope.clock.clone(),
             traceparent: event.envelope.traceparent.clone(),
             user: Vec::new(),
         }

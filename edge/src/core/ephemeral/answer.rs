@@ -97,10 +97,12 @@ pub fn refusal(error: &BusError) -> ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::run::Form;
 
     #[test]
     fn an_answer_that_nobody_gives_is_a_refusal() {
-        let port = Arc::new(Port::new(100));
+        let port = Arc::new(Port::new(100, &Budget::new(1 << 30), Form::Joined));
         drop(Answer::session(port.clone(), 7));
         Answer::session(port.clone(), 8).passed_on(3);
         let notes = port.take_notes();

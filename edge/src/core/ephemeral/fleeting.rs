@@ -1,5 +1,5 @@
-//! An ephemeral event as subscribers get it: encoded once per encoding, shared by
-//! everybody it goes to.
+//! An ephemeral event as subscribers get it, or several that go together: encoded once per
+//! encoding, shared by everybody it goes to.
 //!
 //! Owns the bytes. It has no sequence: it stands in no stream.
 
@@ -11,6 +11,7 @@ use protocol::frame::{Encoding, Ephemeral, Payload, Push, encode};
 use protocol::header::{self, Headers};
 
 use crate::core::delivery::{data_in, envelope_of};
+use crate::core::run;
 
 /// One ephemeral event.
 #[derive(Debug)]
@@ -20,9 +21,14 @@ pub struct Fleeting {
     key: Option<Arc<str>>,
     headers: Headers,
     data: Bytes,
+    /// The events that go together, if it is no event by itself.
+    parts: Vec<Arc<Fleeting>>,
     json: OnceLock<Bytes>,
     msgpack: OnceLock<Bytes>,
 }
+
+/// What an event has in a frame beside its data, as an estimate, bytes.
+const FRAME_BYTES: usize = 256;
 
 impl Fleeting {
     /// What came on a channel; its key is in the header `conflate`, if there is one.
@@ -45,9 +51,38 @@ impl Fleeting {
             channel,
             headers,
             data,
+            parts: Vec::new(),
             json: OnceLock::new(),
             msgpack: OnceLock::new(),
         })
+    }
+
+    /// Events of a channel, in order, joined for whoever takes all of them. Those with keys
+    /// stay apart, since each may be conflated by itself.
+    pub fn together(events: &[Arc<Self>]) -> Vec<Arc<Self>> {
+        if events.len() < 2 || events.iter().any(|event| event.key.is_some()) {
+            return events.to_vec();
+        }
+        let sizes = events.iter().map(|event| event.data.len() + FRAME_BYTES);
+        let parts = run::parts(&sizes.collect::<Vec<_>>());
+        let joined = parts.into_iter().map(|range| match &events[range] {
+            [only] => only.clone(),
+            several => Arc::new(Self {
+                channel: several[0].channel.clone(),
+                key: None,
+                headers: Headers::new(),
+                data: Bytes::new(),
+                parts: several.to_vec(),
+                json: OnceLock::new(),
+                msgpack: OnceLock::new(),
+            }),
+        });
+        joined.collect()
+    }
+
+    /// How many events it is.
+    pub fn count(&self) -> u64 {
+        self.parts.len().max(1) as u64
     }
 
     /// Its channel.
@@ -83,12 +118,19 @@ impl Fleeting {
             Encoding::Json => &self.json,
             Encoding::Msgpack => &self.msgpack,
         };
-        slot.get_or_init(|| encode(encoding, &Push::Ephemeral(self.to_frame(encoding))))
+        slot.get_or_init(|| match self.parts.is_empty() {
+            true => encode(encoding, &Push::Ephemeral(self.to_frame(encoding))),
+            false => {
+                let parts = self.parts.iter().map(|part| part.payload(encoding));
+                run::join(encoding, parts)
+            }
+        })
     }
 
     fn to_frame(&self, encoding: Encoding) -> Ephemeral {
         let envelope = envelope_of(&self.headers);
         let data: Payload = data_in(encoding, &self.data, envelope.content_type.as_deref());
+        let n = envelope.counter();
         let (user, client) = match envelope.publisher {
             Some(publisher) => (
                 Some(publisher.user.as_str().into()),
@@ -102,8 +144,10 @@ impl Fleeting {
             id: envelope.id,
             user,
             client,
+            n,
             function: envelope.function.map(|function| function.as_str().into()),
             content_type: envelope.content_type,
+            clock: envelope.clock,
             headers: envelope.user.into_iter().collect(),
             conflated: 0,
             data,
@@ -136,5 +180,29 @@ mod tests {
         assert_eq!(json.data.into_bytes(true), packed.data.into_bytes(true));
         let again = event.payload(Encoding::Json).as_ptr();
         assert_eq!(again, event.payload(Encoding::Json).as_ptr());
+    }
+
+    #[test]
+    fn events_go_together_but_for_those_with_keys() {
+        let event = |n: u64, conflate| {
+            let mut headers = Headers::new();
+            headers.push(header::ID, n.to_string());
+            headers.push_user("who", "ann").unwrap();
+            Fleeting::of("room.a".into(), headers, Bytes::from_static(b"1"), conflate)
+        };
+        let three = [event(1, None), event(2, None), event(3, None)];
+        let together = Fleeting::together(&three);
+        assert_eq!((together.len(), together[0].count()), (1, 3));
+        for encoding in [Encoding::Json, Encoding::Msgpack] {
+            let (frames, failed) = decode_from_server(encoding, together[0].payload(encoding));
+            let ids = frames.into_iter().map(|frame| frame.ephemeral.unwrap().id);
+            assert_eq!(
+                (ids.collect::<Vec<_>>(), failed),
+                (vec!["1".into(), "2".into(), "3".into()], None)
+            );
+        }
+        let keyed = [event(1, None), event(2, Some("who"))];
+        assert_eq!(Fleeting::together(&keyed).len(), 2);
+        assert_eq!(Fleeting::together(&three[..1])[0].count(), 1);
     }
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use protocol::frame::{Dropped, Encoding, Push, encode};
 
 use super::fleeting::Fleeting;
+use crate::core::budget::Charge;
 
 /// Events that wait for one client.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Lossy {
     keys: HashMap<(u64, Arc<str>), u64>,
     bytes: usize,
     limit: usize,
+    /// What they have of the node's bytes.
+    charge: Charge,
     /// One entry for each subscription that lost some; bounded by a session's
     /// subscriptions.
     lost: Vec<Lost>,
@@ -63,8 +66,8 @@ impl AddAssign for Passed {
 }
 
 impl Lossy {
-    /// Nothing waits, and at most so many bytes may.
-    pub fn new(encoding: Encoding, limit: usize) -> Self {
+    /// Nothing waits, and at most so many bytes may, which are a part of the node's.
+    pub fn new(encoding: Encoding, limit: usize, charge: Charge) -> Self {
         Self {
             encoding,
             events: VecDeque::new(),
@@ -72,6 +75,7 @@ impl Lossy {
             keys: HashMap::new(),
             bytes: 0,
             limit,
+            charge,
             lost: Vec::new(),
         }
     }
@@ -100,13 +104,18 @@ impl Lossy {
                 conflated: 0,
             });
         }
-        while self.bytes > self.limit && self.events.len() > 1 {
+        while self.is_over() && self.events.len() > 1 {
             let Some(oldest) = self.pop() else { break };
-            let count = 1 + oldest.conflated;
+            let count = oldest.event.count() + oldest.conflated;
             self.lose(oldest.subscription, oldest.event.channel(), count);
             passed.dropped += count;
         }
+        self.charge.set(self.bytes);
         passed
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes > self.limit || !self.charge.allows(self.bytes)
     }
 
     /// The event that waits longest.
@@ -146,6 +155,7 @@ impl Lossy {
             let Some(waiting) = self.pop() else { break };
             into(waiting.event.standing_for(self.encoding, waiting.conflated));
         }
+        self.charge.set(self.bytes);
     }
 
     /// A subscription has ended: nothing of it is left.
@@ -177,6 +187,11 @@ mod tests {
     use protocol::header::{self, Headers};
 
     use super::*;
+    use crate::core::budget::{Budget, FREE_BYTES};
+
+    fn lossy(limit: usize) -> Lossy {
+        Lossy::new(Encoding::Json, limit, Budget::new(usize::MAX >> 1).charge())
+    }
 
     fn event(channel: &str, n: u64) -> Arc<Fleeting> {
         keyed(channel, n, None)
@@ -228,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_limit_obeyed_and_violated() {
-        let mut lossy = Lossy::new(Encoding::Json, 2 * size());
+        let mut lossy = lossy(2 * size());
         assert_eq!(lossy.push(1, event("room.a", 1)), NOTHING);
         assert_eq!(lossy.push(2, event("room.b", 2)), NOTHING);
         let third = lossy.push(1, event("room.a", 3));
@@ -243,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_empty_one_takes_an_event_beyond_the_limit() {
-        let mut lossy = Lossy::new(Encoding::Json, 1);
+        let mut lossy = lossy(1);
         assert_eq!(lossy.push(1, event("room.a", 1)), NOTHING);
         assert_eq!(lossy.push(1, event("room.a", 2)), DROPPED);
         assert_eq!(taken(&mut lossy, 1), ["room.a -1"]);
@@ -252,7 +267,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_a_subscription_that_ended() {
-        let mut lossy = Lossy::new(Encoding::Json, 2 * size());
+        let mut lossy = lossy(2 * size());
         for (subscription, n) in [(1, 1), (1, 2), (2, 3)] {
             lossy.push(subscription, event("room.a", n));
         }
@@ -263,7 +278,7 @@ mod tests {
 
     #[test]
     fn of_one_key_the_newest_stays_where_the_first_was_and_says_for_how_many() {
-        let mut lossy = Lossy::new(Encoding::Json, 100 * size());
+        let mut lossy = lossy(100 * size());
         let mut push = |subscription, n, key| lossy.push(subscription, keyed("room.a", n, key));
         assert_eq!(push(1, 1, Some("ann")), NOTHING);
         assert_eq!(push(1, 2, Some("joe")), NOTHING);
@@ -286,11 +301,36 @@ mod tests {
         let size = keyed("room.a", 1, Some("ann"))
             .payload(Encoding::Json)
             .len();
-        let mut lossy = Lossy::new(Encoding::Json, size);
+        let mut lossy = lossy(size);
         lossy.push(1, keyed("room.a", 1, Some("ann")));
         lossy.push(1, keyed("room.a", 2, Some("ann")));
         let dropped = lossy.push(1, keyed("room.a", 3, Some("joe"))).dropped;
         assert_eq!(dropped, 2);
         assert_eq!(taken(&mut lossy, 10), ["room.a -2", "003"]);
+    }
+
+    #[test]
+    fn the_bytes_of_the_node_obeyed_and_violated() {
+        let data = Bytes::from(vec![b'1'; FREE_BYTES / 2]);
+        let event = |n: u64| {
+            let mut headers = Headers::new();
+            headers.push(header::ID, n.to_string());
+            Fleeting::of("room.a".into(), headers, data.clone(), None)
+        };
+        let budget = Budget::new(0);
+        let mut lossy = Lossy::new(Encoding::Json, 10 * FREE_BYTES, budget.charge());
+        assert_eq!(lossy.push(1, event(1)), NOTHING);
+        assert_eq!(
+            lossy.push(1, event(2)),
+            DROPPED,
+            "the node has no more bytes"
+        );
+        let mut lossy = Lossy::new(
+            Encoding::Json,
+            10 * FREE_BYTES,
+            Budget::new(FREE_BYTES).charge(),
+        );
+        lossy.push(1, event(1));
+        assert_eq!(lossy.push(1, event(2)), NOTHING);
     }
 }

@@ -102,7 +102,9 @@ fn fan_out(
         let envelope = Envelope {
             id: format!("{gate}/{}/{ordinal}", draft.envelope.id),
             publisher: draft.envelope.publisher.clone(),
+            n: draft.envelope.counter(),
             time: draft.envelope.time,
+            clock: draft.envelope.clock.clone(),
             content_type: emission.content_type,
             function: Some(gate.clone()),
             hops: 1,

@@ -14,6 +14,7 @@ use protocol::name::{Channel, Tenant};
 use protocol::position::Epoch;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
+use service::clock::now_us;
 use tokio::sync::{Notify, watch};
 
 use super::repair::Source;
@@ -26,6 +27,7 @@ use crate::core::ephemeral::lossy::Passed;
 use crate::core::leader::DOUBTS;
 use crate::core::metrics::meters;
 use crate::core::port::{Note, Port, Pushed};
+use crate::core::run::{Form, Run};
 
 impl Link for Arc<Encoded> {
     fn seq(&self) -> u64 {
@@ -225,7 +227,7 @@ impl Feed {
         let Subscriber {
             id, port, encoding, ..
         } = subscriber;
-        match port.push_run(*id, *encoding, &run, at) {
+        match port.push_run(*id, *encoding, &Run::new(run), at) {
             Pushed::Closed => return Join::Closed,
             Pushed::Full(at) => return Join::Full { at },
             Pushed::All(_) => {}
@@ -271,6 +273,8 @@ impl Feed {
         let shared = self.shared.lock();
         let (mut deliveries, mut passed) = (0, Passed::default());
         let all: Vec<_> = events.iter().collect();
+        let together = Fleeting::together(events);
+        let together: Vec<_> = together.iter().collect();
         for subscriber in shared.listening.iter().flat_map(BTreeMap::values) {
             let Subscriber {
                 id,
@@ -279,16 +283,18 @@ impl Feed {
                 own,
             } = subscriber;
             let others;
-            let run = match own {
-                None => &all,
-                Some(own) => {
-                    let of_others = all.iter().filter(|event| !event.is_of(own));
-                    others = of_others.copied().collect();
-                    &others
-                }
+            let is_own = |event: &Fleeting| own.as_ref().is_some_and(|own| event.is_of(own));
+            let run = if all.iter().any(|event| is_own(event)) {
+                let of_others = all.iter().filter(|event| !is_own(event));
+                others = of_others.copied().collect();
+                &others
+            } else if port.form() == Form::Joined {
+                &together
+            } else {
+                &all
             };
             passed += port.push_lossy(*id, *encoding, run);
-            deliveries += run.len() as u64;
+            deliveries += run.iter().map(|event| event.count()).sum::<u64>();
         }
         drop(shared);
         meters().ephemeral.increment(deliveries);
@@ -315,13 +321,15 @@ impl Feed {
                 }
             })
             .collect();
-        let mut deliveries = 0;
+        let run = Run::new(run);
+        let (mut deliveries, mut payloads) = (0, 0);
         shared.live.retain(|id, live| {
             let Subscriber { port, encoding, .. } = &live.subscriber;
             match port.push_run(*id, *encoding, &run, live.at) {
                 Pushed::All(at) => {
                     live.at = at;
-                    deliveries += run.len() as u64;
+                    deliveries += run.events().len() as u64;
+                    payloads += run.payloads(*encoding, port.form()) as u64;
                     true
                 }
                 Pushed::Full(at) => {
@@ -333,10 +341,15 @@ impl Feed {
             }
         });
         meters().deliveries.increment(deliveries);
+        meters().payloads.increment(payloads);
     }
 
     /// Live events arrived.
     pub fn arrived(&self, events: Vec<Arc<Encoded>>) {
+        let now_us = now_us();
+        for age in events.iter().filter_map(|event| event.age(now_us)) {
+            meters().delivery_seconds.record(age.as_secs_f64());
+        }
         let mut shared = self.shared.lock();
         // What is old news is none: it must not keep a probe away.
         let position = shared.state.position();

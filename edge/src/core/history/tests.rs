@@ -105,6 +105,8 @@ impl World {
                 gate: None,
                 classes: Default::default(),
                 conflate: None,
+                batch: std::time::Duration::ZERO,
+                quota_bytes: None,
             },
             from,
             backwards,

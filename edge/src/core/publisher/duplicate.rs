@@ -42,14 +42,14 @@ fn is_same(subject: &str, headers: &Headers, payload: &[u8], stored: &Stored) ->
         && written(headers) == written(&stored.headers)
 }
 
-/// Content type and headers.
-type Written = (Option<String>, Vec<(String, String)>);
+/// Content type, clock and headers.
+type Written = (Option<String>, Option<String>, Vec<(String, String)>);
 
 /// The part of the headers that the publisher wrote.
 fn written(headers: &Headers) -> Option<Written> {
     let mut envelope = Envelope::from_headers(headers).ok()?;
     envelope.user.sort();
-    Some((envelope.content_type, envelope.user))
+    Some((envelope.content_type, envelope.clock, envelope.user))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::{lane, resend};
 use crate::core::draft::Draft;
 use crate::core::fair::queue::{Left, Queue};
 use crate::core::fair::turns::Turns;
+use crate::core::quota::task::Quotas;
 
 /// Events that wait in one lane. Policy: the newest of the tenant that has the most there
 /// is refused with `unavailable`.
@@ -44,12 +45,19 @@ pub struct Publisher {
     tasks: TaskTracker,
     lanes: Mutex<HashMap<LaneKey, Arc<Queue<Job>>>>,
     singles: Arc<Queue<Singles>>,
+    quotas: Arc<Quotas>,
 }
 
 impl Publisher {
     /// A publisher without lanes; they start with their first event. `stop` ends what
     /// it starts among `tasks`.
-    pub fn new(bus: Bus, faults: Faults, stop: Shutdown, tasks: TaskTracker) -> Arc<Self> {
+    pub fn new(
+        bus: Bus,
+        quotas: Arc<Quotas>,
+        faults: Faults,
+        stop: Shutdown,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
         let store = Arc::new(Store { bus, faults, stop });
         let singles = Arc::new(Queue::new(SINGLES_WAITING_MAX));
         tasks.spawn(dispatch(store.clone(), singles.clone(), tasks.clone()));
@@ -58,12 +66,13 @@ impl Publisher {
             tasks,
             lanes: Mutex::default(),
             singles,
+            quotas,
         })
     }
 
     /// A new writer.
     pub fn writer(&self) -> Arc<Writer> {
-        Writer::new(self.singles.clone())
+        Writer::new(self.singles.clone(), self.quotas.clone())
     }
 
     /// Takes an event of a writer; the answer is given once it is stored or refused.

@@ -20,6 +20,7 @@ use super::turns::Waiting;
 use crate::core::draft::Draft;
 use crate::core::fair::queue::{Left, Queue};
 use crate::core::metrics::{meters, publish_refused};
+use crate::core::quota::task::Quotas;
 
 /// How long a first attempt may wait before it is stored. Later its client may have
 /// given the connection up and sent the event again elsewhere.
@@ -42,21 +43,24 @@ pub struct Writer {
     /// Where channels whose singles may be worked on are told. Bounded by what waits:
     /// a channel stands in it once, for at least one event that was taken in.
     singles: Arc<Queue<Singles>>,
+    /// Where stored bytes are counted.
+    quotas: Arc<Quotas>,
 }
 
 impl Writer {
     /// A writer with nothing under way.
-    pub fn new(singles: Arc<Queue<Singles>>) -> Arc<Self> {
+    pub fn new(singles: Arc<Queue<Singles>>, quotas: Arc<Quotas>) -> Arc<Self> {
         Arc::new(Self {
             order: Mutex::default(),
             singles,
+            quotas,
         })
     }
 
     /// Takes an event in; whoever gets the job back puts it into its lane.
     pub fn route(self: &Arc<Self>, draft: Draft, answer: Answer) -> Option<Job> {
         let (tenant, channel) = (draft.tenant.clone(), draft.channel.clone());
-        let single = draft.first_sent.is_some();
+        let single = draft.first_sent.is_some() || draft.expected_seq.is_some();
         let job = Job::new(draft, answer, self.clone());
         let route = self.order.lock().route(&channel, job, single);
         match route {
@@ -214,6 +218,9 @@ impl Job {
                     &meters().published
                 };
                 meter.increment(1);
+                if !published.duplicate {
+                    self.writer.quotas.stored(&self.draft);
+                }
                 meters()
                     .publish_seconds
                     .record(self.accepted.elapsed().as_secs_f64());

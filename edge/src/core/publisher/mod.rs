@@ -6,12 +6,14 @@
 //! - `turns`: few events go singly, many as one batch; `lane`: does so
 //! - `resend`: resends, looked up in the channel before they are stored
 //! - `duplicate`: what a second event under one id is
+//! - `expected`: what a publisher is told whose channel ends elsewhere
 //! - `store`: one event into the stream
 //!
 //! Knows neither sessions nor feeds.
 
 mod answer;
 mod duplicate;
+mod expected;
 mod intake;
 mod job;
 mod lane;

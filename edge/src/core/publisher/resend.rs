@@ -1,5 +1,5 @@
-//! Events of one writer and channel that are stored one by one: resends, and what
-//! was sent behind them.
+//! Events of one writer and channel that are stored one by one: resends, those that expect
+//! a sequence, and what was sent behind them.
 //!
 //! The stream forgets ids after its duplicate window. A resend near or past it is
 //! looked up in the channel first, from the time of its first attempt on. What is not
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::answer::{Outcome, refusal};
 use super::duplicate;
+use super::expected;
 use super::job::{Job, Singles};
 use super::store::Store;
 use crate::core::draft::Draft;
@@ -131,18 +132,23 @@ async fn look_up_and_store(
             let message = "the store no longer keeps the time of the first attempt";
             return Ok(Err(ErrorBody::new(ErrorCode::OutcomeUnknown, message)));
         }
-        let expect = match way(lookup.taken.elapsed(), window) {
-            Way::Free => None,
-            Way::Guarded => Some(Expect::LastOnSubject(lookup.through)),
-            Way::Again => continue,
+        let expect = match (job.draft.expected_seq, way(lookup.taken.elapsed(), window)) {
+            (_, Way::Again) => continue,
+            (Some(seq), _) => Some(Expect::LastOnSubject(seq)),
+            (None, Way::Free) => None,
+            (None, Way::Guarded) => Some(Expect::LastOnSubject(lookup.through)),
         };
         match store.store(job, expect).await {
             Ok(ack) if ack.duplicate => {
                 return Ok(duplicate::answer(&store.bus, job, ack.seq).await);
             }
             Ok(ack) => {
-                lookup.stored(&job.draft, ack.seq, expect.is_some());
+                let guarded = expect == Some(Expect::LastOnSubject(lookup.through));
+                lookup.stored(&job.draft, ack.seq, guarded);
                 return Ok(Ok(job.published(ack.seq, false)));
+            }
+            Err(BusError::GuardRefused) if job.draft.expected_seq.is_some() => {
+                return Ok(expected::answer(&store.bus, job).await);
             }
             Err(BusError::GuardRefused) => {}
             Err(error) => return Err(error),

@@ -9,6 +9,7 @@ use service::shutdown::Shutdown;
 
 use super::answer::refusal;
 use super::duplicate;
+use super::expected;
 use super::job::Job;
 
 /// Where events are stored.
@@ -34,9 +35,14 @@ impl Store {
 
     /// Stores one event and answers for it.
     pub async fn store_single(&self, job: Job) {
-        let outcome = match self.store(&job, None).await {
+        let expected_seq = job.draft.expected_seq;
+        let outcome = match self
+            .store(&job, expected_seq.map(Expect::LastOnSubject))
+            .await
+        {
             Ok(ack) if ack.duplicate => duplicate::answer(&self.bus, &job, ack.seq).await,
             Ok(ack) => Ok(job.published(ack.seq, false)),
+            Err(BusError::GuardRefused) => expected::answer(&self.bus, &job).await,
             Err(error) => Err(refusal(&error)),
         };
         job.answer(outcome);

@@ -14,6 +14,7 @@ use super::replays::Replays;
 use crate::core::feed::relay::Subscriber;
 use crate::core::feed::repair::lost;
 use crate::core::leader::{self, unavailable};
+use crate::core::metrics;
 use crate::core::port::Note;
 use crate::core::registry::FeedGuard;
 use crate::core::request::Request;
@@ -61,6 +62,10 @@ async fn make(
         ..
     } = request;
     let begun = begin(&replays, &guard, &request).await;
+    if let Start::After(_) = request.start {
+        let outcome = begun.as_ref().map(|begin| begin.gap.is_some());
+        metrics::resumed(outcome.map_err(|error| error.code));
+    }
     let port = subscriber.port.clone();
     let begin = match begun {
         Ok(begin) => begin,
@@ -221,6 +226,8 @@ mod tests {
             gate: None,
             classes: Default::default(),
             conflate: None,
+            batch: std::time::Duration::ZERO,
+            quota_bytes: None,
         };
         let (tenant, channel) = (
             Tenant::parse("t").unwrap(),

@@ -19,6 +19,7 @@ use crate::core::leader;
 use crate::core::metrics::meters;
 use crate::core::port::{Note, Pushed};
 use crate::core::registry::FeedGuard;
+use crate::core::run::Run;
 
 /// Most events pushed in one go.
 const RUN_EVENTS_MAX: usize = 128;
@@ -111,15 +112,16 @@ impl Reader {
             .ready_chunks(RUN_EVENTS_MAX);
         while let Some(found) = runs.next().await {
             let (run, failed) = chain(&source, found, self.prev);
+            let run = Run::new(run);
             // What came before a failure is good, and `prev` follows what was pushed.
             if let Some(stop) = self.push(at, &run).await {
                 return Ok(stop);
             }
-            self.prev = run.last().map_or(self.prev, |event| event.seq());
+            self.prev = run.events().last().map_or(self.prev, |event| event.seq());
             if let Some(error) = failed {
                 return Err(error);
             }
-            pushed += run.len();
+            pushed += run.events().len();
             if pushed >= TURN_EVENTS && self.replays.turns.is_wanted() {
                 return Ok(Stop::Pause);
             }
@@ -140,7 +142,7 @@ impl Reader {
     }
 
     /// Pushes a run, waiting for room; `None` when all of it was pushed.
-    async fn push(&mut self, at: &mut u64, run: &[Arc<Encoded>]) -> Option<Stop> {
+    async fn push(&mut self, at: &mut u64, run: &Run) -> Option<Stop> {
         loop {
             let Subscriber {
                 id, port, encoding, ..
@@ -150,6 +152,7 @@ impl Reader {
             if let Pushed::All(reached) | Pushed::Full(reached) = pushed {
                 *at = reached;
                 let count = run
+                    .events()
                     .iter()
                     .filter(|event| event.seq() > before && event.seq() <= reached)
                     .count();

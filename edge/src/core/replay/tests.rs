@@ -19,13 +19,15 @@ use service::shutdown::Shutdown;
 use tokio_util::task::TaskTracker;
 
 use super::{Replays, attach};
+use crate::core::budget::Budget;
 use crate::core::directory::Place;
 use crate::core::feed::relay::{FeedKey, Subscriber};
-use crate::core::feed::task::Sources;
+use crate::core::feed::sources::Sources;
 use crate::core::namespaces::Namespaces;
 use crate::core::port::Port;
 use crate::core::registry::Feeds;
 use crate::core::request::Request;
+use crate::core::run::Form;
 
 /// Events of the channel, and bytes of each: one answer of the stream ends by its bytes,
 /// in the middle of what is pushed in one go, and the feed keeps only the last of them.
@@ -81,13 +83,15 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         gate: None,
         classes: Default::default(),
         conflate: None,
+        batch: std::time::Duration::ZERO,
+        quota_bytes: None,
     };
     let key = FeedKey {
         tenant: tenant(),
         channel: channel(),
     };
     let guard = Arc::new(feeds.acquire(key, &place, 1));
-    let port = Arc::new(Port::new(OUTBOX_BYTES));
+    let port = Arc::new(Port::new(OUTBOX_BYTES, &Budget::new(1 << 30), Form::Joined));
     let subscriber = Subscriber {
         id: 1,
         port: port.clone(),

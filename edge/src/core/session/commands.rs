@@ -16,7 +16,7 @@ use protocol::frame::{
     Connect, End, ErrorBody, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, JSON_DEPTH_MAX,
     Mark, Publish, StoredIn, Subscribe, json_depth,
 };
-use protocol::header::Headers;
+use protocol::header::{Headers, USER_HEADER_VALUE_BYTES_MAX, is_user_value};
 use protocol::id::{EventId, Publisher};
 use protocol::name::{Channel, ClientId};
 use protocol::revocation::Revocations;
@@ -30,6 +30,7 @@ use crate::core::draft::Draft;
 use crate::core::gates::state::Late;
 use crate::core::history::Asked;
 use crate::core::limits::EdgeLimits;
+use crate::core::quota::task::Quotas;
 
 /// What holds on this node at the moment of a command.
 pub struct Rules<'a> {
@@ -45,6 +46,8 @@ pub struct Rules<'a> {
     pub limits: &'a EdgeLimits,
     /// What connections share of the node.
     pub accounts: &'a Accounts,
+    /// What tenants have stored.
+    pub quotas: &'a Quotas,
     /// Now.
     pub now: Instant,
     /// Now, microseconds since 1970.
@@ -214,6 +217,25 @@ fn check_first_sent(rules: &Rules<'_>, first_sent: Option<u64>) -> Result<(), Er
     }
 }
 
+/// An event that passes a gate gets its sequence there, of which nobody knows now what
+/// stands before it.
+fn check_expected(
+    channel: &Channel,
+    place: &Place,
+    expected_seq: Option<u64>,
+) -> Result<(), ErrorBody> {
+    match (expected_seq, &place.gate) {
+        (Some(_), Some(gate)) => refuse(
+            ErrorCode::NotDirect,
+            format!(
+                "namespace {} has the gate {gate}: expected_seq cannot be kept",
+                channel.namespace()
+            ),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// A refusal of `publish`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -264,14 +286,19 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
+    let clock = clock(publish.clock)?;
     check_first_sent(rules, publish.first_sent)?;
+    check_expected(&channel, &place, publish.expected_seq)?;
     if let Err(error) = check_gate(rules, &channel, &place) {
         let held = Some((channel, publish.n));
         return Err(Refusal { error, held });
     }
     let tenant = &who.identity.tenant;
     let (n, headers) = (publish.n, publish.headers);
-    let envelope = envelope(rules, who, &place, n, content_type, headers);
+    let envelope = Envelope {
+        clock,
+        ..envelope(rules, who, &place, n, content_type, headers)
+    };
     let (kind, stream, stored_in) = if place.gate.is_some() {
         (
             Kind::In,
@@ -281,7 +308,7 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     } else {
         (Kind::Ev, StreamName::events(&place.store), StoredIn::Events)
     };
-    Ok(Draft {
+    let draft = Draft {
         tenant: tenant.clone(),
         n,
         headers: envelope.to_headers(),
@@ -293,8 +320,14 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         stored_in,
         epoch: place.epoch,
         first_sent: publish.first_sent,
+        expected_seq: publish.expected_seq,
         channel,
-    })
+    };
+    if let Err(error) = rules.quotas.admit(&draft, place.quota_bytes) {
+        let held = Some((draft.channel, draft.n));
+        return Err(Refusal { error, held });
+    }
+    Ok(draft)
 }
 
 /// What is said of an event of this writer.
@@ -363,6 +396,19 @@ pub(super) fn content_type(text: Option<&str>) -> Result<Option<String>, ErrorBo
             );
             ErrorBody::new(ErrorCode::BadHeader, message)
         })
+}
+
+/// Checks a publisher's clock, which is carried as a header.
+pub(super) fn clock(text: Option<String>) -> Result<Option<String>, ErrorBody> {
+    match text {
+        Some(text) if text.is_empty() || !is_user_value(&text) => refuse(
+            ErrorCode::BadHeader,
+            format!(
+                "clock is empty, over {USER_HEADER_VALUE_BYTES_MAX} bytes, or has a control character or white space around it"
+            ),
+        ),
+        text => Ok(text),
+    }
 }
 
 pub(super) fn data(

@@ -287,7 +287,7 @@ impl Session {
                     command,
                     channel,
                 } => self.withdraw(id, command, &channel),
-                Step::Push(push) => self.port.send(encode(self.encoding, &push)),
+                Step::Push(push) => self.port.send(encode(self.encoding, push.as_ref())),
                 Step::GoingAway => {
                     let reconnect_after_ms = rand::rng().random_range(0..RECONNECT_SPREAD_MS);
                     let going_away = Push::GoingAway(GoingAway { reconnect_after_ms });

@@ -3,13 +3,13 @@
 //! Pure: rules and a command in, a draft or a typed refusal out.
 
 use protocol::class::Class;
-use protocol::envelope::is_json;
+use protocol::envelope::{Envelope, is_json};
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Publish};
 use protocol::subject::{Kind, Subject};
 
 use super::commands::{
-    Rules, Who, allows, check_headers, content_type, data, envelope, publish_place,
+    Rules, Who, allows, check_headers, clock, content_type, data, envelope, publish_place,
 };
 use crate::core::ephemeral::draft::EphemeralDraft;
 use crate::core::ephemeral::verdict;
@@ -29,9 +29,14 @@ pub fn pass_on(
         let message = "first_sent belongs to durable events: an ephemeral one is never resent";
         return Err(ErrorBody::new(ErrorCode::BadFrame, message));
     }
+    if publish.expected_seq.is_some() {
+        let message = "expected_seq belongs to durable events: an ephemeral one has no sequence";
+        return Err(ErrorBody::new(ErrorCode::BadFrame, message));
+    }
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;
+    let clock = clock(publish.clock)?;
     if let Some(gate) = &place.gate
         && !rules.directory.has_gate(gate, &place.store)
     {
@@ -45,7 +50,10 @@ pub fn pass_on(
         Kind::Eph
     };
     let (n, headers) = (publish.n, publish.headers);
-    let envelope = envelope(rules, who, &place, n, content_type, headers);
+    let envelope = Envelope {
+        clock,
+        ..envelope(rules, who, &place, n, content_type, headers)
+    };
     Ok(EphemeralDraft {
         n,
         headers: envelope.to_headers(),

@@ -46,7 +46,7 @@ pub enum Step {
     /// End a subscription.
     Detach(u64),
     /// Tell the client something that it has not asked for.
-    Push(Push),
+    Push(Box<Push>),
     /// End a subscription that its client leaves. Its own command is answered with
     /// `cancelled` if that has had no answer yet.
     Leave {

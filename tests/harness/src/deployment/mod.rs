@@ -97,6 +97,14 @@ impl Deployment {
         self.signer.mint(&self.tenant, &user, scopes, ttl)
     }
 
+    /// A token of another tenant, for everything of its own.
+    pub fn token_of(&self, tenant: &str, user: &str) -> String {
+        let tenant = Tenant::parse(tenant).expect("a test names valid tenants");
+        let user = User::parse(user).expect("a test names valid users");
+        let scopes = ["publish:>", "subscribe:>"];
+        self.signer.mint(&tenant, &user, &scopes, TOKEN_TTL)
+    }
+
     /// How a client of these edge nodes connects; they are tried in this order.
     pub fn client_options(&self, edges: &[usize], user: &str) -> ClientOptions {
         let mut options = ClientOptions::new(String::new(), self.token(user));

@@ -115,13 +115,7 @@ pub(super) async fn namespaces(bus: &Bus, store: &StoreName) {
     let direct = DIRECT.map(|name| (name, None));
     let gated = GATED.map(|(name, gate)| (name, Some(function(gate.name()))));
     for (name, gate) in direct.into_iter().chain(gated) {
-        let draft = NamespaceDraft {
-            name: namespace(name),
-            store: store.clone(),
-            gate,
-            classes: None,
-            conflate: None,
-        };
+        let draft = NamespaceDraft::new(namespace(name), store.clone(), gate);
         let applied = deployer.apply_namespace(draft).await;
         applied.unwrap_or_else(|error| panic!("{name}: {error}"));
     }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bus::bootstrap::StoreSettings;
 use checker::{Delivered, Subscription};
+use edge::core::budget::Budget;
 use edge::core::directory::Place;
 use edge::core::feed::relay::{FeedKey, Subscriber};
-use edge::core::feed::task::Sources;
+use edge::core::feed::sources::Sources;
 use edge::core::limits::PROBE_INTERVAL_DEFAULT;
 use edge::core::namespaces::Namespaces;
 use edge::core::port::{Note, Port};
@@ -20,6 +21,7 @@ use edge::core::probe;
 use edge::core::registry::{FeedGuard, Feeds};
 use edge::core::replay::{self, Replays};
 use edge::core::request::Request;
+use edge::core::run::Form;
 use protocol::frame::{Encoding, Named, Start, decode_from_server};
 use protocol::position::Position;
 use protocol::subject::Kind;
@@ -280,6 +282,8 @@ impl Node {
             gate: None,
             classes: Default::default(),
             conflate: None,
+            batch: std::time::Duration::ZERO,
+            quota_bytes: None,
         };
         let key = FeedKey {
             tenant: tenant(),
@@ -290,7 +294,7 @@ impl Node {
             name: format!("view-{id}"),
             number,
             id,
-            port: Arc::new(Port::new(OUTBOX_BYTES)),
+            port: Arc::new(Port::new(OUTBOX_BYTES, &Budget::new(1 << 30), Form::Joined)),
             guard: guard.clone(),
             at: None,
             from: 0,

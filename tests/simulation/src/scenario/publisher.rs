@@ -13,6 +13,7 @@ use bytes::Bytes;
 use checker::{Acked, Recorder, Refused, Sent};
 use edge::core::draft::Draft;
 use edge::core::publisher::{Answer, Publisher, Writer};
+use edge::core::quota::task::Quotas;
 use protocol::frame::{ErrorBody, Published, StoredIn};
 use protocol::subject::Kind;
 use service::clock::now_us;
@@ -199,7 +200,13 @@ impl Edge {
         let bus = world.model.connect(&name);
         let faults = world.faults.clone();
         Self {
-            publisher: Publisher::new(bus, faults, stop.clone(), TaskTracker::new()),
+            publisher: Publisher::new(
+                bus,
+                Quotas::new("edge".into()),
+                faults,
+                stop.clone(),
+                TaskTracker::new(),
+            ),
             name,
             stop,
         }
@@ -276,6 +283,7 @@ impl Client {
             lane: world.lane(&channel),
             stored_in: StoredIn::Events,
             epoch: world.store.epoch.clone(),
+            expected_seq: None,
             first_sent: again.then_some(open.first_sent),
             channel,
         };

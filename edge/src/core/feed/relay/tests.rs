@@ -8,7 +8,9 @@ use protocol::lane::Lane;
 use protocol::name::StoreName;
 
 use super::*;
+use crate::core::budget::Budget;
 use crate::core::delivery::Relayed;
+use crate::core::run::Form;
 
 fn feed() -> Feed {
     let key = FeedKey {
@@ -28,6 +30,8 @@ fn feed() -> Feed {
             gate: None,
             classes: Default::default(),
             conflate: None,
+            batch: std::time::Duration::ZERO,
+            quota_bytes: None,
         },
     );
     feed.open_at(10);
@@ -49,7 +53,7 @@ fn event(seq: u64, prev: u64) -> Arc<Encoded> {
 }
 
 fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
-    let port = Arc::new(Port::new(outbox_bytes));
+    let port = Arc::new(Port::new(outbox_bytes, &Budget::new(1 << 30), Form::Apart));
     port.expect(id);
     assert!(port.open(id, Bytes::new()));
     port.take(1, |reply| assert!(reply.is_empty()));

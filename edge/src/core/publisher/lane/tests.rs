@@ -1,6 +1,7 @@
 //! A lane over the bus's model.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
@@ -24,6 +25,7 @@ use super::super::answer::{Answer, Outcome};
 use super::super::intake::Publisher;
 use super::super::turns::BATCH_MIN;
 use crate::core::draft::Draft;
+use crate::core::quota::task::Quotas;
 
 /// Batches that a stream takes at a time (nats-server's default).
 const OPEN_MAX: u64 = 50;
@@ -51,7 +53,12 @@ fn draft(store: &StoreSpec, writer: u64, n: u64) -> Draft {
         stored_in: StoredIn::Events,
         epoch: store.epoch.clone(),
         first_sent: None,
+        expected_seq: None,
     }
+}
+
+fn quotas() -> Arc<Quotas> {
+    Quotas::new("edge".into())
 }
 
 async fn start() -> (Model, Bus, StoreSpec) {
@@ -92,7 +99,7 @@ async fn what_finds_too_many_batches_open_is_stored_singly() {
     assert!(model.leave_batch(left()).is_err(), "one more is too many");
 
     let tasks = TaskTracker::new();
-    let publisher = Publisher::new(bus, Faults::default(), Shutdown::new(), tasks);
+    let publisher = Publisher::new(bus, quotas(), Faults::default(), Shutdown::new(), tasks);
     let mut stored = Vec::new();
     for answers in submit(&publisher, &store) {
         let mut last = 0;
@@ -129,7 +136,13 @@ fn in_batches(model: &Model, store: &StoreSpec) -> usize {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_known_takes_few_others_out_of_their_batch() {
     let (model, bus, store) = start().await;
-    let publisher = Publisher::new(bus, Faults::default(), Shutdown::new(), TaskTracker::new());
+    let publisher = Publisher::new(
+        bus,
+        quotas(),
+        Faults::default(),
+        Shutdown::new(),
+        TaskTracker::new(),
+    );
     let (answer, known) = Answer::waiter();
     publisher.submit(&publisher.writer(), draft(&store, 5, 2), answer);
     let known = known.await.unwrap().expect("it is stored");

@@ -82,7 +82,9 @@ impl State {
             return Vec::new();
         }
         let closes_after_ms = grace.as_millis() as u64;
-        vec![Step::Push(Push::TokenExpired(Expiry { closes_after_ms }))]
+        vec![Step::Push(Box::new(Push::TokenExpired(Expiry {
+            closes_after_ms,
+        })))]
     }
 
     /// Something was revoked.

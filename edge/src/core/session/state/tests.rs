@@ -14,6 +14,7 @@ use crate::core::admission::Accounts;
 use crate::core::directory::Directory;
 use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
+use crate::core::quota::task::Quotas;
 
 mod ephemeral;
 mod grants;
@@ -29,6 +30,7 @@ struct World {
     revocations: Arc<Revocations>,
     limits: EdgeLimits,
     accounts: Accounts,
+    quotas: Arc<Quotas>,
     now: Instant,
     /// The wall clock, by which tokens end; it stands still.
     now_us: u64,
@@ -67,6 +69,7 @@ impl World {
             revocations: Arc::default(),
             limits,
             accounts: Accounts::default(),
+            quotas: Quotas::new("edge".into()),
             now: Instant::now(),
             now_us: service::clock::now_us(),
         }
@@ -83,6 +86,7 @@ impl World {
             revocations: Some(self.revocations.clone()),
             limits,
             accounts: &self.accounts,
+            quotas: &self.quotas,
             now: *now,
             now_us: self.now_us,
         }
@@ -140,6 +144,8 @@ fn publish(channel: &str, n: u64, data: &[u8]) -> Action {
         content_type: None,
         headers: Default::default(),
         first_sent: None,
+        expected_seq: None,
+        clock: None,
     })
 }
 
@@ -391,10 +397,11 @@ fn times_end_sessions() {
         assert_eq!(connected.tick(&world.rules()), [Step::Ping]);
         world.now = connected.deadline();
     }
-    assert!(matches!(
-        connected.tick(&world.rules()).as_slice(),
-        [Step::Push(Push::TokenExpired(_))]
-    ));
+    let told = connected.tick(&world.rules());
+    let [Step::Push(told)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(matches!(**told, Push::TokenExpired(_)));
     world.now = connected.deadline();
     assert_eq!(
         closes(&connected.tick(&world.rules())),

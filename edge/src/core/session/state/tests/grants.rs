@@ -127,7 +127,7 @@ fn a_token_that_ends_leaves_a_grace_in_which_another_may_come() {
     world.pass(Duration::from_secs(2));
     let grace = world.limits.expiry_grace();
     let closes_after_ms = grace.as_millis() as u64;
-    let told = Step::Push(Push::TokenExpired(Expiry { closes_after_ms }));
+    let told = Step::Push(Box::new(Push::TokenExpired(Expiry { closes_after_ms })));
     assert_eq!(state.tick(&world.rules()), [told]);
     assert_eq!(state.tick(&world.rules()), [], "told once");
     for refused in [subscribe("chat.b"), publish("chat.a", 2, b"1")] {
