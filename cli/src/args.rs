@@ -156,9 +156,14 @@ pub struct EdgeArgs {
     /// Which running `dev`, by its name; needed where several run.
     #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
     pub dev: Option<String>,
-    /// The edge node; that of a running `dev` unless given.
+    /// The edge node, HOST:PORT, or wss://HOST for one with TLS; that of a running `dev`
+    /// unless given.
     #[arg(long, env = "EDDYLINE_EDGE", value_name = "ADDRESS")]
     pub edge: Option<String>,
+    /// A PEM file with the authorities that are trusted to vouch for a node with TLS; the
+    /// machine's own unless given.
+    #[arg(long, env = "EDDYLINE_ROOTS", value_name = "FILE")]
+    pub roots: Option<PathBuf>,
     /// The token; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,

@@ -72,9 +72,10 @@ impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         let text = sentence(&error);
         match error {
-            ClientError::Address { .. } | ClientError::NotJson | ClientError::TooLarge { .. } => {
-                Self::new(EXIT_SETTINGS, text)
-            }
+            ClientError::Address { .. }
+            | ClientError::Roots { .. }
+            | ClientError::NotJson
+            | ClientError::TooLarge { .. } => Self::new(EXIT_SETTINGS, text),
             ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Lost => {
                 Self::new(EXIT_UNAVAILABLE, text)
                     .hint("is `eddyline dev` running? --edge names another address")

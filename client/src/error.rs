@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
     /// Not an address that a session can be opened to. Not temporary.
-    #[error("{address:?} is not the address of an edge node (host:port, or ws://host:port)")]
+    #[error("{address:?} is not the address of an edge node (host:port, or ws:// or wss://)")]
     Address {
         /// The address.
         address: String,
@@ -24,6 +24,12 @@ pub enum ClientError {
         address: String,
         /// What went wrong.
         source: Arc<tungstenite::Error>,
+    },
+    /// The authorities that are to vouch for nodes with TLS cannot be had. Not temporary.
+    #[error("root certificates: {problem}")]
+    Roots {
+        /// What is wrong, and with which file.
+        problem: String,
     },
     /// The node did not answer in time; temporary.
     #[error("the edge node at {address} did not answer within {seconds} s")]

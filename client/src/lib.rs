@@ -11,15 +11,18 @@
 //! - `channel`: what one subscription is doing
 //! - `chain`: whether a delivery follows the one before
 //! - `request`, `shared`: what handles ask of the task, and what it tells them
-//! - `actor`: the task; `socket`: one connection
+//! - `actor`: the task; `socket`: one session on one connection
+//! - `address`, `connection`: where a node is, and the way to it, TLS included
 //! - [`replay`]: stored events read back over gRPC
 //!
 //! Must not know what events mean, nor link anything of a server.
 
 mod actor;
+mod address;
 mod backoff;
 mod chain;
 mod channel;
+mod connection;
 mod error;
 mod handle;
 mod options;

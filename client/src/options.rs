@@ -2,6 +2,7 @@
 //! Plain values; they own nothing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use protocol::envelope::is_json;
@@ -9,21 +10,20 @@ use protocol::frame::{Encoding, Ephemeral, Event};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
 
-use super::error::ClientError;
-
 /// Deliveries that may wait in one subscription: a few seconds of a lively
 /// channel. When it is full the channel is left, and read again from the stream
 /// once half is free.
 pub const QUEUE_DELIVERIES: usize = 1024;
 
-/// Path of the WebSocket on an edge node.
-const PATH: &str = "/v1/ws";
-
 /// How to connect.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Edge nodes, each `host:port` or `ws://host:port[/path]`; tried in turn.
+    /// Edge nodes, each `host:port`, `ws://host[:port][/path]` or, with TLS,
+    /// `wss://host[:port][/path]`; tried in turn.
     pub edges: Vec<String>,
+    /// A PEM file with the authorities that are trusted to vouch for nodes with TLS; the
+    /// machine's own unless given.
+    pub roots: Option<PathBuf>,
     /// The token.
     pub token: Secret,
     /// This writer's name; random unless given. Never shared by two writers.
@@ -46,6 +46,7 @@ impl ClientOptions {
     pub fn new(edge: impl Into<String>, token: impl Into<String>) -> Self {
         Self {
             edges: vec![edge.into()],
+            roots: None,
             token: Secret::new(token),
             client: None,
             first_n: 1,
@@ -55,30 +56,6 @@ impl ClientOptions {
             echo: true,
         }
     }
-}
-
-/// The WebSocket address that a text stands for.
-///
-/// # Errors
-/// [`ClientError::Address`].
-pub(super) fn websocket_url(text: &str) -> Result<String, ClientError> {
-    let wrong = || ClientError::Address {
-        address: text.to_owned(),
-    };
-    let rest = match text.split_once("://") {
-        Some(("ws" | "http", rest)) => rest,
-        Some(_) => return Err(wrong()),
-        None => text,
-    };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (name, port) = host.rsplit_once(':').ok_or_else(wrong)?;
-    if name.is_empty() || port.parse::<u16>().is_err() {
-        return Err(wrong());
-    }
-    Ok(match path {
-        "" => format!("ws://{host}{PATH}"),
-        path => format!("ws://{host}/{path}"),
-    })
 }
 
 /// An event to publish.
@@ -153,24 +130,4 @@ pub fn data_of(event: &Event) -> Option<Bytes> {
         .data
         .clone()
         .into_bytes(is_json(event.content_type.as_deref()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_become_urls_or_errors() {
-        let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(websocket_url(text).ok().as_deref(), expected, "{text}");
-        };
-        check("127.0.0.1:8001", Some("ws://127.0.0.1:8001/v1/ws"));
-        check("ws://edge:80", Some("ws://edge:80/v1/ws"));
-        check("ws://edge:80/", Some("ws://edge:80/v1/ws"));
-        check("http://edge:80/other/ws", Some("ws://edge:80/other/ws"));
-        check("wss://edge:443", None);
-        check("edge", None);
-        check(":80", None);
-        check("edge:port", None);
-    }
 }

@@ -13,7 +13,6 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::frame::{
     Action, Command, Connect, Connected, Encoding, FromServer, decode_from_server, encode,
 };
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -21,12 +20,14 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::address::Address;
+use super::connection::{self, Connection};
 use super::error::ClientError;
-use super::options::{ClientOptions, websocket_url};
+use super::options::ClientOptions;
 
-/// Longest time for the TCP connection, the upgrade and the reply to `connect`.
+/// Longest time for the TCP connection, TLS, the upgrade and the reply to `connect`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest message read, in bytes: a node's outbox of 1 MiB with room to spare.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -34,7 +35,7 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// which survive the connection.
 const WRITES: usize = 4;
 
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Stream = WebSocketStream<Connection>;
 
 /// An open session.
 pub(super) struct Socket {
@@ -81,7 +82,8 @@ impl Socket {
             source: Arc::new(source),
         };
         let encoding = options.encoding;
-        let mut request = websocket_url(address)?
+        let place = Address::parse(address)?;
+        let mut request = (place.url.as_str())
             .into_client_request()
             .map_err(unreachable)?;
         let protocol = HeaderValue::from_static(encoding.protocol());
@@ -91,7 +93,8 @@ impl Socket {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let (mut stream, _) = connect_async_with_config(request, Some(config), true)
+        let connection = connection::open(&place, options.roots.as_deref()).await?;
+        let (mut stream, _) = client_async_with_config(request, connection, Some(config))
             .await
             .map_err(unreachable)?;
         let connect = Connect {

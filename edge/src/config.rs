@@ -12,6 +12,7 @@ use service::settings::NatsSettings;
 
 use crate::core::limits::EdgeLimits;
 use crate::core::limits::PROBE_INTERVAL_DEFAULT;
+use crate::door::certificate::TlsSettings;
 use crate::error::EdgeError;
 
 /// Settings of one node.
@@ -32,6 +33,12 @@ pub struct EdgeConfig {
     /// The web pages that may use the node, as browsers name them
     /// (`https://app.example.org`); empty: all. Whoever is no browser is not asked.
     pub origins: Vec<String>,
+    /// TLS with clients; off unless its files are named.
+    pub tls: TlsSettings,
+    /// The proxies that clients come through, as addresses (`192.0.2.7`) or networks
+    /// (`10.0.0.0/8`): from them each connection begins with a header of the PROXY
+    /// protocol, version 2, and from others none does. Empty: there are none.
+    pub proxies: Vec<String>,
     /// What a client may do.
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
@@ -51,6 +58,8 @@ impl Default for EdgeConfig {
             token_secret: Secret::default(),
             auth: AuthSettings::default(),
             origins: Vec::new(),
+            tls: TlsSettings::default(),
+            proxies: Vec::new(),
             limits: EdgeLimits::default(),
             probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
             health: listener::ADDR_DEFAULT,

@@ -6,6 +6,8 @@ use auth::SettingFault;
 use bus::BusError;
 use service::fault::FaultError;
 
+use crate::door::certificate::CertificateFault;
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
@@ -32,6 +34,12 @@ pub enum EdgeError {
     /// What tokens are checked with is not usable.
     #[error(transparent)]
     Auth(#[from] SettingFault),
+    /// The certificate of the clients' listener, or its key, is not usable.
+    #[error("setting tls: {0}")]
+    Certificate(#[from] CertificateFault),
+    /// The machine cannot do TLS; only another one helps.
+    #[error("tls cannot be used")]
+    Tls(#[source] tokio_rustls::rustls::Error),
     /// The fault switches are not readable, or this is a release build.
     #[error("setting faults")]
     Faults(#[source] FaultError),
@@ -58,7 +66,11 @@ impl EdgeError {
     pub fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Setting { .. } | Self::Room { .. } | Self::Auth(_) | Self::Faults(_)
+            Self::Setting { .. }
+                | Self::Room { .. }
+                | Self::Auth(_)
+                | Self::Certificate(_)
+                | Self::Faults(_)
         )
     }
 }

@@ -5,6 +5,7 @@
 //! - `ws`: the WebSocket: its upgrade, its frames, its session's loop
 //! - `http`: publishing and history by request, health, the OpenAPI document
 //! - `reading`: channels over Server-Sent Events and long polling
+//! - `door`: who is let in, and how: places, proxies, TLS
 //! - `server`, `node`: a node's life; `origins`: which web pages may use it
 //!
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
@@ -12,6 +13,7 @@
 
 mod config;
 pub mod core;
+mod door;
 mod error;
 mod http;
 mod node;
@@ -22,5 +24,6 @@ mod ws;
 
 pub use config::EdgeConfig;
 pub use core::limits::{EdgeLimits, RateLimits};
+pub use door::certificate::{CertificateFault, TlsSettings};
 pub use error::EdgeError;
 pub use server::{EdgeNode, start};

@@ -1,7 +1,6 @@
-//! A node's life: connect, accept, serve HTTP, drain.
+//! A node's life: connect, serve, drain.
 //!
-//! Owns the listener. Each TCP connection is one task until it is upgraded; then the
-//! session's task owns the socket.
+//! Owns the routes. Who comes is let in by `door`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,45 +11,29 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use bus::Bus;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use service::fault::Faults;
 use service::listener;
 use service::shutdown::Shutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::EdgeConfig;
-use crate::core::admission::addresses::Addresses;
-use crate::core::admission::rate::Rate;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
+use crate::door::accept::{Door, accept};
 use crate::error::EdgeError;
 use crate::http::{cors, head, health, history, openapi, origin, publish};
-use crate::node::{Node, Place};
+use crate::node::Node;
 use crate::origins::Origins;
 use crate::reading::{poll, sse};
 use crate::ws::upgrade;
 
-/// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
-/// are closed at once and counted.
-const HTTP_CONNECTIONS: usize = 256;
-/// Bytes of a request's head that are buffered, and headers that are parsed: twice of
-/// what a request may have, so that it can be told why it is refused. Past them it is
-/// refused without words.
-const HTTP_BUFFER_BYTES: usize = 2 * head::HEADER_BYTES_MAX;
-const HTTP_HEADERS: usize = 2 * head::HEADERS_MAX;
 /// How long a session may take to drain, once it is its turn, before it is dropped: its
 /// own deadline and its close handshake.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long feeds and lanes may take to end after that.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Wait after a failed accept: the system is out of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// A node that serves.
 pub struct EdgeNode {
@@ -77,6 +60,7 @@ pub async fn start(
     let auth = Verifier::new(&config.token_secret, &config.auth)?;
     let origins = Origins::parse(&config.origins)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
+    let (door, reload) = Door::of(&config).await?;
     let addr = public.local_addr().map_err(|source| EdgeError::Listen {
         listen: config.listen,
         source,
@@ -88,6 +72,9 @@ pub async fn start(
     })?;
     config.check_room(bus.max_payload())?;
     let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
+    if let Some(reload) = reload {
+        tasks.spawn(reload.run(stop.clone()));
+    }
     tracing::info!(name = config.name, %addr, "edge listens");
     let settings = HubSettings {
         name: config.name,
@@ -118,7 +105,9 @@ pub async fn start(
     // They are shown from the start, with 0.
     metrics::meters();
     tracing::info!(%addr, %health, "health and metrics");
-    node.clients.spawn(accept(node.clone(), public));
+    let router = router(node.clone());
+    node.clients
+        .spawn(accept(node.clone(), router, door, public));
     Ok(EdgeNode {
         health,
         node,
@@ -192,77 +181,6 @@ fn router(node: Arc<Node>) -> Router {
         .layer(from_fn_with_state(node.clone(), origin::check))
         .layer(from_fn(head::bounded))
         .with_state(node)
-}
-
-async fn accept(node: Arc<Node>, listener: TcpListener) {
-    let router = router(node.clone());
-    let limits = &node.hub.limits;
-    let places = Arc::new(Semaphore::new(limits.connections + HTTP_CONNECTIONS));
-    let (addresses, pace) = (
-        Addresses::default(),
-        Rate::new(limits.accepts_per_second, Instant::now()),
-    );
-    loop {
-        // Who comes faster waits in the system's queue: a storm of reconnects is spread
-        // out, and nobody in it is refused.
-        if let Some(wait) = pace.wait(1, Instant::now()) {
-            metrics::meters().accepts_paced.increment(1);
-            tokio::time::sleep(wait).await;
-        }
-        // Both branches are cancel safe: a connection that was not taken stays queued.
-        let accepted = tokio::select! {
-            () = node.shutdown.triggered() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, peer)) = accepted else {
-            metrics::turned_away("accept_failed");
-            tokio::time::sleep(ACCEPT_RETRY).await;
-            continue;
-        };
-        pace.take(1, Instant::now());
-        let Ok(permit) = places.clone().try_acquire_owned() else {
-            metrics::turned_away("connections");
-            continue;
-        };
-        let Some(held) = addresses.hold(peer.ip(), limits.connections_per_address) else {
-            metrics::turned_away("address");
-            continue;
-        };
-        let place = Place::new(permit, held);
-        // Frames are gathered by us; Nagle's algorithm would only delay them.
-        let _ = stream.set_nodelay(true);
-        node.clients
-            .spawn(serve(node.clone(), router.clone(), stream, place));
-    }
-}
-
-async fn serve(node: Arc<Node>, router: Router, stream: TcpStream, place: Place) {
-    let hang_up = CancellationToken::new();
-    let router = router.layer(axum::Extension(Arc::new(place)));
-    let service = TowerToHyperService::new(router.layer(axum::Extension(hang_up.clone())));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(node.hub.limits.handshake_timeout())
-        .max_buf_size(HTTP_BUFFER_BYTES)
-        .max_headers(HTTP_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    // An error here is the peer's: it broke off, was too slow, or did not speak HTTP.
-    // Of these only too long a head is a limit of ours; hyper has refused it.
-    // Every branch is cancel safe: the connection is polled on in the last.
-    tokio::select! {
-        served = &mut connection => {
-            if served.is_err_and(|error| error.is_parse_too_large()) {
-                metrics::turned_away("headers");
-            }
-        }
-        () = hang_up.cancelled() => {}
-        () = node.shutdown.triggered() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(node.hub.limits.handshake_timeout(), connection).await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ const ENV_IGNORED: &[&str] = &[
     "log",
     "edge",
     "token",
+    "roots",
     "cache",
     "nats_url",
     "kafka_bootstrap",

@@ -11,6 +11,7 @@ mod wire {
     mod closes;
     mod commands;
     mod depth;
+    mod door;
     mod ephemeral;
     mod expected;
     mod flood;
@@ -24,6 +25,8 @@ mod wire {
     mod openapi;
     mod origins;
     mod quota;
+    mod pki;
+    mod proxied;
     mod rates;
     mod reading;
     mod refresh;
@@ -36,6 +39,7 @@ mod wire {
     mod seen;
     mod socket;
     mod stream;
+    mod tls;
     mod tokens;
     mod trouble;
 }

@@ -91,7 +91,9 @@ pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
     let edge = config::given_or_running(args.edge.as_deref(), "--edge", which, first)?;
     let token = |state: DevState| Some(state.token);
     let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
-    Ok(Client::connect(ClientOptions::new(edge, token)).await?)
+    let mut options = ClientOptions::new(edge, token);
+    options.roots.clone_from(&args.roots);
+    Ok(Client::connect(options).await?)
 }
 
 /// Waits as long as it takes, but says after a while what is waited for.

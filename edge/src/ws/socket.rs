@@ -254,7 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Flow {
         let mut moves = false;
         for _ in 0..WRITES_PER_TURN {
-            moves |= self.taken.is_empty();
+            // What TLS has taken it may still hold.
+            moves |= self.taken.is_empty() && self.flow != Flow::Blocked;
             let room = FRAMES_PER_WRITE.saturating_sub(self.taken.len());
             let (taken, encoding) = (&mut self.taken, self.encoding);
             self.port.take(room, |payload| {
@@ -268,7 +269,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 if self.taken.capacity() > IDLE_PLACES {
                     self.taken.shrink_to(IDLE_PLACES);
                 }
-                return Flow::Idle;
+                let flow = self.poll_flushed(cx);
+                if flow == Flow::Blocked && moves {
+                    self.moved_at = Instant::now();
+                }
+                return flow;
             }
             match self.poll_write_once(cx) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => self.wrote(bytes),
@@ -284,6 +289,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         self.moved_at = Instant::now();
         Flow::Busy
+    }
+
+    /// Whether the system has all that was written: a bare stream hands it on at once,
+    /// TLS holds it until it is taken.
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Flow {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => Flow::Idle,
+            Poll::Ready(Err(_)) => Flow::Gone,
+            Poll::Pending => Flow::Blocked,
+        }
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -401,6 +416,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::io::{DuplexStream, duplex};
+    use tokio::time::advance;
 
     use super::*;
     use crate::core::budget::Budget;
@@ -409,6 +425,71 @@ mod tests {
     /// A text message `{}` and a pong, as a client frames them with an empty mask.
     const MESSAGE: &[u8] = b"\x81\x82\0\0\0\0{}";
     const PONG: &[u8] = b"\x8a\x80\0\0\0\0";
+
+    /// Takes all that is written and holds it, as TLS does, for as long as it is shut.
+    #[derive(Default)]
+    struct Holding {
+        held: usize,
+        open: bool,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.held += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !self.open {
+                return Poll::Pending;
+            }
+            self.held = 0;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_stream_holds_is_not_written_until_it_is_flushed() {
+        let port = Arc::new(Port::new(100, &Budget::new(1 << 30), Form::Joined));
+        let holding = Holding::default();
+        let mut socket = Socket::new(holding, Vec::new(), Encoding::Json, 100, port.clone());
+        assert_eq!(socket.write_ready().await, Flow::Blocked);
+        socket.stream.open = true;
+        assert_eq!(socket.write_ready().await, Flow::Idle);
+        assert_eq!(socket.stalls_at(), None);
+
+        socket.stream.open = false;
+        port.send(Bytes::from_static(b"{}"));
+        let stalls_at = Some(Instant::now() + STALL_TIMEOUT);
+        for _ in 0..3 {
+            assert_eq!(socket.write_ready().await, Flow::Blocked);
+            assert!(socket.stream.held > 0);
+            // It is not put off by being looked at.
+            assert_eq!(socket.stalls_at(), stalls_at);
+            advance(Duration::from_secs(1)).await;
+        }
+        socket.stream.open = true;
+        assert!(matches!(socket.moved().await, Moved::Out));
+        assert_eq!((socket.flow, socket.stream.held), (Flow::Idle, 0));
+    }
 
     async fn written(client: &mut DuplexStream, bytes: &[u8]) {
         client.write_all(bytes).await.unwrap();

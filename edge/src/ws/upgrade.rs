@@ -9,9 +9,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use axum::response::IntoResponse;
 use axum::{Extension, body::Body};
+use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use protocol::frame::Encoding;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session;
@@ -58,13 +60,16 @@ pub async fn upgrade(
         let Ok(upgraded) = upgraded.await else {
             return metrics::turned_away("upgrade");
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-            return metrics::turned_away("upgrade");
-        };
-        // Copied: even an empty rest would keep the HTTP buffer for the session's life.
-        let rest = parts.read_buf.to_vec();
-        drop(parts.read_buf);
-        session::run(hub, shutdown, parts.io.into_inner(), rest, encoding).await;
+        match bare(upgraded) {
+            Some(Bare::Plain(stream, rest)) => {
+                session::run(hub, shutdown, stream, rest, encoding).await;
+            }
+            // Boxed: without TLS nobody pays for its size.
+            Some(Bare::Tls(stream, rest)) => {
+                Box::pin(session::run(hub, shutdown, *stream, rest, encoding)).await;
+            }
+            None => metrics::turned_away("upgrade"),
+        }
         drop((permit, place));
     });
     let mut response = Response::builder()
@@ -79,6 +84,25 @@ pub async fn upgrade(
         );
     }
     response.body(Body::empty()).expect("the headers are valid")
+}
+
+/// The stream under HTTP, and what was read of it.
+enum Bare {
+    Plain(TcpStream, Vec<u8>),
+    Tls(Box<TlsStream<TcpStream>>, Vec<u8>),
+}
+
+fn bare(upgraded: Upgraded) -> Option<Bare> {
+    // Copied: even an empty rest would keep the HTTP buffer for the session's life.
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(Parts { io, read_buf, .. }) => Some(Bare::Plain(io.into_inner(), read_buf.to_vec())),
+        Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => {
+                Some(Bare::Tls(Box::new(io.into_inner()), read_buf.to_vec()))
+            }
+            Err(_) => None,
+        },
+    }
 }
 
 fn turned_away(status: StatusCode, reason: &'static str, message: &'static str) -> Response<Body> {

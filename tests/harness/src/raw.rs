@@ -11,6 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::frame::{
     Action, Command, Connect, Connected, Encoding, FromServer, decode_from_server, encode,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -33,8 +34,8 @@ pub enum Received {
 
 /// A session that does what it is told.
 #[derive(Debug)]
-pub struct RawSession {
-    socket: WebSocketStream<TcpStream>,
+pub struct RawSession<S = TcpStream> {
+    socket: WebSocketStream<S>,
     encoding: Encoding,
     next_id: u64,
     inbox: VecDeque<FromServer>,
@@ -56,12 +57,23 @@ impl RawSession {
             socket.set_recv_buffer_size(bytes)?;
         }
         let stream = socket.connect(address).await?;
-        let mut request = format!("ws://{address}/v1/ws").into_client_request()?;
+        Self::over(stream, &address.to_string(), encoding).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> RawSession<S> {
+    /// Opens a WebSocket over a connection that stands, to a node of this name.
+    ///
+    /// # Errors
+    /// The node refuses the upgrade.
+    pub async fn over(stream: S, host: &str, encoding: Encoding) -> anyhow::Result<Self> {
+        let mut request = format!("ws://{host}/v1/ws").into_client_request()?;
         let protocol = HeaderValue::from_static(encoding.protocol());
         request
             .headers_mut()
             .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+        let opening = tokio_tungstenite::client_async(request, stream);
+        let (socket, _) = wait::within("the node answers the upgrade", opening).await?;
         Ok(Self {
             socket,
             encoding,

@@ -88,10 +88,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Libraries that belong to one part; `tests` and `harness` look at the same wires.
-const BELONGS_TO: [(&str, &[&str]); 9] = [
+const BELONGS_TO: [(&str, &[&str]); 10] = [
     ("axum", &["edge"]),
     ("hyper", &["edge", "service"]),
     ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
+    ("tokio-rustls", &["edge", "service", "client", "tests"]),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
