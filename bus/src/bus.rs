@@ -344,6 +344,16 @@ impl Bus {
         either!(self, bus => bus.last_until(stream, subject, until).await)
     }
 
+    /// The last message of each subject that a filter covers, by sequence; at most
+    /// [`crate::LAST_EACH_MAX`]. A follower may answer.
+    pub(crate) async fn last_each(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<Vec<Stored>, BusError> {
+        either!(self, bus => bus.last_each(stream, filter).await)
+    }
+
     /// A run of events, and how many more match where it was read.
     pub(crate) async fn next_run(
         &self,
@@ -359,16 +369,16 @@ impl Bus {
         })
     }
 
-    /// Stores a message on a raw subject with one header, if the last sequence there
+    /// Stores a message on a raw subject with these headers, if the last sequence there
     /// is `expected`.
     pub(crate) async fn write(
         &self,
         subject: String,
-        header: Option<(&'static str, &'static str)>,
+        headers: &[(&'static str, &'static str)],
         value: Bytes,
         expected: Option<u64>,
     ) -> Result<u64, BusError> {
-        either!(self, bus => bus.write(subject, header, value, expected).await)
+        either!(self, bus => bus.write(subject, headers, value, expected).await)
     }
 
     /// Stores an object; one that is there under this name is left as it is.

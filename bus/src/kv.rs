@@ -18,8 +18,14 @@ use crate::reader::Reader;
 use protocol::bus::Stored;
 use protocol::stream::Bucket;
 
+mod latest;
+
+pub use latest::{KvEntry, is_deletion};
+
 /// Marks a deletion, as NATS's own clients do.
 const OPERATION: &str = "KV-Operation";
+/// The operation of a deletion.
+const DELETE: &str = "DEL";
 /// Changes read at a time by a watch.
 const WATCH_BATCH: usize = 256;
 /// How often a watch that begins on a copy which lags asks the leader again how far it
@@ -27,8 +33,9 @@ const WATCH_BATCH: usize = 256;
 const CATCH_UP_LOOK: Duration = Duration::from_millis(100);
 /// Bytes read at a time by a watch.
 const WATCH_BYTES: usize = 4 << 20;
-/// Longest key, in bytes.
-const KEY_BYTES_MAX: usize = 256;
+/// Longest key, in bytes: a node's part of the longest channel of the longest tenant, in
+/// the longest store, has 355.
+const KEY_BYTES_MAX: usize = 384;
 
 /// A bucket.
 #[derive(Debug, Clone)]
@@ -261,8 +268,8 @@ impl Kv {
         delete: bool,
     ) -> Result<u64, BusError> {
         let subject = self.subject(key)?;
-        let header = delete.then_some((OPERATION, "DEL"));
-        self.bus.write(subject, header, value, revision).await
+        let headers: &[_] = if delete { &[(OPERATION, DELETE)] } else { &[] };
+        self.bus.write(subject, headers, value, revision).await
     }
 }
 

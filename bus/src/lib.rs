@@ -38,9 +38,10 @@ pub use bus::{Bus, PendingAck, Subscription};
 pub use error::BusError;
 pub use following::ReaderOptions;
 pub use incoming::{Incoming, ReplyTo};
-pub use kv::{Kv, KvChange, KvWatch};
+pub use kv::{Kv, KvChange, KvEntry, KvWatch, is_deletion};
 pub use limits::{
-    BATCH_EVENTS_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT, READER_BATCH_MAX,
+    BATCH_EVENTS_MAX, LAST_EACH_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, PUBLISH_TIMEOUT,
+    READER_BATCH_MAX,
 };
 pub use reader::Reader;
 pub use scan::{Portion, SCAN_CONSUMER_THRESHOLD, Scan};

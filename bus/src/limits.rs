@@ -10,6 +10,8 @@ pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most subjects of one [`crate::Bus::last_seqs`].
 pub const LAST_SEQS_MAX: usize = 256;
+/// Most last messages that one read of a filter brings: the server answers no more.
+pub const LAST_EACH_MAX: usize = 1_024;
 /// Most events of one [`crate::Bus::next_on`].
 pub const NEXT_EVENTS_MAX: usize = 4_096;
 /// Most events of one pull request of a reader: two of them have to fit the

@@ -60,6 +60,8 @@ pub enum Command {
     Pub(Publish),
     /// Receive events.
     Sub(Subscribe),
+    /// See who is on a channel.
+    Presence(Presence),
     /// Read a channel's stored events back, from an edge node.
     History(History),
     /// Read stored events back from the mirror, over gRPC.
@@ -221,6 +223,22 @@ pub struct Subscribe {
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
+    /// Where, and as whom.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
+}
+
+/// `eddyline presence`.
+#[derive(Debug, Args)]
+pub struct Presence {
+    /// The channel; its namespace must have presence (`eddyline namespace apply --presence`).
+    pub channel: String,
+    /// Go on with who comes and goes. Whoever watches is on the channel too.
+    #[arg(long)]
+    pub watch: bool,
+    /// How many there are, without their names.
+    #[arg(long, conflicts_with = "watch")]
+    pub count: bool,
     /// Where, and as whom.
     #[command(flatten)]
     pub edge: EdgeArgs,

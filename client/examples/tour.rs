@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 println!("received {}", event.seq);
                 break;
             }
-            Delivery::Event { .. } | Delivery::CaughtUp { .. } => {}
+            Delivery::Event { .. } | Delivery::CaughtUp { .. } | Delivery::Presence(_) => {}
             // Passed on and not stored: only where the namespace allows it.
             Delivery::Ephemeral { event, .. } => println!("{} passes by", event.id),
             Delivery::Dropped { count } => println!("{count} have passed by unseen"),

@@ -32,7 +32,7 @@ use super::channel::{Channel, State};
 use super::error::{ClientError, reconnects};
 use super::options::ClientOptions;
 use super::outstanding::{Outstanding, Refusal};
-use super::request::{PassWaiter, Reader, Request, Waiter};
+use super::request::{Looker, PassWaiter, Reader, Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
 use wake::{Wake, room};
@@ -50,6 +50,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 enum Pending {
     Publish(u64),
     History(Reader),
+    Presence(Looker),
     PassOn(PassWaiter),
     Subscribe {
         channel: String,
@@ -333,6 +334,9 @@ impl Actor {
             Request::History(asked, reader) => {
                 self.command(Action::History(*asked), Pending::History(reader));
             }
+            Request::Presence(asked, looker) => {
+                self.command(Action::Presence(asked), Pending::Presence(looker));
+            }
             Request::Reset => {}
             Request::Close(done) => self.closing = Some(done),
         }
@@ -370,6 +374,7 @@ impl Actor {
         match pending {
             Pending::Publish(n) => self.settled(n, frame),
             Pending::History(reader) => paged(reader, frame),
+            Pending::Presence(looker) => looked(looker, frame),
             Pending::PassOn(waiter) => self.passed_on(waiter, frame),
             Pending::Subscribe {
                 channel,
@@ -407,6 +412,15 @@ impl Actor {
 fn paged(reader: Reader, frame: FromServer) {
     let _ = reader.send(match (frame.history, frame.error) {
         (Some(page), _) => Ok(*page),
+        (None, Some(body)) => Err(ClientError::Refused(body)),
+        (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
+    });
+}
+
+/// The node answered who is on a channel. Whoever looked may have gone.
+fn looked(looker: Looker, frame: FromServer) {
+    let _ = looker.send(match (frame.presence, frame.error) {
+        (Some(presence), _) => Ok(presence),
         (None, Some(body)) => Err(ClientError::Refused(body)),
         (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
     });

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::chain::{Chain, Link};
 use super::error::ClientError;
-use super::subscription::Delivery;
+use super::subscription::{Delivery, PresenceChange};
 
 /// Where a subscription stands with the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Channel {
     pub end: Arc<OnceLock<ClientError>>,
     pub answer: Option<Answer>,
     start: Start,
+    /// Whether it is told who is there.
+    watch: bool,
     chain: Option<Chain>,
     /// Ephemeral events that were dropped and not told yet.
     dropped: u64,
@@ -65,7 +67,7 @@ pub(super) struct Channel {
 impl Channel {
     pub fn new(
         generation: u64,
-        start: Start,
+        (start, watch): (Start, bool),
         sender: mpsc::Sender<Delivery>,
         end: Arc<OnceLock<ClientError>>,
         answer: Answer,
@@ -77,6 +79,7 @@ impl Channel {
             end,
             answer: Some(answer),
             start,
+            watch,
             chain: None,
             dropped: 0,
         }
@@ -93,6 +96,7 @@ impl Channel {
             channel: channel.to_owned(),
             from: Some(resumed.unwrap_or_else(|| self.start.clone())),
             echo,
+            presence: self.watch,
         }
     }
 
@@ -100,7 +104,7 @@ impl Channel {
     ///
     /// # Errors
     /// [`ClientError::EpochChanged`]: what was delivered before means other events now.
-    pub fn subscribed(&mut self, reply: &Subscribed) -> Result<(), ClientError> {
+    pub fn subscribed(&mut self, reply: &Subscribed) -> Result<Deed, ClientError> {
         let chain = self
             .chain
             .get_or_insert_with(|| Chain::new(reply.epoch.clone(), reply.after));
@@ -114,7 +118,20 @@ impl Channel {
             // Whoever asked may have gone; the queue's end tells.
             let _ = answer.send(Ok(reply.clone()));
         }
-        Ok(())
+        let told = reply.presence.clone().map(PresenceChange::All);
+        Ok(told.map_or(Deed::Nothing, |told| self.presence(told)))
+    }
+
+    /// Somebody came or left. Without room for it the channel is left: the answer to the
+    /// next subscription says who is there.
+    pub fn presence(&mut self, change: PresenceChange) -> Deed {
+        if self.state != State::Live || !self.watch {
+            return Deed::Nothing;
+        }
+        match self.sender.try_send(Delivery::Presence(change)) {
+            Err(TrySendError::Full(_)) => Deed::LeaveFull,
+            Ok(()) | Err(TrySendError::Closed(_)) => Deed::Nothing,
+        }
     }
 
     /// An event was pushed.
@@ -193,7 +210,7 @@ impl Channel {
 
 #[cfg(test)]
 mod tests {
-    use protocol::frame::{Named, Payload};
+    use protocol::frame::{Named, Payload, Presence};
     use protocol::position::Epoch;
 
     use super::*;
@@ -202,7 +219,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(queue);
         let (answer, _) = oneshot::channel();
         let start = Start::Named(Named::Now);
-        let channel = Channel::new(1, start, sender, Arc::default(), answer);
+        let channel = Channel::new(1, (start, true), sender, Arc::default(), answer);
         (channel, receiver)
     }
 
@@ -211,6 +228,7 @@ mod tests {
             channel: "a".into(),
             epoch: Epoch::from_random(bits),
             after,
+            presence: None,
         }
     }
 
@@ -297,6 +315,33 @@ mod tests {
         };
         let told: Vec<String> = (0..6).map(|_| told(&mut channel)).collect();
         assert_eq!(told, ["1", "2", "seq 5", "nothing", "-7", "4"]);
+    }
+
+    #[test]
+    fn who_has_no_room_for_presence_leaves_and_is_told_everything_anew() {
+        let (mut channel, mut queue) = channel(2);
+        let all = |count| Presence {
+            channel: "a".into(),
+            count,
+            members: None,
+            ended: false,
+        };
+        let reply = |count| Subscribed {
+            presence: Some(all(count)),
+            ..subscribed(1, 4)
+        };
+        assert!(channel.ask("a", true).presence);
+        assert_eq!(channel.subscribed(&reply(1)).unwrap(), Deed::Nothing);
+        let change = |count| PresenceChange::All(all(count));
+        assert_eq!(channel.presence(change(2)), Deed::Nothing);
+        assert_eq!(channel.presence(change(3)), Deed::LeaveFull);
+        let mut told = || match queue.try_recv() {
+            Ok(Delivery::Presence(PresenceChange::All(all))) => all.count,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([told(), told()], [1, 2]);
+        assert_eq!(channel.subscribed(&reply(4)).unwrap(), Deed::Nothing);
+        assert_eq!(told(), 4);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::frame::{Connected, History, HistoryPage, PassedOn, Published, Start, Subscribed};
+use protocol::frame::{
+    AskPresence, Connected, History, HistoryPage, PassedOn, Presence, Published, Start, Subscribed,
+};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
 use rand::Rng;
@@ -145,6 +147,43 @@ impl Client {
         channel: &str,
         start: Start,
     ) -> Result<Subscription, ClientError> {
+        self.receive(channel, start, false).await
+    }
+
+    /// Receives a channel, and who comes and goes there: the subscription also yields
+    /// [`Delivery::Presence`](super::Delivery::Presence), first with everybody who is there.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`]; the channel's namespace has no presence.
+    pub async fn subscribe_watching(
+        &self,
+        channel: &str,
+        start: Start,
+    ) -> Result<Subscription, ClientError> {
+        self.receive(channel, start, true).await
+    }
+
+    /// Asks who is on a channel: `members`, or their count alone. Cancel safe.
+    ///
+    /// # Errors
+    /// The node refuses, the connection was lost before it answered (temporary), or the
+    /// client has ended.
+    pub async fn presence(&self, channel: &str, members: bool) -> Result<Presence, ClientError> {
+        let (looker, looked) = oneshot::channel();
+        let asked = AskPresence {
+            channel: channel.to_owned(),
+            members,
+        };
+        self.request(Request::Presence(asked, looker)).await?;
+        looked.await.map_err(|_| ClientError::Lost)?
+    }
+
+    async fn receive(
+        &self,
+        channel: &str,
+        start: Start,
+        watch: bool,
+    ) -> Result<Subscription, ClientError> {
         let (sender, receiver) = mpsc::channel(self.queue);
         let (answer, answered) = oneshot::channel();
         let (alive, reader) = oneshot::channel();
@@ -152,6 +191,7 @@ impl Client {
         let wanted = Wanted {
             channel: channel.to_owned(),
             start,
+            watch,
             sender,
             end: Arc::clone(&end),
             answer,

@@ -39,11 +39,11 @@ pub use error::ClientError;
 pub use handle::{Ack, Client};
 pub use options::{ClientOptions, Draft, Resend, data_of, data_of_ephemeral};
 pub use shared::ClientStats;
-pub use subscription::{Delivery, Subscription};
+pub use subscription::{Delivery, PresenceChange, Subscription};
 
 pub use protocol::frame::{
-    Encoding, End, Ephemeral, Event, Gap, History, HistoryPage, Mark, Named, PassedOn, Published,
-    Start,
+    Encoding, End, Ephemeral, Event, Gap, History, HistoryPage, Join, Leave, Mark, Member, Named,
+    PassedOn, Presence, Published, Start,
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{History, HistoryPage, PassedOn, Published, Start};
+use protocol::frame::{AskPresence, History, HistoryPage, PassedOn, Presence, Published, Start};
 use protocol::secret::Secret;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +16,8 @@ pub(super) type Waiter = oneshot::Sender<Result<Published, ClientError>>;
 
 /// Sends a page of history to whoever asked for it.
 pub(super) type Reader = oneshot::Sender<Result<HistoryPage, ClientError>>;
+/// Sends who is on a channel to whoever looked.
+pub(super) type Looker = oneshot::Sender<Result<Presence, ClientError>>;
 /// Sends the answer to an ephemeral event to whoever published it.
 pub(super) type PassWaiter = oneshot::Sender<Result<PassedOn, ClientError>>;
 
@@ -35,6 +37,7 @@ pub(super) enum Request {
     /// Go on with another token; the waiter hears when the node has taken it.
     Refresh(Secret, oneshot::Sender<Result<(), ClientError>>),
     History(Box<History>, Reader),
+    Presence(AskPresence, Looker),
     Reset,
     Close(oneshot::Sender<()>),
 }
@@ -43,6 +46,8 @@ pub(super) enum Request {
 pub(super) struct Wanted {
     pub channel: String,
     pub start: Start,
+    /// Whether it is told who is there.
+    pub watch: bool,
     pub sender: mpsc::Sender<Delivery>,
     pub end: Arc<OnceLock<ClientError>>,
     pub answer: Answer,

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use protocol::frame::{Ephemeral, Event, Gap, Subscribed};
+use protocol::frame::{Ephemeral, Event, Gap, Join, Leave, Presence, Subscribed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -40,6 +40,8 @@ pub enum Delivery {
         /// How many.
         count: NonZeroU64,
     },
+    /// Who is on the channel, or came, or left; where that was asked for.
+    Presence(PresenceChange),
     /// Events that the stream no longer keeps.
     Gap(Gap),
     /// Everything stored before is delivered; what follows is live. Comes after
@@ -48,6 +50,19 @@ pub enum Delivery {
         /// The last sequence of the replay.
         seq: u64,
     },
+}
+
+/// What is told of who is on a channel. Whoever starts with [`Self::All`] and applies the
+/// others in order knows who is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceChange {
+    /// This is all there is, in place of everything before: at the beginning, after each
+    /// reconnect, and when members are counted or named from now on.
+    All(Presence),
+    /// Somebody came, or is there with another session.
+    Join(Join),
+    /// Somebody left.
+    Leave(Leave),
 }
 
 /// A stream of one channel's deliveries. Dropping it leaves the channel. It ends

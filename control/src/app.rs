@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use protocol::class::Classes;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter, Schedule, Trigger};
+use protocol::spec::{FunctionLimits, HeaderFilter, PresenceSetting, Schedule, Trigger};
 use serde::{Deserialize, Serialize};
 
 /// The name of an application's file.
@@ -56,6 +56,10 @@ pub struct NamespaceEntry {
     /// not said stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<u64>,
+    /// Whether its channels tell who is on them: `off`, `on`, or up to how many members
+    /// are named; what is not said stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<PresenceSetting>,
 }
 
 /// A function of an application.

@@ -4,7 +4,7 @@
 
 use protocol::class::Classes;
 use protocol::name::{FunctionName, Namespace, StoreName};
-use protocol::spec::{NamespaceSpec, Path, key};
+use protocol::spec::{NamespaceSpec, Path, PresenceSetting, key};
 
 use crate::deployer::{Deployer, json};
 use crate::error::ControlError;
@@ -32,6 +32,9 @@ pub struct NamespaceDraft {
     /// Most bytes that a tenant may have stored in it, 0 for its share of the store; `None`:
     /// as it is, and its share if it is not there yet.
     pub quota_bytes: Option<u64>,
+    /// Whether its channels tell who is on them; `None`: as it is, and not if it is not
+    /// there yet.
+    pub presence: Option<PresenceSetting>,
 }
 
 impl NamespaceDraft {
@@ -45,6 +48,7 @@ impl NamespaceDraft {
             conflate: None,
             batch_ms: None,
             quota_bytes: None,
+            presence: None,
         }
     }
 }
@@ -105,13 +109,18 @@ impl Deployer {
                 Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
                 None => before.and_then(|spec| spec.quota_bytes),
             },
+            presence: match draft.presence {
+                Some(setting) => setting.spec(),
+                None => before.and_then(|spec| spec.presence),
+            },
             written: Some(self.written()),
         };
         let same = before.filter(|spec| {
             let way = spec.store == wanted.store && spec.path == wanted.path;
             let delivery = spec.classes == wanted.classes && spec.conflate == wanted.conflate;
             let limits = spec.quota_bytes == wanted.quota_bytes;
-            way && delivery && limits && spec.batch_ms == wanted.batch_ms
+            let told = spec.presence == wanted.presence;
+            way && delivery && limits && told && spec.batch_ms == wanted.batch_ms
         });
         Ok(same.cloned().unwrap_or(wanted))
     }

@@ -116,6 +116,7 @@ impl Wanted {
             conflate: entry.conflate.clone(),
             batch_ms: entry.batch_ms,
             quota_bytes: entry.quota_bytes,
+            presence: entry.presence,
         });
         let functions = app.functions.iter().map(|(name, entry)| {
             let modules = modules.get(name).ok_or_else(|| ControlError::Missing {

@@ -340,7 +340,10 @@ impl Participant {
         let agent = self.author.agent;
         let (event, arrived) = match self.open(delivery)? {
             Delivery::Event { event, arrived } => (event, arrived),
-            Delivery::CaughtUp { .. } | Delivery::Ephemeral { .. } | Delivery::Dropped { .. } => {
+            Delivery::CaughtUp { .. }
+            | Delivery::Ephemeral { .. }
+            | Delivery::Dropped { .. }
+            | Delivery::Presence(_) => {
                 return Ok(());
             }
             Delivery::Gap(gap) => {

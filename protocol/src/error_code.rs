@@ -73,6 +73,10 @@ pub enum ErrorCode {
     QuotaExceeded,
     /// The namespace does not allow events of this class, or its gate takes none.
     ClassRefused,
+    /// The namespace has no presence.
+    PresenceOff,
+    /// As many channels are watched for presence on this node as may be.
+    TooManyWatched,
     /// The gate refused an ephemeral event.
     Rejected,
     /// The gate failed on an ephemeral event, and would again.
@@ -101,7 +105,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -134,6 +138,8 @@ impl ErrorCode {
         Self::StoreFull,
         Self::QuotaExceeded,
         Self::ClassRefused,
+        Self::PresenceOff,
+        Self::TooManyWatched,
         Self::Rejected,
         Self::GateFailed,
         Self::GateUnavailable,
@@ -152,6 +158,7 @@ impl ErrorCode {
             Self::QuotaExceeded => Some(RETRY_QUOTA_MS),
             Self::GateUnavailable => Some(RETRY_GATE_MS),
             Self::EarlierRefused | Self::WindowExceeded | Self::TooManyReads => Some(RETRY_SOON_MS),
+            Self::TooManyWatched => Some(RETRY_CONNECTIONS_MS),
             // The node says how long in its answer; this is the least.
             Self::RateLimited => Some(RETRY_SOON_MS),
             Self::TooManyConnections => Some(RETRY_CONNECTIONS_MS),

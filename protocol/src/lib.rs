@@ -46,6 +46,7 @@ pub mod name;
 pub mod outcome;
 pub mod permission;
 pub mod position;
+pub mod presence;
 pub mod record;
 pub mod report;
 pub mod request;

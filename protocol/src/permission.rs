@@ -10,7 +10,7 @@ use crate::name::StoreName;
 use crate::request::ANSWER_WITHIN;
 use crate::spec::key;
 use crate::stream::{Bucket, MODULES, StreamName};
-use crate::subject::{Kind, Subject};
+use crate::subject::{Kind, Subject, presence};
 
 /// A service, as NATS knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,9 @@ impl Role {
                 [Kind::Fan, Kind::Eph].map(|kind| Subject::store_filter(kind, store).to_string())
             };
             subscribe.extend(stores.iter().flat_map(heard));
+            subscribe.push(Subject::presence_nodes().to_string());
+            let parts = |store| Subject::presence_store(store).to_string();
+            subscribe.extend(stores.iter().map(parts));
         }
         if self == Self::Worker {
             let asked = |store| Subject::store_filter(Kind::Req, store).to_string();
@@ -85,7 +88,11 @@ impl Role {
         let bucket = |bucket: Bucket| format!("$KV.{}.>", bucket.as_str());
         let leases = bucket(Bucket::Leases);
         match self {
-            Self::Edge => vec![bucket(Bucket::Usage)],
+            // What it has stored for whom; signs of life, and marks that others are dead.
+            Self::Edge => vec![
+                bucket(Bucket::Usage),
+                bucket_key(Bucket::Presence, &presence::nodes_filter()),
+            ],
             // How a trial ended, and nothing else that is deployed.
             Self::Worker => vec![
                 bucket(Bucket::Workers),
@@ -104,6 +111,7 @@ impl Role {
                 Subject::store_filter(Kind::Ev, store).to_string(),
                 Subject::store_filter(Kind::Req, store).to_string(),
                 Subject::store_filter(Kind::Eph, store).to_string(),
+                bucket_key(Bucket::Presence, &presence::store_filter(store)),
             ],
             Self::Worker => vec![
                 Subject::store_filter(Kind::Ev, store).to_string(),
@@ -135,6 +143,7 @@ impl Role {
                 Bucket::Functions,
                 Bucket::Revocations,
                 Bucket::Usage,
+                Bucket::Presence,
             ],
             Self::Worker => &[
                 Bucket::Config,
@@ -145,6 +154,11 @@ impl Role {
             Self::Bridge => &[Bucket::Config, Bucket::Leases, Bucket::Revocations],
         }
     }
+}
+
+/// The subject of a bucket's key, or keys.
+fn bucket_key(bucket: Bucket, key: &str) -> String {
+    format!("$KV.{}.{key}", bucket.as_str())
 }
 
 /// Where replies to a user come.
@@ -245,10 +259,15 @@ mod tests {
             );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
             assert!(!may_publish(role, "$KV.REVOCATIONS.acme.user.YW5u"));
+            let elsewhere = "$KV.PRESENCE.member.00000000000000ab.other.acme.doc.a";
+            assert!(!may_publish(role, elsewhere), "in no store of its own");
             for edges in [
                 "in.main.0.acme.doc.a",
                 "req.main.0.acme.doc.a",
                 "eph.main.0.acme.doc.a",
+                "$KV.PRESENCE.node.00000000000000ab",
+                "$KV.PRESENCE.member.00000000000000ab.main.acme.doc.a",
+                "$JS.API.DIRECT.GET.KV_PRESENCE",
             ] {
                 assert_eq!(may_publish(role, edges), role == Role::Edge);
             }
@@ -257,6 +276,9 @@ mod tests {
             let follows = hears
                 .iter()
                 .any(|filter| matches(filter, "eph.main.0.acme.doc.a"));
+            assert_eq!(follows, role == Role::Edge);
+            let present = "pres.member.00000000000000ab.main.acme.doc.a";
+            let follows = hears.iter().any(|filter| matches(filter, present));
             assert_eq!(follows, role == Role::Edge);
             let hears = hears
                 .iter()

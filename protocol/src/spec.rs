@@ -15,6 +15,7 @@ mod canary;
 mod cron;
 mod headers;
 mod namespace;
+mod presence;
 mod schedule;
 mod stage;
 
@@ -24,6 +25,9 @@ pub use canary::{
 };
 pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
 pub use namespace::{NamespaceSpec, Path};
+pub use presence::{
+    PRESENCE_LIST_DEFAULT, PRESENCE_LIST_MAX, PresenceError, PresenceSetting, PresenceSpec,
+};
 pub use schedule::{
     Due, EVERY_S_MAX, EVERY_S_MIN, LATE_S_MAX, MADE_UP_MAX, MISSED_S_MAX, Missed, Schedule,
 };

@@ -89,6 +89,8 @@ pub enum Bucket {
     Revocations,
     /// How many bytes tenants have stored.
     Usage,
+    /// Who is on which channel, and which edge nodes live.
+    Presence,
 }
 
 impl Bucket {
@@ -102,6 +104,7 @@ impl Bucket {
             Self::Lanes => "LANES",
             Self::Revocations => "REVOCATIONS",
             Self::Usage => "USAGE",
+            Self::Presence => "PRESENCE",
         }
     }
 }

@@ -6,7 +6,8 @@
 //! `st.{store}.{lane}.{function}.{incarnation}.{tenant}.{channel}` for what a function
 //! remembers of a channel, `fence.{store}.{lane}.{function}.{incarnation}` for who may
 //! write that,
-//! `log.{store}.{function}` for the logs of functions.
+//! `log.{store}.{function}` for the logs of functions,
+//! `pres.` and a key of the bucket `PRESENCE` for what is stored there (`presence`).
 //! Every part is a checked name, so no text of a client can add a token or a
 //! wildcard.
 
@@ -14,6 +15,8 @@ use std::fmt;
 
 use crate::lane::Lane;
 use crate::name::{Channel, ChannelPattern, FunctionName, NameError, StoreName, Tenant};
+
+pub mod presence;
 
 /// The first token of an event's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -200,6 +200,7 @@ pub async fn subscriber(
         channel: channel.to_owned(),
         from: None,
         echo: true,
+        presence: false,
     });
     for (id, action) in [(1, connect), (2, subscribe)] {
         stream

@@ -39,7 +39,7 @@ async fn ours(deployment: &Deployment, channel: &str, events: usize) -> anyhow::
         match delivery.context("the subscription ends")?? {
             Delivery::Event { .. } => count += 1,
             Delivery::CaughtUp { .. } => break,
-            Delivery::Ephemeral { .. } | Delivery::Dropped { .. } => {}
+            Delivery::Ephemeral { .. } | Delivery::Dropped { .. } | Delivery::Presence(_) => {}
             Delivery::Gap(gap) => bail!("a gap: {gap:?}"),
         }
     }

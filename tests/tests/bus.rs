@@ -79,6 +79,8 @@ mod bus {
                     a_watch_tells_what_is_there_and_what_changes
                     an_entry_ends_with_its_time_and_its_revision_is_never_used_again
                     changes_are_compare_and_set
+                    what_a_bucket_holds_under_a_filter_is_read_at_once
+                    what_a_bucket_stores_is_repeated_with_its_revision
                     only_the_last_of_a_key_is_told_and_deletions_are
                 }
                 publish {

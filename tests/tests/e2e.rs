@@ -27,6 +27,7 @@ mod e2e {
     mod path;
     mod permissions;
     mod pipeline;
+    mod presence;
     mod redeploy;
     mod rejected;
     mod request;

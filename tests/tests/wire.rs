@@ -24,9 +24,10 @@ mod wire {
     mod neighbours;
     mod openapi;
     mod origins;
-    mod quota;
     mod pki;
+    mod presence;
     mod proxied;
+    mod quota;
     mod rates;
     mod reading;
     mod refresh;

@@ -13,6 +13,7 @@ use protocol::lane::{LANES_DEFAULT, LANES_MAX};
 use protocol::name::StoreName;
 use protocol::revocation::REVOCATION_MS_MAX;
 use protocol::stream::{Bucket, MODULES, StreamName};
+use protocol::subject::presence::PRESENCE_PREFIX;
 use protocol::subject::{Kind, Subject};
 
 /// Revisions that `CONFIG` and `FUNCTIONS` keep of a key.
@@ -25,6 +26,10 @@ const STATE_HISTORY: u64 = 2;
 /// Most bytes of what is revoked: some hundred thousand entries, which every edge and
 /// bridge holds in memory.
 const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
+
+/// Most bytes of who is on which channel: a hundred thousand members with long names, and
+/// what every edge writes anew of them.
+const PRESENCE_BYTES_MAX: u64 = 256 << 20;
 
 /// Consumers that INGRESS and EVENTS take. Every worker has one for each lane that it runs
 /// functions on, edges and bridges have a few; NATS 2.15 gives a stream a thousand that
@@ -214,6 +219,7 @@ impl StoreSettings {
         all.push(self.bucket(Bucket::Lanes, 1, Duration::ZERO));
         all.push(self.revocations());
         all.push(self.bucket(Bucket::Usage, 1, Duration::ZERO));
+        all.push(self.presence());
         all.push(self.modules());
         all
     }
@@ -262,6 +268,30 @@ impl StoreSettings {
         let age = Duration::from_millis(REVOCATION_MS_MAX);
         let (name, mut config) = self.bucket(Bucket::Revocations, 1, age);
         config.extend(object(json!({ "max_bytes": REVOCATIONS_BYTES_MAX })));
+        (name, config)
+    }
+
+    /// Who is where is true for a moment, and every node writes it anew when it is lost: so
+    /// nothing of it waits for a disk. One server keeps it in a file all the same, since a
+    /// stream in memory would be gone after a restart, and nobody but a bootstrap makes
+    /// one; several servers do not take that, and remember a stream in memory. What is
+    /// stored is repeated with its revision, so that nobody hears what was refused.
+    fn presence(&self) -> (String, Map<String, Value>) {
+        let bucket = Bucket::Presence.as_str();
+        let (name, mut config) = self.bucket(Bucket::Presence, 1, Duration::ZERO);
+        config.extend(object(json!({
+            "max_bytes": PRESENCE_BYTES_MAX,
+            // Deletions are forgotten: keys name nodes, of which there is no end.
+            "allow_msg_ttl": true,
+            "republish": {
+                "src": format!("$KV.{bucket}.>"),
+                "dest": format!("{PRESENCE_PREFIX}>"),
+            },
+        })));
+        config.extend(object(match self.replicas {
+            1 => json!({ "persist_mode": "async" }),
+            _ => json!({ "storage": "memory" }),
+        }));
         (name, config)
     }
 

@@ -177,11 +177,11 @@ impl Connection {
     pub(crate) async fn write(
         &self,
         subject: String,
-        header: Option<(&'static str, &'static str)>,
+        headers: &[(&'static str, &'static str)],
         value: Bytes,
         expected: Option<u64>,
     ) -> Result<u64, BusError> {
-        let message = Message::raw(subject, header, value, expected);
+        let message = Message::raw(subject, headers, value, expected);
         match self.ask(Request::Publish(message)).await? {
             Reply::Ack(ack) => Ok(ack.seq),
             _ => Err(unexpected()),
@@ -304,6 +304,18 @@ impl Connection {
             .await?
         {
             Reply::Seqs(seqs) => Ok(seqs),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(crate) async fn last_each(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<Vec<Stored>, BusError> {
+        let read = Read::LastEach(filter.into());
+        match self.direct(stream, read).await? {
+            Reply::Run(messages, _) => Ok(messages),
             _ => Err(unexpected()),
         }
     }

@@ -53,17 +53,20 @@ impl Message {
         Ok(message)
     }
 
-    /// A write to a bucket: a raw subject, at most one header, perhaps a condition.
+    /// A write to a bucket: a raw subject, some headers, perhaps a condition. Those of the
+    /// server's own (`Nats-*`) mean nothing to the model, and no reader gets them.
     pub(super) fn raw(
         subject: String,
-        header: Option<(&'static str, &'static str)>,
+        own: &[(&'static str, &'static str)],
         payload: Bytes,
         expected: Option<u64>,
     ) -> Self {
         let mut headers = Headers::new();
         let mut bytes = 0;
-        if let Some((name, value)) = header {
-            headers.push(name, value);
+        for (name, value) in own.iter().copied() {
+            if !name.starts_with("Nats-") {
+                headers.push(name, value);
+            }
             bytes += name.len() + value.len() + HEADER_SLACK;
         }
         let expect = expected.map(Expect::LastOnSubject);

@@ -1,5 +1,7 @@
 //! Reading a stream as one who has come to some sequence. Pure; owns nothing.
 
+use std::collections::BTreeMap;
+
 use super::request::{Answer, Read, Reply};
 use super::stream::Machine;
 use protocol::bus::Stored;
@@ -35,6 +37,15 @@ pub(super) fn answer(stream: &Machine, read: Read, until: u64, now_us: u64) -> A
         Read::LastSeqs(subjects) => {
             let last = |subject: String| log.last_on(&subject, until).map(|seq| (subject, seq));
             Reply::Seqs(subjects.into_iter().filter_map(last).collect())
+        }
+        Read::LastEach(filter) => {
+            let mut last = BTreeMap::new();
+            for event in log.from(Some(&filter), 1, until) {
+                last.insert(event.subject.as_str(), event);
+            }
+            let mut events: Vec<Stored> = last.into_values().cloned().collect();
+            events.sort_by_key(|event| event.seq);
+            Reply::Run(events, 0)
         }
         Read::LastUntil(subject, seq) => {
             let last = log.last_on(&subject, until.min(seq));

@@ -82,6 +82,8 @@ pub(super) enum Read {
     },
     /// The last sequence on each subject.
     LastSeqs(Vec<String>),
+    /// The last message of each subject that a filter covers.
+    LastEach(String),
     /// The last sequence on a subject at or before another one; 0: none.
     LastUntil(String, u64),
 }

@@ -28,7 +28,7 @@ impl Bus {
     pub(crate) async fn write(
         &self,
         subject: String,
-        header: Option<(&'static str, &'static str)>,
+        own: &[(&'static str, &'static str)],
         value: Bytes,
         expected: Option<u64>,
     ) -> Result<u64, BusError> {
@@ -39,8 +39,8 @@ impl Bus {
                 revision.to_string(),
             );
         }
-        if let Some((name, value)) = header {
-            headers.insert(name, value);
+        for (name, value) in own {
+            headers.insert(*name, *value);
         }
         let link = self.inner.writer.link()?;
         let (to, reply) = link.inbox.one();

@@ -16,7 +16,7 @@ use super::api::Get;
 use super::connection::Bus;
 use super::wire;
 use crate::error::BusError;
-use crate::limits::{LAST_SEQS_MAX, NEXT_EVENTS_MAX, REQUEST_TIMEOUT};
+use crate::limits::{LAST_EACH_MAX, LAST_SEQS_MAX, NEXT_EVENTS_MAX, REQUEST_TIMEOUT};
 use crate::whole::Whole;
 use protocol::bus::{Stored, StreamState};
 use protocol::stream::StreamName;
@@ -148,6 +148,33 @@ impl Bus {
             found.extend(last.map(|event| (subject.to_owned(), event.seq)));
         }
         Ok(found.into_iter().collect())
+    }
+
+    /// The last message of each subject that a filter covers, by sequence; at most
+    /// [`LAST_EACH_MAX`]. A follower may answer.
+    pub(crate) async fn last_each(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<Vec<Stored>, BusError> {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let query = Get {
+                multi_last: &[filter],
+                seq: from,
+                ..Get::default()
+            };
+            let run = self.direct_run(stream, &query, LAST_EACH_MAX).await?;
+            if run.cut {
+                return Err(BusError::Disconnected);
+            }
+            // The server stops at its bound of bytes; what is behind it is asked for next.
+            from = run.events.last().map(|last| last.seq + 1);
+            found.extend(run.events);
+            if run.pending == 0 || from.is_none() {
+                return Ok(found);
+            }
+        }
     }
 
     /// A sequence on a subject at or before another one, as near as is known; 0: none.

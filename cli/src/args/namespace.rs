@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use protocol::class::Class;
+use protocol::spec::PresenceSetting;
 
 use super::function::WaitArgs;
 use super::nats::NatsArgs;
@@ -11,7 +12,8 @@ use super::nats::NatsArgs;
 /// What to do with namespaces.
 #[derive(Debug, Subcommand)]
 pub enum NamespaceCommand {
-    /// Make a namespace, or change which classes of events one allows.
+    /// Make a namespace, or change which classes of events one allows and whether it tells
+    /// who is on its channels.
     Apply(ApplyNamespace),
     /// List namespaces.
     List(ListNamespaces),
@@ -49,6 +51,11 @@ pub struct ApplyNamespace {
     /// store; unless said, as it is.
     #[arg(long, value_name = "BYTES")]
     pub quota: Option<u64>,
+    /// Whether its channels tell who is on them: `off`, `on`, or up to how many members are
+    /// named, beyond which they are counted alone (200 with `on`); unless said, as it is,
+    /// and `off` at first.
+    #[arg(long, value_name = "SETTING")]
+    pub presence: Option<PresenceSetting>,
     /// Where.
     #[command(flatten)]
     pub nats: NatsArgs,

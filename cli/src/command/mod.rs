@@ -14,6 +14,7 @@ mod interrupt;
 mod logs;
 mod namespace;
 mod outcomes;
+pub mod presence;
 pub mod publish;
 mod rejected;
 pub mod replay;
@@ -59,6 +60,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         }
         Command::Pub(args) => interruptible(publish::run(args, output), &shutdown).await,
         Command::Sub(args) => interruptible(subscribe::run(args, output), &shutdown).await,
+        Command::Presence(args) => interruptible(presence::run(args, output), &shutdown).await,
         Command::History(args) => interruptible(history::run(args, output), &shutdown).await,
         Command::Replay(args) => interruptible(replay::run(args, output), &shutdown).await,
         Command::Token(args) => token::run(&args, output),

@@ -43,6 +43,7 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
         conflate: args.conflate.clone(),
         batch_ms: args.batch,
         quota_bytes: args.quota,
+        presence: args.presence,
     };
     let deployer = nats::deployer(&args.nats).await?;
     let applied = deployer.apply_namespace(draft).await?;
@@ -64,7 +65,10 @@ async fn apply(args: &ApplyNamespace, output: &Output) -> Result<(), CliError> {
                 0 => String::new(),
                 ms => format!(", delivered {ms} ms together"),
             };
-            format!("{name} allows {classes} events from now on{conflated}{batch}")
+            let presence = presence_text(&applied.spec);
+            format!(
+                "{name} allows {classes} events from now on{conflated}{batch}; presence: {presence}"
+            )
         }
         (false, _) => format!("{name} is there already, and the same"),
     })?;
@@ -90,7 +94,7 @@ async fn list(args: &ListNamespaces, output: &Output) -> Result<(), CliError> {
         return Ok(());
     }
     let (mut table, now_us) = (
-        Table::new(&["NAME", "STORE", "GATE", "CLASSES", "MADE"]),
+        Table::new(&["NAME", "STORE", "GATE", "CLASSES", "PRESENCE", "MADE"]),
         clock::now_us(),
     );
     for spec in specs {
@@ -100,10 +104,16 @@ async fn list(args: &ListNamespaces, output: &Output) -> Result<(), CliError> {
             spec.gate()
                 .map_or("-".to_owned(), |gate| gate_state(gate, &land)),
             spec.classes.to_string(),
+            presence_text(spec),
             when(spec.written.as_ref(), now_us),
         ]);
     }
     output.text(&table.text())
+}
+
+fn presence_text(spec: &NamespaceSpec) -> String {
+    spec.presence
+        .map_or("off".to_owned(), |presence| presence.to_string())
 }
 
 fn gate_state(gate: &FunctionName, land: &Landscape) -> String {
@@ -174,6 +184,7 @@ fn text(shown: &Shown<'_>, land: &Landscape) -> String {
     if let Some(bytes) = spec.quota_bytes {
         row("quota of a tenant", format!("{bytes} bytes"));
     }
+    row("presence", presence_text(spec));
     row("made", when(spec.written.as_ref(), clock::now_us()));
     for (name, functions) in [
         ("handled by", &shown.handled_by),

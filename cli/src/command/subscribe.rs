@@ -131,7 +131,8 @@ fn show(
             }
             Ok(0)
         }
-        Delivery::CaughtUp { .. } => Ok(0),
+        // It did not ask who is there.
+        Delivery::CaughtUp { .. } | Delivery::Presence(_) => Ok(0),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Actor, Pending, count};
 use crate::channel::{Channel, Deed, State};
 use crate::error::ClientError;
 use crate::request::Wanted;
+use crate::subscription::PresenceChange;
 
 impl Actor {
     /// Begins a subscription that a handle asks for.
@@ -34,7 +35,13 @@ impl Actor {
             Wake::Closed(name, generation)
         }));
         let (start, answer) = (wanted.start, wanted.answer);
-        let subscription = Channel::new(generation, start, wanted.sender, wanted.end, answer);
+        let subscription = Channel::new(
+            generation,
+            (start, wanted.watch),
+            wanted.sender,
+            wanted.end,
+            answer,
+        );
         self.channels.insert(channel.clone(), subscription);
         if self.is_connected() {
             self.ask(&channel, State::Asked);
@@ -113,10 +120,13 @@ impl Actor {
             (None, Some(body)) => Err(ClientError::Refused(body)),
             (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
         };
-        if let Err(reason) = outcome
-            && let Some(channel) = self.channels.remove(&name)
-        {
-            channel.finish(reason);
+        match outcome {
+            Ok(deed) => self.act(&name, deed),
+            Err(reason) => {
+                if let Some(channel) = self.channels.remove(&name) {
+                    channel.finish(reason);
+                }
+            }
         }
     }
 
@@ -143,7 +153,39 @@ impl Actor {
         }
     }
 
-    pub(super) fn push(&mut self, frame: FromServer, arrived: tokio::time::Instant) {
+    /// Leaves a channel, if something follows from a push.
+    fn act(&mut self, name: &str, deed: Deed) {
+        match deed {
+            Deed::Nothing => return,
+            Deed::LeaveFull => count(&self.shared.overflows, 1),
+            Deed::LeaveBroken => count(&self.shared.breaks, 1),
+        }
+        if let Some(channel) = self.channels.get_mut(name) {
+            channel.state = State::Leaving;
+            let generation = channel.generation;
+            self.unsubscribe(name.to_owned(), generation);
+        }
+    }
+
+    /// What a frame tells of who is on a channel.
+    fn present(&mut self, frame: &mut FromServer) -> Option<(String, Deed)> {
+        let (name, change) = if let Some(all) = frame.presence.take() {
+            (all.channel.clone(), PresenceChange::All(all))
+        } else if let Some(join) = frame.join.take() {
+            (join.channel.clone(), PresenceChange::Join(join))
+        } else {
+            let leave = frame.leave.take()?;
+            (leave.channel.clone(), PresenceChange::Leave(leave))
+        };
+        let open = self.channels.get_mut(&name);
+        let deed = open.map_or(Deed::Nothing, |channel| channel.presence(change));
+        Some((name, deed))
+    }
+
+    pub(super) fn push(&mut self, mut frame: FromServer, arrived: tokio::time::Instant) {
+        if let Some((name, deed)) = self.present(&mut frame) {
+            return self.act(&name, deed);
+        }
         let (name, deed) = if let Some(event) = frame.event {
             let name = event.channel.clone();
             let open = self.channels.get_mut(&name);
@@ -176,15 +218,6 @@ impl Actor {
             }
             return;
         };
-        match deed {
-            None | Some(Deed::Nothing) => return,
-            Some(Deed::LeaveFull) => count(&self.shared.overflows, 1),
-            Some(Deed::LeaveBroken) => count(&self.shared.breaks, 1),
-        }
-        if let Some(channel) = self.channels.get_mut(&name) {
-            channel.state = State::Leaving;
-            let generation = channel.generation;
-            self.unsubscribe(name, generation);
-        }
+        self.act(&name, deed.unwrap_or(Deed::Nothing));
     }
 }

@@ -44,6 +44,7 @@ fn land() -> Landscape {
             conflate: None,
             batch_ms: 0,
             quota_bytes: None,
+            presence: None,
             written: None,
         };
         land.namespaces

@@ -45,6 +45,7 @@ fn space(name: &str, gate: Option<&str>) -> NamespaceSpec {
         conflate: None,
         batch_ms: 0,
         quota_bytes: None,
+        presence: None,
         written: None,
     }
 }

@@ -10,7 +10,7 @@ use protocol::class::Classes;
 use protocol::lane::Lane;
 use protocol::name::{Channel, FunctionName, StoreName, Tenant};
 use protocol::position::Epoch;
-use protocol::spec::{NamespaceSpec, Path, StoreSpec, Trigger, key};
+use protocol::spec::{NamespaceSpec, Path, PresenceSpec, StoreSpec, Trigger, key};
 use serde::Deserialize;
 
 /// What store keys start with.
@@ -53,6 +53,8 @@ pub struct Place {
     pub batch: Duration,
     /// Most bytes that a tenant may have stored in the namespace.
     pub quota_bytes: Option<u64>,
+    /// Whether it tells who is on it, and up to how many.
+    pub presence: Option<PresenceSpec>,
 }
 
 impl Directory {
@@ -93,6 +95,7 @@ impl Directory {
         let conflate = spec.conflate.clone();
         let batch = Duration::from_millis(spec.batch_ms.into());
         let quota_bytes = spec.quota_bytes;
+        let presence = spec.presence.filter(|_| !channel.is_reserved());
         let spec = self.stores.get(&spec.store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
         Some(Place {
@@ -104,7 +107,15 @@ impl Directory {
             conflate,
             batch,
             quota_bytes,
+            presence,
         })
+    }
+
+    /// The namespaces that tell who is on their channels.
+    pub fn presence(&self) -> HashMap<String, PresenceSpec> {
+        let namespaces = self.namespaces.iter();
+        let with = namespaces.filter_map(|(name, spec)| Some((name.clone(), spec.presence?)));
+        with.collect()
     }
 
     /// Whether a function is deployed as a gate of a store.
@@ -248,6 +259,18 @@ mod tests {
         assert_eq!(function(Some(reactive)), (false, false));
         function(Some(main));
         assert_eq!(function(None), (false, false));
+    }
+
+    #[test]
+    fn presence_is_of_a_namespaces_own_channels() {
+        let mut directory = directory();
+        let spec = r#"{"name":"doc","store":"main","path":"direct","presence":{"list_max":7}}"#;
+        apply(&mut directory, "namespace.doc", Some(spec));
+        let told = |text: &str| place(&directory, text).unwrap().presence;
+        assert_eq!(told("doc.1").map(|spec| spec.list_max), Some(7));
+        assert_eq!(told("_outcome.ann.c1.doc"), None);
+        assert_eq!(told("far.1"), None);
+        assert_eq!(directory.presence().len(), 1);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::history::Histories;
 use super::limits::EdgeLimits;
 use super::namespaces::{self, Namespaces};
 use super::port::Port;
+use super::presence::Presence;
 use super::probe;
 use super::publisher::Publisher;
 use super::pulses::{self, Pulses};
@@ -77,6 +78,8 @@ pub struct Hub {
     /// The sessions, by tenant.
     pub sessions: Arc<Sessions>,
     revocations: Arc<RevocationList>,
+    /// Who is on which channel.
+    pub presence: Presence,
     /// Who leaves when, once the node drains.
     pub departures: Departures,
     /// Reads history a page at a time.
@@ -101,6 +104,24 @@ fn follow_access(
     tasks.spawn(revocations::follow(bus.clone(), list.clone(), stop.clone()));
     tasks.spawn(sessions::follow(known.clone(), list.clone(), stop.clone()));
     (known, list)
+}
+
+/// Feels the pulse of each store.
+fn follow_pulses(
+    bus: &Bus,
+    namespaces: &Arc<Namespaces>,
+    stop: &Shutdown,
+    tasks: &TaskTracker,
+) -> Arc<Pulses> {
+    let pulses = Arc::new(Pulses::default());
+    let (bus, namespaces) = (bus.clone(), namespaces.clone());
+    tasks.spawn(pulses::follow(
+        bus,
+        namespaces,
+        pulses.clone(),
+        stop.clone(),
+    ));
+    pulses
 }
 
 /// Counts what tenants store, here and through the other nodes.
@@ -147,13 +168,14 @@ impl Hub {
             stop.clone(),
         ));
         let (sessions, revocations) = follow_access(&bus, &settings.auth, stop, tasks);
-        let pulses = Arc::new(Pulses::default());
-        tasks.spawn(pulses::follow(
-            bus.clone(),
+        let presence = Presence::start(
+            (bus.clone(), &settings.name),
             namespaces.clone(),
-            pulses.clone(),
-            stop.clone(),
-        ));
+            sessions.clone(),
+            stop,
+            tasks,
+        );
+        let pulses = follow_pulses(&bus, &namespaces, stop, tasks);
         let quotas = follow_quotas(&settings.name, &bus, &namespaces, stop, tasks);
         let late_gates = Arc::new(LateGates::default());
         tasks.spawn(gates::follow(
@@ -167,6 +189,7 @@ impl Hub {
             outboxes: Budget::new(settings.limits.outboxes_bytes),
             sessions,
             revocations,
+            presence,
             departures: Departures::new(settings.limits.closes_per_second),
             pulses,
             late_gates,

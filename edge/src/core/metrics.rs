@@ -69,6 +69,22 @@ pub struct Meters {
     pub stale_answers: Counter,
     /// Channels whose stream has lost what was relayed.
     pub rollbacks: Counter,
+    /// Channels that are watched for presence.
+    pub presence_watched: Gauge,
+    /// Frames of presence put into outboxes.
+    pub presence_told: Counter,
+    /// Times that a watcher's outbox had no room for a frame of presence.
+    pub presence_behind: Counter,
+    /// Entries of presence that were written.
+    pub presence_writes: Counter,
+    /// Those that could not be.
+    pub presence_write_failures: Counter,
+    /// Channels that were read for who watches them.
+    pub presence_reads: Counter,
+    /// Nodes that this one has marked as dead.
+    pub presence_dead: Counter,
+    /// Times that this node was taken for dead.
+    pub presence_renamed: Counter,
     /// Messages under a fan-out subject that no stream republished.
     pub foreign: Counter,
 }
@@ -103,12 +119,20 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         gaps: counter!("edge_gaps_total"),
         stale_answers: counter!("edge_stale_answers_total"),
         rollbacks: counter!("edge_rollbacks_total"),
+        presence_watched: gauge!("edge_presence_watched"),
+        presence_told: counter!("edge_presence_frames_total"),
+        presence_behind: counter!("edge_presence_behind_total"),
+        presence_writes: counter!("edge_presence_writes_total", "outcome" => "stored"),
+        presence_write_failures: counter!("edge_presence_writes_total", "outcome" => "failed"),
+        presence_reads: counter!("edge_presence_reads_total"),
+        presence_dead: counter!("edge_presence_dead_nodes_total"),
+        presence_renamed: counter!("edge_presence_renamed_total"),
         foreign: counter!("edge_foreign_messages_total"),
     }
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 24] = [
+const COUNTERS: [(&str, &str); 30] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live, from the stream, or ephemeral",
@@ -196,6 +220,30 @@ const COUNTERS: [(&str, &str); 24] = [
         "ephemeral events that gave way to newer ones, because a client takes too few",
     ),
     (
+        "edge_presence_frames_total",
+        "frames about who is on a channel, put into outboxes",
+    ),
+    (
+        "edge_presence_behind_total",
+        "times that a watcher's outbox had no room for who came or went",
+    ),
+    (
+        "edge_presence_writes_total",
+        "entries of presence, by outcome: stored or failed",
+    ),
+    (
+        "edge_presence_reads_total",
+        "channels whose presence was read for who watches it",
+    ),
+    (
+        "edge_presence_dead_nodes_total",
+        "nodes that this one has marked as dead",
+    ),
+    (
+        "edge_presence_renamed_total",
+        "times that this node was taken for dead, and wrote its members anew",
+    ),
+    (
         "edge_ephemeral_conflated_total",
         "ephemeral events that a newer one of their key stands for, in the queue of a client",
     ),
@@ -206,6 +254,10 @@ fn describe() {
         describe_counter!(name, counts);
     }
     describe_gauge!("edge_connections", "sessions that are open");
+    describe_gauge!(
+        "edge_presence_watched",
+        "channels that are watched for presence"
+    );
     describe_gauge!("edge_feeds", "channels that are relayed");
     describe_histogram!("edge_batch_events", "events in one commit");
     describe_histogram!("edge_publish_seconds", "from command to acknowledgement");

@@ -12,6 +12,7 @@
 //! - `history`: stored events, a page at a time
 //! - `leader`: answers that are older than what is known
 //! - `ephemeral`: what is passed on and not stored
+//! - `presence`: who is on a channel, over all nodes
 //! - `delivery`: what subscribers get, encoded once; `run`: several of it in one message
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
@@ -40,6 +41,7 @@ pub mod metrics;
 pub mod namespaces;
 pub mod outbox;
 pub mod port;
+pub mod presence;
 pub mod probe;
 pub mod publisher;
 mod pulses;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Published};
+use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Presence, Published};
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
@@ -24,8 +24,8 @@ use super::run::{Form, Run};
 pub const LOSSY_SHARE: usize = 4;
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
-/// within its window and each page that is being read, at most two for each subscription,
-/// and one about revocations.
+/// within its window and each page or look that is under way, at most two for each
+/// subscription, and one each about revocations and presence.
 #[derive(Debug)]
 pub enum Note {
     /// A publish has ended.
@@ -71,6 +71,26 @@ pub enum Note {
     EpochChanged,
     /// Something of the tenant's was revoked.
     Revocations,
+    /// Presence begins or ends in some namespace.
+    Seats,
+    /// Somebody looked who is on a channel, or could not.
+    Looked {
+        /// The command.
+        command: u64,
+        /// What came of it.
+        outcome: Result<Presence, ErrorBody>,
+    },
+}
+
+/// What became of a frame that may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is queued.
+    Taken,
+    /// The outbox is full.
+    Full,
+    /// The subscription is closed.
+    Closed,
 }
 
 /// How far a run of events came.
@@ -157,6 +177,20 @@ impl Port {
         open
     }
 
+    /// Queues a frame of a subscription that is not an event, if it fits.
+    pub fn try_send_for(&self, id: u64, frame: Bytes) -> Sent {
+        let mut state = self.state.lock();
+        if !state.open.contains(&id) {
+            return Sent::Closed;
+        }
+        if state.outbox.try_push(frame) == Err(Full) {
+            return Sent::Full;
+        }
+        drop(state);
+        self.wake.notify_one();
+        Sent::Taken
+    }
+
     /// Queues those events of a run that come after `at`, as many as fit.
     pub fn push_run(&self, id: u64, encoding: Encoding, run: &Run, at: u64) -> Pushed {
         let mut reached = at;
@@ -183,13 +217,19 @@ impl Port {
     /// Asks the session to look at what is revoked. Asked again before it has looked, it
     /// looks once.
     pub fn recheck(&self) {
+        self.note_once(Note::Revocations);
+    }
+
+    /// Asks the session to look whether its channels tell who is on them; once, likewise.
+    pub fn reseat(&self) {
+        self.note_once(Note::Seats);
+    }
+
+    fn note_once(&self, note: Note) {
         let mut state = self.state.lock();
-        let asked = state
-            .notes
-            .iter()
-            .any(|note| matches!(note, Note::Revocations));
-        if !state.closed && !asked {
-            state.notes.push(Note::Revocations);
+        let same = |other: &Note| std::mem::discriminant(other) == std::mem::discriminant(&note);
+        if !state.closed && !state.notes.iter().any(same) {
+            state.notes.push(note);
             drop(state);
             self.wake.notify_one();
         }

@@ -6,6 +6,7 @@ use protocol::frame::Start;
 use protocol::name::{Channel, Tenant};
 
 use super::directory::Place;
+use super::presence::seat::Seating;
 
 /// A subscription that is to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,4 +25,6 @@ pub struct Request {
     pub start: Start,
     /// The writer whose ephemeral events are left out: its own, if it wants none of them.
     pub own: Option<Arc<str>>,
+    /// Its session is a member of the channel, where that tells who is on it.
+    pub seating: Option<Box<Seating>>,
 }

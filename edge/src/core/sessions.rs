@@ -53,6 +53,16 @@ impl Sessions {
         }
     }
 
+    /// Lets all sessions look whether their channels tell who is on them.
+    pub fn reseat(&self) {
+        let all = self.0.lock();
+        let ports: Vec<Arc<Port>> = all.values().flat_map(|of| of.values().cloned()).collect();
+        drop(all);
+        for port in ports {
+            port.reseat();
+        }
+    }
+
     /// Lets the sessions of a tenant, or of all, look at what is revoked.
     fn recheck(&self, tenant: Option<&Tenant>) {
         let all = self.0.lock();

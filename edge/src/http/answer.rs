@@ -18,7 +18,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::BadToken | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::Forbidden | ErrorCode::ClassRefused => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::ClassRefused | ErrorCode::PresenceOff => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::UnknownNamespace | ErrorCode::NotSubscribed => StatusCode::NOT_FOUND,
         ErrorCode::AlreadySubscribed
         | ErrorCode::Cancelled
@@ -41,6 +43,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::RateLimited
         | ErrorCode::TooManyReads
         | ErrorCode::QuotaExceeded
+        | ErrorCode::TooManyWatched
         | ErrorCode::TooManyConnections
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::EarlierRefused

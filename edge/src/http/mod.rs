@@ -2,6 +2,7 @@
 //!
 //! - `publish`: `POST /v1/publish`
 //! - `history`: `GET /v1/history/{channel}`
+//! - `presence`: `GET /v1/presence/{channel}`
 //! - `body`: what such a request holds; `answer`: what it is answered
 //! - `origin`: which web pages may ask
 //! - `head`: how long a request's headers may be
@@ -18,5 +19,6 @@ pub mod health;
 pub mod history;
 pub mod openapi;
 pub mod origin;
+pub mod presence;
 pub mod publish;
 pub mod query;

@@ -86,6 +86,9 @@ impl Opened {
             taken: 0,
             _permit: permit,
         };
+        if wanted.once {
+            opened.session.hide();
+        }
         meters().connections.increment(1.0);
         match timeout(OPEN_TIMEOUT, opened.begin(wanted)).await {
             Ok(begun) => begun.map(|()| opened),

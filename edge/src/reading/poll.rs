@@ -65,7 +65,8 @@ pub async fn poll(State(node): State<Arc<Node>>, request: Request) -> Response<B
 /// What is wanted, and how long to wait for it.
 fn asked(request: &Request) -> Result<(Wanted, Duration), ErrorBody> {
     let mut query = Query::of(request.uri())?;
-    let wanted = Wanted::of(&mut query, request.headers(), None)?;
+    let mut wanted = Wanted::of(&mut query, request.headers(), None)?;
+    wanted.once = true;
     let wait_ms = query.read("wait_ms", "a number of milliseconds")?;
     query.end()?;
     let wait_ms = wait_ms.unwrap_or(WAIT_MS_DEFAULT).min(WAIT_MS_MAX);

@@ -21,6 +21,8 @@ pub struct Wanted {
     pub places: Places,
     /// Where a channel starts on which it does not.
     from: Start,
+    /// It is there for one answer: the session is a member of no channel.
+    pub once: bool,
 }
 
 fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
@@ -67,6 +69,7 @@ impl Wanted {
             channels,
             places,
             from: from.map_or(Ok(Start::Named(Named::Now)), |text| start(&text))?,
+            once: false,
         };
         wanted.places.keep(&wanted.channels);
         Ok(wanted)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::payload::Payload;
+use super::presence::AskPresence;
 use super::strict::{self, distinct_headers};
 use crate::class::Class;
 use crate::position::Position;
@@ -50,6 +51,13 @@ pub struct Command {
     /// Read stored events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// Ask who is on a channel.
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub presence: Option<AskPresence>,
     /// Ask for the server's time; keeps an idle session open.
     #[serde(
         default,
@@ -74,6 +82,8 @@ pub enum Action {
     Publish(Publish),
     /// See [`History`].
     History(History),
+    /// See [`AskPresence`].
+    Presence(AskPresence),
     /// See [`Ping`].
     Ping(Ping),
 }
@@ -88,6 +98,7 @@ impl Command {
             self.unsubscribe.map(Action::Unsubscribe),
             self.publish.map(Action::Publish),
             self.history.map(Action::History),
+            self.presence.map(Action::Presence),
             self.ping.map(Action::Ping),
         ]
         .into_iter()
@@ -109,6 +120,7 @@ impl Command {
             Action::Unsubscribe(body) => command.unsubscribe = Some(body),
             Action::Publish(body) => command.publish = Some(body),
             Action::History(body) => command.history = Some(body),
+            Action::Presence(body) => command.presence = Some(body),
             Action::Ping(body) => command.ping = Some(body),
         }
         command
@@ -146,6 +158,9 @@ pub struct Subscribe {
     /// `false`. Durable ones always do: the chain of a channel has no holes.
     #[serde(default = "echo", skip_serializing_if = "is_echo")]
     pub echo: bool,
+    /// Whether the client is told who is on the channel, and who comes and goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presence: bool,
 }
 
 const fn echo() -> bool {

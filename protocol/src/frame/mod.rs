@@ -10,6 +10,7 @@ mod delimit;
 mod depth;
 mod history;
 mod payload;
+mod presence;
 mod push;
 mod reply;
 mod strict;
@@ -24,6 +25,7 @@ pub use history::{
     Mark, NoMark,
 };
 pub use payload::Payload;
+pub use presence::{AskPresence, Join, Leave, Member, Presence};
 pub use push::{
     CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn,
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
+use super::presence::{Join, Leave, Presence};
 use crate::error_code::ErrorCode;
 
 /// One push, under its own key.
@@ -25,6 +26,12 @@ pub enum Push {
     Gap(Gap),
     /// Everything up to `seq` has been delivered; what follows is live.
     CaughtUp(CaughtUp),
+    /// Who is on a channel, in place of everything that was told before.
+    Presence(Presence),
+    /// Somebody came to a channel.
+    Join(Join),
+    /// Somebody left a channel.
+    Leave(Leave),
     /// A channel that is delivered no more, although its client has not left it.
     Unsubscribed(Withdrawn),
     /// The session's token has ended.

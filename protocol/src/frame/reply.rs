@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::HistoryPage;
+use super::presence::{Join, Leave, Presence};
 use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Withdrawn};
 use crate::class::Class;
 use crate::error_code::ErrorCode;
@@ -34,6 +35,8 @@ pub enum Outcome {
     Publish(Published),
     /// A page of stored events.
     History(Box<HistoryPage>),
+    /// Who is on a channel.
+    Presence(Presence),
     /// The ephemeral event was passed on.
     #[serde(rename = "publish")]
     PassedOn(PassedOn),
@@ -98,6 +101,9 @@ pub struct Subscribed {
     pub epoch: Epoch,
     /// Deliveries follow this sequence: the `prev` of the first event is this or less.
     pub after: u64,
+    /// Who is on the channel, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Presence>,
 }
 
 /// Answer to `unsubscribe`.
@@ -237,6 +243,8 @@ pub struct FromServer {
     pub publish: Option<PublishReply>,
     /// Reply to `history`.
     pub history: Option<Box<HistoryPage>>,
+    /// Reply to `presence`; push: who is on a channel, in place of what was told before.
+    pub presence: Option<Presence>,
     /// Reply to `ping`.
     pub ping: Option<Pong>,
     /// Refusal.
@@ -247,6 +255,10 @@ pub struct FromServer {
     pub ephemeral: Option<Ephemeral>,
     /// Push: ephemeral events that this session had no room for.
     pub dropped: Option<Dropped>,
+    /// Push: somebody came to a channel.
+    pub join: Option<Join>,
+    /// Push: somebody left a channel.
+    pub leave: Option<Leave>,
     /// Push: events that are lost to this subscription.
     pub gap: Option<Gap>,
     /// Push: what was missed has been delivered.

@@ -195,6 +195,7 @@ fn commands() -> impl Strategy<Value = Command> {
                     channel,
                     from,
                     echo,
+                    presence: false,
                 })
             }
         ),

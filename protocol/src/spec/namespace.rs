@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SpecError, Written, check};
+use super::{PresenceSpec, SpecError, Written, check};
 use crate::class::{Class, Classes};
 use crate::header;
 use crate::name::{FunctionName, Namespace, StoreName};
@@ -41,6 +41,9 @@ pub struct NamespaceSpec {
     /// store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<u64>,
+    /// Whether its channels tell who is on them, and up to how many; `None`: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<PresenceSpec>,
     /// Who wrote this, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Written>,
@@ -73,6 +76,7 @@ impl NamespaceSpec {
         check(self.batch_ms <= BATCH_MS_MAX, "batch_ms", || {
             format!("{} is more than {BATCH_MS_MAX}", self.batch_ms)
         })?;
+        self.presence.map_or(Ok(()), PresenceSpec::check)?;
         let Some(header) = &self.conflate else {
             return Ok(());
         };

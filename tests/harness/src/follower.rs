@@ -121,7 +121,7 @@ impl View {
                 gap.to
             }
             // They are in no history that could be checked.
-            Delivery::Ephemeral { .. } | Delivery::Dropped { .. } => return,
+            Delivery::Ephemeral { .. } | Delivery::Dropped { .. } | Delivery::Presence(_) => return,
             Delivery::CaughtUp { seq } => {
                 state.caught_up += 1;
                 seq

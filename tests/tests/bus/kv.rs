@@ -1,13 +1,16 @@
 //! Buckets and leases.
 
 use bus::lease::{Lease, LeaseLost, keep};
-use bus::{BusError, KvWatch};
+use bus::{BusError, KvEntry, KvWatch};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use protocol::name::{Channel, Tenant};
+use protocol::presence::NodeId;
 use protocol::stream::Bucket;
+use protocol::subject::{Subject, presence};
 use service::shutdown::Shutdown;
 
-use super::fixture::{Fixture, look_again, within};
+use super::fixture::{Fixture, look_again, store, within};
 
 fn text(value: &'static str) -> Bytes {
     Bytes::from_static(value.as_bytes())
@@ -234,4 +237,80 @@ pub async fn only_the_last_of_a_key_is_told_and_deletions_are(f: Fixture) {
     let (key, value, revision) = kv.entries().await.unwrap().pop().unwrap();
     assert_eq!((key.as_str(), value), ("often", Bytes::from("19")));
     assert_eq!(kv.get("often").await.unwrap().unwrap().1, revision);
+}
+
+/// A node's part of a channel in `PRESENCE`.
+fn part(node: u64, channel: &str) -> String {
+    let channel = Channel::parse(channel).unwrap();
+    let tenant = Tenant::parse("acme").unwrap();
+    presence::part_key(&NodeId::from_random(node), &store(), &tenant, &channel)
+}
+
+pub async fn what_a_bucket_holds_under_a_filter_is_read_at_once(f: Fixture) {
+    let kv = f.bus.kv(Bucket::Presence).await.unwrap();
+    let first = kv.put(&part(1, "room.7"), text("1")).await.unwrap();
+    let second = kv.put(&part(2, "room.7"), text("2")).await.unwrap();
+    let other = kv.put(&part(1, "room.7.a"), text("3")).await.unwrap();
+    let entry = |node, channel, value: Option<&'static str>, revision| KvEntry {
+        key: part(node, channel),
+        value: value.map(text),
+        revision,
+    };
+    let (tenant, channel) = (
+        Tenant::parse("acme").unwrap(),
+        Channel::parse("room.7").unwrap(),
+    );
+    let filter = presence::parts_filter(&store(), &tenant, &channel);
+    let read = async |wanted: &[KvEntry]| {
+        // Any copy may answer, and one that lags has not everything yet.
+        within("every entry", async {
+            while kv.latest(&filter).await.unwrap() != wanted {
+                look_again().await;
+            }
+        })
+        .await;
+    };
+    let (one, two) = (
+        entry(1, "room.7", Some("1"), first),
+        entry(2, "room.7", Some("2"), second),
+    );
+    read(&[one.clone(), two.clone()]).await;
+    let own = presence::parts_of_filter(&NodeId::from_random(1));
+    within("a node's own", async {
+        let wanted = (vec![entry(1, "room.7.a", Some("3"), other)], false);
+        while kv.page(&own, first + 1, 10).await.unwrap() != wanted {
+            look_again().await;
+        }
+    })
+    .await;
+    assert!(matches!(
+        kv.remove(&part(1, "room.7"), Some(first - 1)).await,
+        Err(BusError::Conflict)
+    ));
+    kv.remove(&part(1, "room.7"), Some(first)).await.unwrap();
+    let deleted = entry(1, "room.7", None, other + 1);
+    read(&[two, deleted]).await;
+    kv.remove(&part(2, "room.7"), None).await.unwrap();
+    assert_eq!(kv.get(&part(2, "room.7")).await.unwrap(), None);
+}
+
+pub async fn what_a_bucket_stores_is_repeated_with_its_revision(f: Fixture) {
+    let kv = f.bus.kv(Bucket::Presence).await.unwrap();
+    let mut heard = f.bus.subscribe(&Subject::presence_store(&store())).await;
+    let heard = heard.as_mut().unwrap();
+    f.bus.flush().await.unwrap();
+    let key = part(1, "room.7");
+    let first = kv.put(&key, text("1")).await.unwrap();
+    let refused = kv.update(&key, text("2"), first + 5).await;
+    assert!(matches!(refused, Err(BusError::Conflict)));
+    kv.remove(&key, None).await.unwrap();
+    for (value, deleted, prev) in [("1", false, 0), ("", true, first)] {
+        let message = within("what is stored", heard.next()).await.unwrap();
+        assert_eq!(message.subject().strip_prefix("pres."), Some(key.as_str()));
+        assert_eq!(message.payload, text(value));
+        assert_eq!(bus::is_deletion(&message), deleted);
+        let place = message.republished.unwrap();
+        assert_eq!(place.prev, prev);
+        assert!(place.stream_seq > prev, "what was refused is not heard");
+    }
 }

@@ -19,7 +19,12 @@ fn forbidden(role: Role, events: &StreamName) -> Vec<String> {
     subjects.push("$KV.FUNCTIONS.gate".into());
     match role {
         Role::Edge => {
-            let others = ["ck.main.0.gate", "log.main.gate", "eph.other.0.acme.room.a"];
+            let others = [
+                "ck.main.0.gate",
+                "log.main.gate",
+                "eph.other.0.acme.room.a",
+                "$KV.PRESENCE.member.00000000000000ab.other.acme.room.a",
+            ];
             subjects.extend(others.map(str::to_owned));
         }
         Role::Worker => {

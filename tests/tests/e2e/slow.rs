@@ -53,6 +53,7 @@ async fn stalled(deployment: &Deployment) -> RawSession {
         channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
         echo: true,
+        presence: false,
     };
     let reply = session.ask(Action::Subscribe(subscribe)).await.unwrap();
     assert_eq!(reply.subscribe.expect("subscribed").after, 0);

@@ -75,6 +75,7 @@ impl Guest {
             channel: "chat.guests".into(),
             from: None,
             echo: true,
+            presence: false,
         });
         let reply = session.ask(subscribe).await?;
         anyhow::ensure!(reply.error.is_none(), "{:?}", reply.error);

@@ -113,7 +113,7 @@ const SETTINGS: [Row; 20] = [
 ];
 
 /// The limits that are constants which a client can meet, as PROTOCOL.md states them.
-const STATED: [Row; 10] = [
+const STATED: [Row; 18] = [
     (
         "256 frames",
         "tests/tests/wire/commands.rs::limits_obeyed",
@@ -153,6 +153,46 @@ const STATED: [Row; 10] = [
         "1 to 255 printable characters",
         "edge/src/http/body.rs::keys_within_and_beyond_their_limit",
         "edge/src/http/body.rs::keys_within_and_beyond_their_limit",
+    ),
+    (
+        "4,096 channels at a time",
+        "edge/src/core/presence/tests.rs::watched_channels_within_and_beyond_their_limit",
+        "edge/src/core/presence/tests.rs::watched_channels_within_and_beyond_their_limit",
+    ),
+    (
+        "at most 1,000, 0 for none",
+        "protocol/src/spec/presence.rs::members_that_are_named_within_and_beyond_their_limit",
+        "protocol/src/spec/presence.rs::members_that_are_named_within_and_beyond_their_limit",
+    ),
+    (
+        "has at most 512 KiB",
+        "protocol/src/presence.rs::a_part_within_and_beyond_its_bytes",
+        "protocol/src/presence.rs::a_part_within_and_beyond_its_bytes",
+    ),
+    (
+        "At most 1,000 nodes",
+        "presence/src/nodes.rs::nodes_within_and_beyond_their_limit",
+        "presence/src/nodes.rs::nodes_within_and_beyond_their_limit",
+    ),
+    (
+        "not been heard for 4 seconds",
+        "presence/src/nodes.rs::silence_within_and_beyond_its_limit",
+        "presence/src/nodes.rs::silence_within_and_beyond_its_limit",
+    ),
+    (
+        "ten times a second at most",
+        "presence/src/room/tests.rs::a_storm_of_sessions_is_written_at_its_pace",
+        "presence/src/room/tests.rs::a_storm_of_sessions_is_written_at_its_pace",
+    ),
+    (
+        "once a second at most while",
+        "presence/src/told.rs::beyond_the_number_counts_alone_are_told_at_their_pace",
+        "presence/src/told.rs::beyond_the_number_counts_alone_are_told_at_their_pace",
+    ),
+    (
+        "4 looks and pages",
+        "edge/src/core/session/state/tests/presence.rs::looks_within_and_beyond_their_limit",
+        "edge/src/core/session/state/tests/presence.rs::looks_within_and_beyond_their_limit",
     ),
     (
         "longer than 125 bytes",

@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 30] = [
+const MACHINES: [&str; 34] = [
     "auth/src/cache.rs",
     "auth/src/keys.rs",
     "bridge/src/mirror/relay.rs",
@@ -22,6 +22,10 @@ const MACHINES: [&str; 30] = [
     "edge/src/core/publisher/turns.rs",
     "edge/src/core/session/state.rs",
     "host/src/turns.rs",
+    "presence/src/nodes.rs",
+    "presence/src/room.rs",
+    "presence/src/roster.rs",
+    "presence/src/told.rs",
     "workers/src/fleet/share.rs",
     "workers/src/fleet/state.rs",
     "workers/src/lane/progress.rs",

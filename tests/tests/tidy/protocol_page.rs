@@ -62,21 +62,27 @@ fn every_example_is_what_it_shows() {
 /// Field names of the frames, from their source: `pub name:` in `protocol/src/frame`.
 fn fields() -> BTreeSet<String> {
     let folder = tree::root().join("protocol/src/frame");
-    ["command.rs", "history.rs", "reply.rs", "push.rs"]
-        .iter()
-        .flat_map(|file| {
-            let text = tree::read(&folder.join(file));
-            text.lines()
-                .filter_map(|l| {
-                    l.trim()
-                        .strip_prefix("pub ")?
-                        .split_once(": ")
-                        .map(|(name, _)| name.to_owned())
-                })
-                .collect::<Vec<_>>()
-        })
-        .filter(|name| name != "outcome" && !name.contains(' '))
-        .collect()
+    [
+        "command.rs",
+        "history.rs",
+        "presence.rs",
+        "reply.rs",
+        "push.rs",
+    ]
+    .iter()
+    .flat_map(|file| {
+        let text = tree::read(&folder.join(file));
+        text.lines()
+            .filter_map(|l| {
+                l.trim()
+                    .strip_prefix("pub ")?
+                    .split_once(": ")
+                    .map(|(name, _)| name.to_owned())
+            })
+            .collect::<Vec<_>>()
+    })
+    .filter(|name| name != "outcome" && !name.contains(' '))
+    .collect()
 }
 
 #[test]

@@ -222,6 +222,7 @@ pub async fn provoke_epoch(deployment: &Deployment, seen: &mut Seen) {
         channel: "chat.life".into(),
         from: None,
         echo: true,
+        presence: false,
     };
     let reply = client
         .ask(Action::Subscribe(subscribe))

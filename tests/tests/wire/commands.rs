@@ -69,6 +69,7 @@ fn subscribe(channel: &str, from: Option<Start>) -> Action {
         channel: channel.into(),
         from,
         echo: true,
+        presence: false,
     })
 }
 

@@ -56,6 +56,7 @@ fn subscribe(channel: &str, echo: bool) -> Action {
         channel: channel.into(),
         from: None,
         echo,
+        presence: false,
     })
 }
 

@@ -216,6 +216,7 @@ async fn first_of(session: &mut RawSession, channel: &str) -> Event {
         channel: channel.into(),
         from: Some(Start::Named(Named::Earliest)),
         echo: true,
+        presence: false,
     };
     session.send(Action::Subscribe(subscribe)).await.unwrap();
     loop {

@@ -17,6 +17,7 @@ fn subscribe(channel: &str) -> Action {
         channel: channel.into(),
         from: None,
         echo: true,
+        presence: false,
     })
 }
 

@@ -72,6 +72,7 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
             channel: "chat.flood".into(),
             from,
             echo: true,
+            presence: false,
         })
     });
     let typed = Publish {

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use harness::Deployment;
 use serde_json::Value;
 
+use super::presence;
 use super::request::{Answer, get, send};
 use super::schema::fits;
 use super::stream::EventStream;
 
 /// Statuses that are not provoked here, and where they are.
-const ELSEWHERE: [(&str, u16, &str); 10] = [
+const ELSEWHERE: [(&str, u16, &str); 12] = [
     (
         "readyz",
         503,
@@ -33,6 +34,8 @@ const ELSEWHERE: [(&str, u16, &str); 10] = [
     ("publish", 503, "trouble, on a full stream"),
     ("history", 429, "rates: as a session's commands"),
     ("history", 503, "as publish: the same answer"),
+    ("presence", 429, "rates: as a session's commands"),
+    ("presence", 503, "as publish: the same answer"),
     ("sse", 503, "reading: more sessions than a node may have"),
     ("poll", 503, "reading: as there"),
 ];
@@ -83,6 +86,7 @@ pub async fn held(deployment: &Deployment) {
     let served = get(address, "/v1/openapi.json", None).await;
     assert_eq!(served.status, 200);
     let document = Document(served.body());
+    presence::allow(deployment, "chat", Some(200)).await;
     well_formed(&document);
     let mut seen: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     for operation in document.operations() {
@@ -264,6 +268,16 @@ struct Request {
 }
 
 impl Request {
+    fn get(path: String, token: bool) -> Self {
+        Self {
+            method: "GET",
+            path,
+            token,
+            key: None,
+            body: String::new(),
+        }
+    }
+
     async fn send(&self, deployment: &Deployment, token: &str) -> Answer {
         let mut headers = String::new();
         if self.token {
@@ -277,15 +291,14 @@ impl Request {
     }
 }
 
-fn asking(path: String, token: bool) -> Request {
-    Request {
-        method: "GET",
-        path,
-        token,
-        key: None,
-        body: String::new(),
-    }
-}
+/// Looks at who is there, each with whether it has a token, and its status.
+const PRESENCE: [(&str, bool, u16); 5] = [
+    ("chat.a?members=perhaps", true, 400),
+    ("chat.a", false, 401),
+    ("secret.a", true, 403),
+    ("nowhere.a", true, 404),
+    ("chat.%20", true, 422),
+];
 
 /// A request for each status that can be had.
 fn provoking() -> Vec<(&'static str, Request, u16)> {
@@ -343,7 +356,7 @@ fn provoking() -> Vec<(&'static str, Request, u16)> {
 /// Those that read.
 fn reading() -> Vec<(&'static str, Request, u16)> {
     let mut rows = Vec::new();
-    let history = |rest: &str, token| asking(format!("/v1/history/{rest}"), token);
+    let history = |rest: &str, token| Request::get(format!("/v1/history/{rest}"), token);
     rows.extend([
         ("history", history("chat.a?limit=0", true), 400),
         ("history", history("chat.a", false), 401),
@@ -352,8 +365,12 @@ fn reading() -> Vec<(&'static str, Request, u16)> {
         ("history", history("chat.a?from=ff:1", true), 409),
         ("history", history("chat.%20", true), 422),
     ]);
+    for (rest, token, status) in PRESENCE {
+        let request = Request::get(format!("/v1/presence/{rest}"), token);
+        rows.push(("presence", request, status));
+    }
     for id in ["sse", "poll"] {
-        let read = |rest: &str, token| asking(format!("/v1/{id}?channel={rest}"), token);
+        let read = |rest: &str, token| Request::get(format!("/v1/{id}?channel={rest}"), token);
         let many = vec!["chat.a"; 33].join("&channel=");
         rows.extend([
             (id, read("chat.a&surplus=1", true), 400),

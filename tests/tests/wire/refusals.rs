@@ -9,7 +9,8 @@ use protocol::frame::Encoding;
 
 use super::seen::Seen;
 use super::{
-    closes, commands, ephemeral, expected, handshake, history, rates, rfc6455, tokens, trouble,
+    closes, commands, ephemeral, expected, handshake, history, presence, rates, rfc6455, tokens,
+    trouble,
 };
 
 /// The node with time-outs as they are by default.
@@ -40,10 +41,14 @@ pub const HURRIED_SESSIONS: usize = 3;
 const HURRIED_MS: u64 = 1_000;
 
 /// Error codes that cannot be provoked here, and where they are.
-const ERRORS_ELSEWHERE: [(ErrorCode, &str); 3] = [
+const ERRORS_ELSEWHERE: [(ErrorCode, &str); 4] = [
     (
         ErrorCode::TokenRevoked,
         "what is revoked stays so: wire::revoked has a deployment for it",
+    ),
+    (
+        ErrorCode::TooManyWatched,
+        "needs 4,096 channels; edge: watched_channels_within_and_beyond_their_limit",
     ),
     (ErrorCode::Rejected, "needs a gate; e2e::ephemeral"),
     (ErrorCode::GateFailed, "needs a gate; e2e::ephemeral"),
@@ -103,6 +108,7 @@ async fn every_documented_code_is_provoked() {
         history::provoke(&deployment, encoding, &mut seen).await;
         expected::provoke(&deployment, encoding, &mut seen).await;
         ephemeral::provoke(&deployment, encoding, &mut seen).await;
+        presence::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;
     }

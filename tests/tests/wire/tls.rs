@@ -86,6 +86,7 @@ async fn sessions(deployment: &Deployment, config: &ClientConfig) {
             channel: channel.clone(),
             from: None,
             echo: true,
+            presence: false,
         });
         assert_eq!(session.ask(subscribe).await.unwrap().error, None);
         let data = format!("\"{}\"", "x".repeat(DATA_BYTES - 2));

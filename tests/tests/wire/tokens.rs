@@ -241,6 +241,7 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
         channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
         echo: true,
+        presence: false,
     };
     for action in [Action::Ping(Ping {}), Action::Subscribe(subscribe)] {
         let codes = (ErrorCode::NotConnected, CloseCode::Unauthorized);

@@ -107,6 +107,7 @@ impl World {
                 conflate: None,
                 batch: std::time::Duration::ZERO,
                 quota_bytes: None,
+                presence: None,
             },
             from,
             backwards,

@@ -16,6 +16,7 @@ use crate::core::feed::repair::lost;
 use crate::core::leader::{self, unavailable};
 use crate::core::metrics;
 use crate::core::port::Note;
+use crate::core::presence::seat::Seat;
 use crate::core::registry::FeedGuard;
 use crate::core::request::Request;
 
@@ -34,23 +35,26 @@ struct Begin {
     announce: bool,
 }
 
-/// Makes a subscription: answers the command, brings the client level, joins. `guard`
-/// is its place in the channel's feed. Its port expects it from the call on; once it is
+/// A subscription's place in the channel's feed, and its seat where that tells who is
+/// there.
+pub type Places = (Arc<FeedGuard>, Option<Arc<Seat>>);
+
+/// Makes a subscription: answers the command, brings the client level, joins. Its port expects it from the call on; once it is
 /// shut there, the command is not answered. Dropped, the future leaves that to whoever
 /// shuts it.
 pub fn attach(
     replays: Arc<Replays>,
-    guard: Arc<FeedGuard>,
+    places: Places,
     subscriber: Subscriber,
     request: Request,
 ) -> impl Future<Output = ()> + Send {
     subscriber.port.expect(request.id);
-    make(replays, guard, subscriber, request)
+    make(replays, places, subscriber, request)
 }
 
 async fn make(
     replays: Arc<Replays>,
-    guard: Arc<FeedGuard>,
+    (guard, seat): Places,
     subscriber: Subscriber,
     request: Request,
 ) {
@@ -61,7 +65,7 @@ async fn make(
         ref place,
         ..
     } = request;
-    let begun = begin(&replays, &guard, &request).await;
+    let begun = begin(&replays, (&guard, seat.as_deref()), &request).await;
     if let Start::After(_) = request.start {
         let outcome = begun.as_ref().map(|begin| begin.gap.is_some());
         metrics::resumed(outcome.map_err(|error| error.code));
@@ -78,16 +82,26 @@ async fn make(
             });
         }
     };
-    let subscribed = Subscribed {
-        channel: channel.as_str().into(),
-        epoch: place.epoch.clone(),
-        after: begin.after,
+    let open = |presence| {
+        let subscribed = Subscribed {
+            channel: channel.as_str().into(),
+            epoch: place.epoch.clone(),
+            after: begin.after,
+            presence,
+        };
+        let reply = Reply {
+            id: command,
+            outcome: Outcome::Subscribe(subscribed),
+        };
+        port.open(id, encode(subscriber.encoding, &reply))
     };
-    let reply = Reply {
-        id: command,
-        outcome: Outcome::Subscribe(subscribed),
+    let stands = match &seat {
+        Some(seat) => seat.enter(open),
+        None => open(None),
     };
-    if !port.open(id, encode(subscriber.encoding, &reply)) {
+    // Whoever holds the subscription holds its seat; kept here, it would outlive it.
+    drop(seat);
+    if !stands {
         return;
     }
     guard.feed.listen(&subscriber);
@@ -119,9 +133,12 @@ pub async fn again(replays: Arc<Replays>, guard: Arc<FeedGuard>, subscriber: Sub
 
 async fn begin(
     replays: &Replays,
-    guard: &FeedGuard,
+    (guard, seat): (&FeedGuard, Option<&Seat>),
     request: &Request,
 ) -> Result<Begin, ErrorBody> {
+    if let Some(seat) = seat {
+        seat.ready().await?;
+    }
     if !timeout(OPEN_TIMEOUT, guard.feed.opened())
         .await
         .unwrap_or(false)
@@ -228,6 +245,7 @@ mod tests {
             conflate: None,
             batch: std::time::Duration::ZERO,
             quota_bytes: None,
+            presence: None,
         };
         let (tenant, channel) = (
             Tenant::parse("t").unwrap(),
@@ -241,6 +259,7 @@ mod tests {
             place,
             start: Start::Named(Named::Now),
             own: None,
+            seating: None,
         };
         assert!(check(&request, &position("aa", 10), 10).is_ok());
         assert_eq!(

@@ -85,6 +85,7 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         conflate: None,
         batch: std::time::Duration::ZERO,
         quota_bytes: None,
+        presence: None,
     };
     let key = FeedKey {
         tenant: tenant(),
@@ -106,9 +107,10 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         place,
         start: Start::Named(Named::Earliest),
         own: None,
+        seating: None,
     };
     let replays = Replays::new(bus.clone(), LOOK_INTERVAL);
-    tokio::spawn(attach(replays, guard, subscriber, request));
+    tokio::spawn(attach(replays, (guard, None), subscriber, request));
     port
 }
 

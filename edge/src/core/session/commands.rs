@@ -175,7 +175,7 @@ pub fn history(
 }
 
 /// A channel whose events somebody may have, and where it lives.
-fn readable(
+pub(super) fn readable(
     rules: &Rules<'_>,
     identity: &Identity,
     text: &str,

@@ -26,6 +26,8 @@ use crate::core::history::Asked;
 use crate::core::hub::Hub;
 use crate::core::metrics;
 use crate::core::port::{Note, Port};
+use crate::core::presence::look::AskedPresence;
+use crate::core::presence::seat::Seat;
 use crate::core::publisher::{Answer, Writer};
 use crate::core::registry::FeedGuard;
 use crate::core::replay;
@@ -50,6 +52,8 @@ struct Handle {
     id: u64,
     guard: Arc<FeedGuard>,
     own: Option<Arc<str>>,
+    /// Where the channel tells who is on it.
+    seat: Option<Arc<Seat>>,
     task: AbortHandle,
 }
 
@@ -87,6 +91,11 @@ impl Session {
     /// Whether a draining session has nothing left to answer.
     pub fn is_drained(&self) -> bool {
         self.state.is_drained()
+    }
+
+    /// Shows the session to nobody as a member of its channels: it is there for one answer.
+    pub fn hide(&mut self) {
+        self.state.hide();
     }
 
     /// Something came from the client, last at this time. Any byte counts. Told before
@@ -162,6 +171,11 @@ impl Session {
                     Vec::new()
                 }
                 Note::Revocations => self.state.recheck(&self.hub.rules()),
+                Note::Looked { command, outcome } => vec![self.state.looked(command, outcome)],
+                Note::Seats => {
+                    self.reseat();
+                    Vec::new()
+                }
                 Note::EpochChanged => vec![Step::Close(CloseCode::EpochChanged)],
             };
             let signal = self.carry_out(steps);
@@ -188,17 +202,22 @@ impl Session {
         }
     }
 
-    fn attach(&mut self, request: Request) {
+    fn attach(&mut self, mut request: Request) {
         let key = FeedKey {
             tenant: request.tenant.clone(),
             channel: request.channel.clone(),
         };
         let (id, own) = (request.id, request.own.clone());
+        let subscriber = self.subscriber(id, own.clone());
+        let seat = match self.seat(&key, &subscriber, &mut request) {
+            Ok(seat) => seat,
+            Err(note) => return self.port.note(note),
+        };
         let guard = Arc::new(self.hub.feeds.acquire(key, &request.place, id));
         let attach = replay::attach(
             self.hub.replays.clone(),
-            guard.clone(),
-            self.subscriber(id, own.clone()),
+            (guard.clone(), seat.clone()),
+            subscriber,
             request,
         );
         let task = self.hub.tasks.spawn(attach).abort_handle();
@@ -206,6 +225,7 @@ impl Session {
             id,
             guard,
             own,
+            seat,
             task,
         });
     }
@@ -242,6 +262,14 @@ impl Session {
         }
     }
 
+    fn look(&self, command: u64, asked: AskedPresence) {
+        let (hub, port) = (self.hub.clone(), self.port.clone());
+        self.hub.tasks.spawn(async move {
+            let outcome = hub.presence.look(&asked).await;
+            port.note(Note::Looked { command, outcome });
+        });
+    }
+
     fn read(&self, command: u64, asked: Asked) {
         let (hub, port, encoding) = (self.hub.clone(), self.port.clone(), self.encoding);
         self.hub.tasks.spawn(async move {
@@ -273,6 +301,7 @@ impl Session {
                     }
                 }
                 Step::Read(command, asked) => self.read(command, *asked),
+                Step::Look(command, asked) => self.look(command, *asked),
                 Step::PassOn(command, draft) => {
                     let answer = ephemeral::answer::Answer::session(self.port.clone(), command);
                     self.hub.passing.submit(*draft, answer);
@@ -321,6 +350,8 @@ impl Session {
             .send(encode(self.encoding, &Reply { id, outcome }));
     }
 }
+
+mod seats;
 
 /// Stops the task of a subscription; false, so that lists let go of it.
 fn end_handle(handle: &Handle) -> bool {

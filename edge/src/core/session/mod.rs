@@ -3,9 +3,11 @@
 //! - `state`: the transitions
 //! - `commands`: what a command must satisfy
 //! - `ephemeral`: what one of an ephemeral event must
+//! - `presence`: what a subscription needs where its channel tells who is on it
 //! - `conduct`: does what the transitions say
 
 pub mod commands;
 pub mod conduct;
 pub mod ephemeral;
+pub mod presence;
 pub mod state;

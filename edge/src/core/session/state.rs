@@ -24,13 +24,14 @@ use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
 use crate::core::ephemeral::draft::EphemeralDraft;
 use crate::core::history::Asked;
+use crate::core::presence::look::AskedPresence;
 use crate::core::request::Request;
 
 /// How long a session may take to answer its publishes and empty its outbox once the
 /// node drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages of history that a session may wait for: one that shows what the other brought
+/// Pages of history, and looks at who is there, that a session may wait for: one that shows what the other brought
 /// is ahead of any reader.
 pub const READS_MAX: u32 = 4;
 
@@ -69,6 +70,8 @@ pub enum Step {
     Publish(u64, Box<Draft>),
     /// Read a page of history; the command is answered through [`State::read`].
     Read(u64, Box<Asked>),
+    /// Look who is on a channel; the command is answered through [`State::looked`].
+    Look(u64, Box<AskedPresence>),
     /// Pass an ephemeral event on; the command is answered through [`State::passed_on`].
     PassOn(u64, Box<EphemeralDraft>),
     /// An event was refused before it reached the store, for now.
@@ -104,8 +107,10 @@ pub struct State {
     /// When it began, microseconds since 1970.
     began_us: u64,
     in_flight: u32,
-    /// Pages that are being read.
+    /// Pages that are being read, and looks that are under way.
     reads: u32,
+    /// It is a member of no channel.
+    hidden: bool,
     bad_frames: u32,
     heard: Instant,
     ping_at: Instant,
@@ -141,6 +146,7 @@ impl State {
             began_us: rules.now_us,
             in_flight: 0,
             reads: 0,
+            hidden: false,
             bad_frames: 0,
             heard: rules.now,
             ping_at: rules.now + rules.limits.ping_interval(),
@@ -189,6 +195,7 @@ impl State {
                 self.subscribe(rules, id, body, next_id)
             }
             (Phase::Connected(_), Action::History(body)) => self.history(rules, id, body),
+            (Phase::Connected(_), Action::Presence(body)) => self.look(rules, id, &body),
             (Phase::Connected(_), Action::Publish(body)) if body.class == Class::Ephemeral => {
                 self.pass_on(rules, id, body)
             }

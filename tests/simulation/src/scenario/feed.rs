@@ -173,6 +173,8 @@ impl Scene {
                 Note::Published { .. }
                 | Note::Read { .. }
                 | Note::PassedOn { .. }
+                | Note::Looked { .. }
+                | Note::Seats
                 | Note::Revocations => {}
                 Note::EpochChanged => self.world.problem("the epoch changed by itself"),
             }
@@ -284,6 +286,7 @@ impl Node {
             conflate: None,
             batch: std::time::Duration::ZERO,
             quota_bytes: None,
+            presence: None,
         };
         let key = FeedKey {
             tenant: tenant(),
@@ -310,8 +313,10 @@ impl Node {
             place,
             start,
             own: None,
+            seating: None,
         };
-        let attach = replay::attach(self.replays.clone(), guard, view.subscriber(id), request);
+        let places = (guard, None);
+        let attach = replay::attach(self.replays.clone(), places, view.subscriber(id), request);
         tokio::spawn(attach);
         view
     }

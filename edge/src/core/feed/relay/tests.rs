@@ -32,6 +32,7 @@ fn feed() -> Feed {
             conflate: None,
             batch: std::time::Duration::ZERO,
             quota_bytes: None,
+            presence: None,
         },
     );
     feed.open_at(10);

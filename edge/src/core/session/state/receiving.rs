@@ -1,14 +1,16 @@
-//! What a session receives: subscriptions, and pages of history.
+//! What a session receives: subscriptions, pages of history, looks at who is there.
 
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    ErrorBody, History, HistoryPage, Named, Outcome, Start, Subscribe, Unsubscribed,
+    AskPresence, ErrorBody, History, HistoryPage, Member, Named, Outcome, Presence, Start,
+    Subscribe, Unsubscribed,
 };
 use protocol::name::Channel;
 
 use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
 use crate::core::session::commands::{self, Rules};
+use crate::core::session::presence;
 
 impl State {
     pub(super) fn subscribe(
@@ -36,6 +38,12 @@ impl State {
         }
         let tenant = who.identity.tenant.clone();
         let own = (!body.echo).then(|| writer(who));
+        let seating = match self.hidden {
+            true => None,
+            false => presence::seating(&channel, &place, body.presence, || {
+                presence::member(who, &self.name, rules.now_us)
+            })?,
+        };
         self.subscriptions.insert(channel.clone(), (id, command));
         let start = body.from.unwrap_or(Start::Named(Named::Now));
         Ok(vec![Step::Attach(Box::new(Request {
@@ -46,6 +54,7 @@ impl State {
             place,
             start,
             own,
+            seating,
         }))])
     }
 
@@ -98,6 +107,37 @@ impl State {
         }
         self.reads += 1;
         Ok(vec![Step::Read(command, Box::new(asked))])
+    }
+
+    pub(super) fn look(&mut self, rules: &Rules<'_>, command: u64, body: &AskPresence) -> Taken {
+        self.check_expiry(rules)?;
+        let asked = presence::ask(rules, &self.member()?.who.identity, body)?;
+        if self.reads >= READS_MAX {
+            let message = format!("{READS_MAX} reads are under way already");
+            return refuse(ErrorCode::TooManyReads, message);
+        }
+        self.reads += 1;
+        Ok(vec![Step::Look(command, Box::new(asked))])
+    }
+
+    /// Somebody looked who is on a channel, or could not.
+    pub fn looked(&mut self, command: u64, outcome: Result<Presence, ErrorBody>) -> Step {
+        self.reads = self.reads.saturating_sub(1);
+        Step::Reply(
+            command,
+            outcome.map_or_else(Outcome::Error, Outcome::Presence),
+        )
+    }
+
+    /// This session as a member of channels, since now; `None`: it is shown to nobody.
+    pub fn present(&self, rules: &Rules<'_>) -> Option<Member> {
+        let member = self.member().ok().filter(|_| !self.hidden)?;
+        Some(presence::member(&member.who, &self.name, rules.now_us))
+    }
+
+    /// Shows the session to nobody: it is there for one answer.
+    pub fn hide(&mut self) {
+        self.hidden = true;
     }
 
     /// A page was read, or could not be.

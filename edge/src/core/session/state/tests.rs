@@ -19,6 +19,7 @@ use crate::core::quota::task::Quotas;
 mod ephemeral;
 mod grants;
 mod leaving;
+mod presence;
 mod rates;
 mod subscriptions;
 
@@ -154,6 +155,7 @@ fn subscribe(channel: &str) -> Action {
         channel: channel.into(),
         from: None,
         echo: true,
+        presence: false,
     })
 }
 

@@ -103,6 +103,7 @@ fn a_subscription_without_echo_knows_its_own_writer() {
             channel: channel.into(),
             from: None,
             echo,
+            presence: false,
         };
         match world
             .act(&mut state, Action::Subscribe(subscribe))
