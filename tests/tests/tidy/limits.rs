@@ -57,7 +57,7 @@ const SETTINGS: [Row; 20] = [
     ),
     (
         "message_timeout_ms",
-        "edge/src/ws/socket.rs::each_byte_is_a_sign_of_life_and_a_message_has_a_beginning",
+        "edge/src/ws/socket/tests.rs::each_byte_is_a_sign_of_life_and_a_message_has_a_beginning",
         "tests/tests/wire/closes.rs::slow_message",
     ),
     (
