@@ -8,7 +8,7 @@ use crate::limits::SCOPES_MAX;
 /// Stands in a pattern, as a whole token, for the token's own user.
 pub const USER_PLACEHOLDER: &str = "{user}";
 
-/// What a scope allows to do with a channel.
+/// What a scope allows to do with a channel, or to a tenant's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Publish events.
@@ -19,6 +19,8 @@ pub enum Action {
     Replay,
     /// Replay what publishers sent, before any function, and what became of it.
     Inputs,
+    /// Disconnect and revoke; the pattern is of operations, not of channels.
+    Manage,
 }
 
 impl Action {
@@ -28,6 +30,7 @@ impl Action {
             "subscribe" => Some(Self::Subscribe),
             "replay" => Some(Self::Replay),
             "inputs" => Some(Self::Inputs),
+            "manage" => Some(Self::Manage),
             _ => None,
         }
     }
@@ -39,6 +42,7 @@ impl Action {
             Self::Subscribe => "subscribe",
             Self::Replay => "replay",
             Self::Inputs => "inputs",
+            Self::Manage => "manage",
         }
     }
 }
@@ -111,6 +115,10 @@ mod tests {
         assert!(!allows(&some, Action::Replay, "doc.a"));
         let all = scopes(&["publish:>", "subscribe:>", "replay:>"], "ann").unwrap();
         assert!(!allows(&all, Action::Inputs, "doc.a"));
+        assert!(!allows(&all, Action::Manage, "revoke"));
+        let one = scopes(&["manage:disconnect"], "ann").unwrap();
+        assert!(allows(&one, Action::Manage, "disconnect"));
+        assert!(!allows(&one, Action::Manage, "revoke"));
         let inputs = scopes(&["inputs:doc.>"], "ann").unwrap();
         assert!(allows(&inputs, Action::Inputs, "doc.a"));
         assert!(!allows(&inputs, Action::Replay, "doc.a"));

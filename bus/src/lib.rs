@@ -16,6 +16,7 @@ mod bus;
 mod codes;
 mod details;
 pub mod directory;
+pub mod disconnects;
 mod error;
 mod following;
 mod incoming;

@@ -2,6 +2,7 @@
 //! few variables that stand for options.
 
 pub mod author;
+pub mod disconnect;
 pub mod function;
 pub mod namespace;
 pub mod nats;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use local::stack::EDGE_PORTS;
 
+use self::disconnect::DisconnectCommand;
 use self::function::FunctionCommand;
 use self::namespace::{Apply, NamespaceCommand};
 use self::rejected::RejectedCommand;
@@ -77,6 +79,9 @@ pub enum Command {
     /// Look at dead letters: what functions could not handle.
     #[command(subcommand)]
     Rejected(RejectedCommand),
+    /// Close sessions, or those of a user; they may come back.
+    #[command(subcommand)]
+    Disconnect(DisconnectCommand),
     /// Revoke tokens, users and sessions before their time.
     #[command(subcommand)]
     Revoke(RevokeCommand),

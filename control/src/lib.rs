@@ -10,6 +10,7 @@
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
 //! - `logs`: what functions write; `load`: how busy they are
+//! - `revocation`, `disconnect`: who is kept out, and who is sent away
 //! - `replay`: recorded history through a `candidate`; `fate`: what became of an input
 //! - `history`: one stream's, from JetStream and from the `mirror`; `seam`: which of the two;
 //!   `queries`: which parts of the mirror; `held`: inputs put in order
@@ -20,6 +21,7 @@
 pub mod app;
 mod candidate;
 mod deployer;
+mod disconnect;
 mod draft;
 mod error;
 mod fate;

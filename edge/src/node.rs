@@ -40,6 +40,8 @@ pub struct Node {
     pub requests: Semaphore,
     /// Requests for pages of history that may still be taken on.
     pub pages: Semaphore,
+    /// Requests of backends about sessions and tokens that may still be taken on.
+    pub managing: Semaphore,
     /// Asks the node to drain.
     pub shutdown: Shutdown,
     /// Sessions and HTTP connections.

@@ -23,7 +23,7 @@ use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::door::accept::{Door, accept};
 use crate::error::EdgeError;
-use crate::http::{cors, head, health, history, openapi, origin, presence, publish};
+use crate::http::{cors, head, health, history, manage, openapi, origin, presence, publish};
 use crate::node::Node;
 use crate::origins::Origins;
 use crate::reading::{poll, sse};
@@ -90,6 +90,7 @@ pub async fn start(
         origins,
         requests: Semaphore::new(publish::REQUESTS_MAX),
         pages: Semaphore::new(history::REQUESTS_MAX),
+        managing: Semaphore::new(manage::REQUESTS_MAX),
         shutdown,
         clients: TaskTracker::new(),
     });
@@ -158,15 +159,17 @@ impl EdgeNode {
 }
 
 /// Every route: its path and its method, as the OpenAPI document has them.
-fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 9] {
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 11] {
     [
         ("/healthz", "get", get(health::healthz)),
         ("/readyz", "get", get(health::readyz)),
+        ("/v1/disconnect", "post", post(manage::disconnect)),
         ("/v1/history/{channel}", "get", get(history::history)),
         ("/v1/openapi.json", "get", get(openapi::openapi)),
         ("/v1/poll", "get", get(poll::poll)),
         ("/v1/presence/{channel}", "get", get(presence::presence)),
         ("/v1/publish", "post", post(publish::publish)),
+        ("/v1/revoke", "post", post(manage::revoke)),
         ("/v1/sse", "get", get(sse::sse)),
         ("/v1/ws", "get", get(upgrade::upgrade)),
     ]

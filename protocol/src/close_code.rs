@@ -28,6 +28,8 @@ pub enum CloseCode {
     HandshakeTimeout,
     /// A WebSocket message took too long from its first byte to its last.
     MessageTimeout,
+    /// The session, or every one of its user, was disconnected on request; it may come back.
+    Disconnected,
     /// The user has as many sessions on this node as it may.
     TooManyConnections,
     /// Too many unreadable frames.
@@ -42,7 +44,7 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Normal,
         Self::ProtocolError,
         Self::NotUtf8,
@@ -54,6 +56,7 @@ impl CloseCode {
         Self::EpochChanged,
         Self::HandshakeTimeout,
         Self::MessageTimeout,
+        Self::Disconnected,
         Self::TooManyConnections,
         Self::BadFrames,
         Self::Unauthorized,
@@ -75,6 +78,7 @@ impl CloseCode {
             Self::EpochChanged => 4003,
             Self::HandshakeTimeout => 4004,
             Self::MessageTimeout => 4005,
+            Self::Disconnected => 4006,
             Self::TooManyConnections => 4008,
             Self::BadFrames => 4500,
             Self::Unauthorized => 4501,
@@ -97,6 +101,7 @@ impl CloseCode {
             Self::EpochChanged => "epoch_changed",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::MessageTimeout => "message_timeout",
+            Self::Disconnected => "disconnected",
             Self::TooManyConnections => "too_many_connections",
             Self::BadFrames => "bad_frames",
             Self::Unauthorized => "unauthorized",

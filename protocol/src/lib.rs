@@ -35,6 +35,7 @@ pub mod bus;
 pub mod checkpoint;
 pub mod class;
 pub mod close_code;
+pub mod disconnect;
 pub mod envelope;
 pub mod error_code;
 pub mod frame;

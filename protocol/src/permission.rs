@@ -89,9 +89,12 @@ impl Role {
         let leases = bucket(Bucket::Leases);
         match self {
             // What it has stored for whom; signs of life, and marks that others are dead.
+            // And what a backend asks of it: who is sent away, and who is kept out.
             Self::Edge => vec![
                 bucket(Bucket::Usage),
                 bucket_key(Bucket::Presence, &presence::nodes_filter()),
+                bucket(Bucket::Revocations),
+                bucket(Bucket::Disconnects),
             ],
             // How a trial ended, and nothing else that is deployed.
             Self::Worker => vec![
@@ -144,6 +147,7 @@ impl Role {
                 Bucket::Revocations,
                 Bucket::Usage,
                 Bucket::Presence,
+                Bucket::Disconnects,
             ],
             Self::Worker => &[
                 Bucket::Config,
@@ -258,9 +262,12 @@ mod tests {
                 "what functions write is for people"
             );
             assert!(!may_publish(role, "$KV.CONFIG.namespace.doc"));
-            assert!(!may_publish(role, "$KV.REVOCATIONS.acme.user.YW5u"));
             let elsewhere = "$KV.PRESENCE.member.00000000000000ab.other.acme.doc.a";
             assert!(!may_publish(role, elsewhere), "in no store of its own");
+            for bucket in ["REVOCATIONS", "DISCONNECTS"] {
+                let writes = may_publish(role, &format!("$KV.{bucket}.acme.user.YW5u"));
+                assert_eq!(writes, role == Role::Edge, "{bucket}");
+            }
             for edges in [
                 "in.main.0.acme.doc.a",
                 "req.main.0.acme.doc.a",

@@ -4,6 +4,7 @@
 //! bucket fills a set; whoever lets somebody in, or has, asks it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,7 +60,49 @@ pub struct Revocation {
     pub written: Option<Written>,
 }
 
+/// Why something is not revoked; only another name, or another time, helps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RevocationFault {
+    /// It would last for nothing, or for too long.
+    #[error("a revocation lasts more than nothing and at most {} days", REVOCATION_MS_MAX / 86_400_000)]
+    Lasts,
+    /// A name is empty, or too long.
+    #[error("the name of a {kind} has 1 to {REVOKED_BYTES_MAX} bytes")]
+    Name {
+        /// What kind of thing it names.
+        kind: &'static str,
+    },
+}
+
 impl Revocation {
+    /// Revokes something of a tenant from a moment on, microseconds since 1970, for so
+    /// long.
+    ///
+    /// # Errors
+    /// [`RevocationFault`].
+    pub fn new(
+        tenant: Tenant,
+        revoked: Revoked,
+        lasts: Duration,
+        at: u64,
+        written: Option<Written>,
+    ) -> Result<Self, RevocationFault> {
+        if lasts.is_zero() || lasts > Duration::from_millis(REVOCATION_MS_MAX) {
+            return Err(RevocationFault::Lasts);
+        }
+        let (kind, name) = revoked.named();
+        if name.is_empty() || name.len() > REVOKED_BYTES_MAX {
+            return Err(RevocationFault::Name { kind });
+        }
+        Ok(Self {
+            tenant,
+            revoked,
+            at,
+            until: at.saturating_add(lasts.as_micros() as u64),
+            written,
+        })
+    }
+
     /// The entry's key: `{tenant}.{kind}.{name}`, the name in base64url, so that two names
     /// never share a key.
     pub fn key(&self) -> String {
@@ -186,6 +229,23 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_names_within_and_beyond_their_limits() {
+        let made = |bytes: usize, lasts| {
+            let token = Revoked::Token("j".repeat(bytes));
+            Revocation::new(tenant("acme"), token, lasts, 100, None)
+        };
+        let max = Duration::from_millis(REVOCATION_MS_MAX);
+        let until = made(REVOKED_BYTES_MAX, max).unwrap().until;
+        assert_eq!(until, 100 + 1_000 * REVOCATION_MS_MAX);
+        let name = Err(RevocationFault::Name { kind: "token" });
+        assert_eq!(made(REVOKED_BYTES_MAX + 1, max), name);
+        assert_eq!(made(0, max), name);
+        for lasts in [max + Duration::from_millis(1), Duration::ZERO] {
+            assert_eq!(made(1, lasts), Err(RevocationFault::Lasts));
+        }
+    }
 
     fn tenant(name: &str) -> Tenant {
         Tenant::parse(name).unwrap()

@@ -91,6 +91,8 @@ pub enum Bucket {
     Usage,
     /// Who is on which channel, and which edge nodes live.
     Presence,
+    /// Who is to be disconnected now; ends by itself.
+    Disconnects,
 }
 
 impl Bucket {
@@ -105,6 +107,7 @@ impl Bucket {
             Self::Revocations => "REVOCATIONS",
             Self::Usage => "USAGE",
             Self::Presence => "PRESENCE",
+            Self::Disconnects => "DISCONNECTS",
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod e2e {
+    mod access;
     mod apply;
     mod canary;
     mod common;

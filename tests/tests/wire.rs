@@ -19,6 +19,7 @@ mod wire {
     mod handshake;
     mod history;
     mod issuer;
+    mod manage;
     mod mounts;
     mod mutate;
     mod neighbours;

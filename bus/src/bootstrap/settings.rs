@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::BootstrapError;
+use protocol::disconnect::DISCONNECT_KEPT;
 use protocol::lane::{LANES_DEFAULT, LANES_MAX};
 use protocol::name::StoreName;
 use protocol::revocation::REVOCATION_MS_MAX;
@@ -26,6 +27,9 @@ const STATE_HISTORY: u64 = 2;
 /// Most bytes of what is revoked: some hundred thousand entries, which every edge and
 /// bridge holds in memory.
 const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
+/// Most bytes of whom backends disconnect, in the time for which an entry is kept: some
+/// fifty thousand, a hundred a second.
+const DISCONNECTS_BYTES_MAX: u64 = 16 << 20;
 
 /// Most bytes of who is on which channel: a hundred thousand members with long names, and
 /// what every edge writes anew of them.
@@ -220,6 +224,7 @@ impl StoreSettings {
         all.push(self.revocations());
         all.push(self.bucket(Bucket::Usage, 1, Duration::ZERO));
         all.push(self.presence());
+        all.push(self.disconnects());
         all.push(self.modules());
         all
     }
@@ -292,6 +297,13 @@ impl StoreSettings {
             1 => json!({ "persist_mode": "async" }),
             _ => json!({ "storage": "memory" }),
         }));
+        (name, config)
+    }
+
+    /// Entries are for those who are connected now, and soon of no use.
+    fn disconnects(&self) -> (String, Map<String, Value>) {
+        let (name, mut config) = self.bucket(Bucket::Disconnects, 1, DISCONNECT_KEPT);
+        config.extend(object(json!({ "max_bytes": DISCONNECTS_BYTES_MAX })));
         (name, config)
     }
 

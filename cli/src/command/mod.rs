@@ -5,6 +5,7 @@ mod application;
 mod apply;
 pub mod demo;
 pub mod dev;
+mod disconnect;
 mod ephemeral;
 mod event;
 mod function;
@@ -70,6 +71,9 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         }
         Command::Rejected(command) => {
             interruptible(rejected::run(command, output), &shutdown).await
+        }
+        Command::Disconnect(command) => {
+            interruptible(disconnect::run(command, output), &shutdown).await
         }
         Command::Revoke(command) => interruptible(revoke::run(command, output), &shutdown).await,
         Command::Apply(args) => interruptible(apply::run(&args, output), &shutdown).await,

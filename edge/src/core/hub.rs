@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Verifier;
 use bus::Bus;
+use bus::disconnects;
 use bus::revocations::{self, RevocationList};
 use rand::Rng;
 use service::fault::Faults;
@@ -24,6 +25,7 @@ use super::feed::sources::Sources;
 use super::gates::task::{self as gates, LateGates};
 use super::history::Histories;
 use super::limits::EdgeLimits;
+use super::managing::Managing;
 use super::namespaces::{self, Namespaces};
 use super::port::Port;
 use super::presence::Presence;
@@ -80,6 +82,8 @@ pub struct Hub {
     revocations: Arc<RevocationList>,
     /// Who is on which channel.
     pub presence: Presence,
+    /// What backends may do to sessions and tokens.
+    pub managing: Managing,
     /// Who leaves when, once the node drains.
     pub departures: Departures,
     /// Reads history a page at a time.
@@ -92,7 +96,8 @@ pub struct Hub {
     ids: AtomicU64,
 }
 
-/// Follows what lets clients in and keeps them out: keys, and what is revoked.
+/// Follows what lets clients in, keeps them out and sends them away: keys, what is
+/// revoked, who is disconnected.
 fn follow_access(
     bus: &Bus,
     auth: &Verifier,
@@ -103,6 +108,9 @@ fn follow_access(
     tasks.spawn(auth.clone().follow(stop.clone()));
     tasks.spawn(revocations::follow(bus.clone(), list.clone(), stop.clone()));
     tasks.spawn(sessions::follow(known.clone(), list.clone(), stop.clone()));
+    let all = known.clone();
+    let sent_away = move |entry: &_| all.disconnect(entry);
+    tasks.spawn(disconnects::follow(bus.clone(), sent_away, stop.clone()));
     (known, list)
 }
 
@@ -190,6 +198,7 @@ impl Hub {
             sessions,
             revocations,
             presence,
+            managing: Managing::new(bus.clone()),
             departures: Departures::new(settings.limits.closes_per_second),
             pulses,
             late_gates,

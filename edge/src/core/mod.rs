@@ -37,6 +37,7 @@ pub mod history;
 pub mod hub;
 pub mod leader;
 pub mod limits;
+pub mod managing;
 pub mod metrics;
 pub mod namespaces;
 pub mod outbox;

@@ -25,7 +25,7 @@ pub const LOSSY_SHARE: usize = 4;
 
 /// What a session is told. Bounded by what it asked for: a note for each publish
 /// within its window and each page or look that is under way, at most two for each
-/// subscription, and one each about revocations and presence.
+/// subscription, one each about revocations and presence, and one that it is disconnected.
 #[derive(Debug)]
 pub enum Note {
     /// A publish has ended.
@@ -71,6 +71,8 @@ pub enum Note {
     EpochChanged,
     /// Something of the tenant's was revoked.
     Revocations,
+    /// It is to end, and may come back.
+    Disconnected,
     /// Presence begins or ends in some namespace.
     Seats,
     /// Somebody looked who is on a channel, or could not.
@@ -225,10 +227,17 @@ impl Port {
         self.note_once(Note::Seats);
     }
 
+    /// Asks the session to end. Asked again before it has, it ends once.
+    pub fn disconnect(&self) {
+        self.note_once(Note::Disconnected);
+    }
+
+    /// Leaves a note that says nothing but its kind, unless one of its kind is there.
     fn note_once(&self, note: Note) {
         let mut state = self.state.lock();
-        let same = |other: &Note| std::mem::discriminant(other) == std::mem::discriminant(&note);
-        if !state.closed && !state.notes.iter().any(same) {
+        let kind = std::mem::discriminant(&note);
+        let mut kinds = state.notes.iter().map(std::mem::discriminant);
+        if !state.closed && kinds.all(|other| other != kind) {
             state.notes.push(note);
             drop(state);
             self.wake.notify_one();
@@ -396,6 +405,20 @@ mod tests {
         let mut frames = 0;
         port.take(usize::MAX, |_| frames += 1);
         frames
+    }
+
+    #[test]
+    fn a_session_is_asked_to_end_once() {
+        let port = Port::new(100);
+        for _ in 0..3 {
+            port.disconnect();
+            port.recheck();
+        }
+        let notes = port.take_notes();
+        assert!(matches!(notes[..], [Note::Disconnected, Note::Revocations]));
+        port.close();
+        port.disconnect();
+        assert!(port.take_notes().is_empty());
     }
 
     fn reply() -> Bytes {

@@ -8,13 +8,25 @@ use std::sync::Arc;
 
 use bus::revocations::RevocationList;
 use parking_lot::Mutex;
-use protocol::name::Tenant;
+use protocol::disconnect::Disconnect;
+use protocol::name::{Tenant, User};
 use service::shutdown::Shutdown;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::port::Port;
 
-type ByTenant = HashMap<Tenant, HashMap<u64, Arc<Port>>>;
+/// A session, as far as others know it.
+#[derive(Debug)]
+pub struct Known {
+    /// The way to it.
+    pub port: Arc<Port>,
+    /// Its user.
+    pub user: User,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+type ByTenant = HashMap<Tenant, HashMap<u64, Known>>;
 
 /// The sessions of a node.
 #[derive(Debug, Default)]
@@ -31,9 +43,9 @@ pub struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut all = self.sessions.0.lock();
-        if let Some(ports) = all.get_mut(&self.tenant) {
-            ports.remove(&self.id);
-            if ports.is_empty() {
+        if let Some(known) = all.get_mut(&self.tenant) {
+            known.remove(&self.id);
+            if known.is_empty() {
                 all.remove(&self.tenant);
             }
         }
@@ -42,9 +54,9 @@ impl Drop for Listed {
 
 impl Sessions {
     /// Lists a session under a number that no other has.
-    pub fn list(self: &Arc<Self>, tenant: Tenant, id: u64, port: Arc<Port>) -> Listed {
+    pub fn list(self: &Arc<Self>, tenant: Tenant, id: u64, known: Known) -> Listed {
         let mut all = self.0.lock();
-        all.entry(tenant.clone()).or_default().insert(id, port);
+        all.entry(tenant.clone()).or_default().insert(id, known);
         drop(all);
         Listed {
             sessions: self.clone(),
@@ -56,10 +68,28 @@ impl Sessions {
     /// Lets all sessions look whether their channels tell who is on them.
     pub fn reseat(&self) {
         let all = self.0.lock();
-        let ports: Vec<Arc<Port>> = all.values().flat_map(|of| of.values().cloned()).collect();
+        let ports: Vec<Arc<Port>> = all
+            .values()
+            .flat_map(|of| of.values().map(|known| known.port.clone()))
+            .collect();
         drop(all);
         for port in ports {
             port.reseat();
+        }
+    }
+
+    /// Lets those sessions end that are meant.
+    pub fn disconnect(&self, entry: &Disconnect) {
+        let all = self.0.lock();
+        let known = all.get(&entry.tenant).into_iter().flat_map(HashMap::values);
+        let meant: Vec<Arc<Port>> = known
+            .filter(|known| entry.means(&known.user, &known.name))
+            .map(|known| known.port.clone())
+            .collect();
+        drop(all);
+        tracing::info!(tenant = %entry.tenant, sessions = meant.len(), "sessions are disconnected");
+        for port in meant {
+            port.disconnect();
         }
     }
 
@@ -69,7 +99,7 @@ impl Sessions {
         let ports: Vec<Arc<Port>> = all
             .iter()
             .filter(|(listed, _)| tenant.is_none_or(|tenant| tenant == *listed))
-            .flat_map(|(_, ports)| ports.values().cloned())
+            .flat_map(|(_, known)| known.values().map(|known| known.port.clone()))
             .collect();
         drop(all);
         for port in ports {

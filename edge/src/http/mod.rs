@@ -3,6 +3,7 @@
 //! - `publish`: `POST /v1/publish`
 //! - `history`: `GET /v1/history/{channel}`
 //! - `presence`: `GET /v1/presence/{channel}`
+//! - `manage`: `POST /v1/disconnect`, `POST /v1/revoke`
 //! - `body`: what such a request holds; `answer`: what it is answered
 //! - `origin`: which web pages may ask
 //! - `head`: how long a request's headers may be
@@ -12,11 +13,12 @@
 //! - `health`: liveness, readiness, metrics
 
 pub mod answer;
-mod body;
+pub mod body;
 pub mod cors;
 pub mod head;
 pub mod health;
 pub mod history;
+pub mod manage;
 pub mod openapi;
 pub mod origin;
 pub mod presence;

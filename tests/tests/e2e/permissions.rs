@@ -28,6 +28,7 @@ fn forbidden(role: Role, events: &StreamName) -> Vec<String> {
             subjects.extend(others.map(str::to_owned));
         }
         Role::Worker => {
+            subjects.push("$KV.REVOCATIONS.acme.user.YW5u".into());
             subjects.extend(["in.main.0.acme.doc.a", "eph.main.0.acme.room.a"].map(str::to_owned));
         }
         Role::Bridge => {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use protocol::checkpoint::Checkpoint;
 use protocol::close_code::CloseCode;
+use protocol::disconnect::Disconnect;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{Encoding, decode_commands, decode_from_server};
 use protocol::outcome::OutcomeEvent;
@@ -45,6 +46,7 @@ fn is_document(example: &str) -> bool {
         || serde_json::from_str::<OutcomeEvent>(example).is_ok()
         || serde_json::from_str::<Progress>(example).is_ok()
         || serde_json::from_str::<Revocation>(example).is_ok()
+        || serde_json::from_str::<Disconnect>(example).is_ok()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use protocol::frame::{Action, Connect, Encoding, ErrorBody, FromServer, Ping};
 use protocol::name::Tenant;
 
 use super::issuer::{Issuer, Key};
-use super::{origins, refresh, revoked, rotation};
+use super::{manage, origins, refresh, revoked, rotation};
 
 /// A read of a URL is due so often here, and its keys are believed so long,
 /// milliseconds.
@@ -125,6 +125,7 @@ async fn access_is_granted_changed_and_taken_back_under_connected_clients() {
         rotation::check(&deployment, &issuer, &path, &keys),
         refresh::check(&deployment),
         revoked::check(&deployment),
+        manage::check(&deployment),
         origins::check(&deployment)
     );
     deployment.stop().await;

@@ -13,7 +13,7 @@ use super::schema::fits;
 use super::stream::EventStream;
 
 /// Statuses that are not provoked here, and where they are.
-const ELSEWHERE: [(&str, u16, &str); 12] = [
+const ELSEWHERE: [(&str, u16, &str); 18] = [
     (
         "readyz",
         503,
@@ -38,6 +38,12 @@ const ELSEWHERE: [(&str, u16, &str); 12] = [
     ("presence", 503, "as publish: the same answer"),
     ("sse", 503, "reading: more sessions than a node may have"),
     ("poll", 503, "reading: as there"),
+    ("disconnect", 403, "manage: without its scope"),
+    ("disconnect", 429, "rates: as a session's commands"),
+    ("disconnect", 503, "needs a bucket that is full or gone"),
+    ("revoke", 403, "manage: as disconnect"),
+    ("revoke", 429, "as disconnect"),
+    ("revoke", 503, "as disconnect"),
 ];
 
 struct Document(Value);
@@ -252,7 +258,8 @@ fn fitting(document: &Document, operation: &Operation<'_>, answer: &Answer) {
 }
 
 /// What the token of these requests allows: the namespace `secret` is missing.
-const SCOPES: [&str; 4] = [
+const SCOPES: [&str; 5] = [
+    "manage:>",
     "publish:chat.>",
     "publish:nowhere.>",
     "subscribe:chat.>",
@@ -299,6 +306,25 @@ const PRESENCE: [(&str, bool, u16); 5] = [
     ("nowhere.a", true, 404),
     ("chat.%20", true, 422),
 ];
+/// The same of what backends ask for.
+fn managing(long: &str) -> Vec<(&'static str, Request, u16)> {
+    let mut rows = Vec::new();
+    for id in ["disconnect", "revoke"] {
+        let ask = |body: &str, token| Request {
+            method: "POST",
+            path: format!("/v1/{id}"),
+            token,
+            key: None,
+            body: body.into(),
+        };
+        rows.extend([
+            (id, ask("{}", true), 400),
+            (id, ask(r#"{"user":"joe"}"#, false), 401),
+            (id, ask(long, true), 413),
+        ]);
+    }
+    rows
+}
 
 /// A request for each status that can be had.
 fn provoking() -> Vec<(&'static str, Request, u16)> {
@@ -350,6 +376,7 @@ fn provoking() -> Vec<(&'static str, Request, u16)> {
         ),
     ];
     rows.extend(reading());
+    rows.extend(managing(&long));
     rows
 }
 

@@ -54,10 +54,14 @@ const ERRORS_ELSEWHERE: [(ErrorCode, &str); 4] = [
     (ErrorCode::GateFailed, "needs a gate; e2e::ephemeral"),
 ];
 /// Close codes that cannot be provoked here, and where they are.
-const CLOSES_ELSEWHERE: [(CloseCode, &str); 2] = [
+const CLOSES_ELSEWHERE: [(CloseCode, &str); 3] = [
     (
         CloseCode::SlowConsumer,
         "a reader must stall for 20 s; e2e::slow does that and looks at others meanwhile",
+    ),
+    (
+        CloseCode::Disconnected,
+        "needs a second node to be of any worth: wire::manage",
     ),
     (
         CloseCode::Revoked,

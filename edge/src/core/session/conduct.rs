@@ -32,7 +32,7 @@ use crate::core::publisher::{Answer, Writer};
 use crate::core::registry::FeedGuard;
 use crate::core::replay;
 use crate::core::request::Request;
-use crate::core::sessions::Listed;
+use crate::core::sessions::{Known, Listed};
 
 /// Clients of a draining node are asked to come back within this, at random, so that
 /// they do not come to the other nodes at once, milliseconds.
@@ -176,6 +176,7 @@ impl Session {
                     self.reseat();
                     Vec::new()
                 }
+                Note::Disconnected => vec![Step::Close(CloseCode::Disconnected)],
                 Note::EpochChanged => vec![Step::Close(CloseCode::EpochChanged)],
             };
             let signal = self.carry_out(steps);
@@ -331,9 +332,14 @@ impl Session {
 
     fn connected(&mut self) {
         self.writer = Some(self.hub.publisher.writer());
-        if let Some(tenant) = self.state.tenant() {
+        if let Some(who) = self.state.identity() {
             let (id, port) = (self.hub.next_id(), self.port.clone());
-            self.listed = Some(self.hub.sessions.list(tenant.clone(), id, port));
+            let known = Known {
+                port,
+                user: who.user.clone(),
+                name: self.state.name(),
+            };
+            self.listed = Some(self.hub.sessions.list(who.tenant.clone(), id, known));
             // What was revoked between its check and this it was not told.
             self.port.recheck();
         }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::Identity;
 use protocol::class::Class;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
@@ -15,7 +16,7 @@ use protocol::frame::{
     Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published,
     Push, Unreadable,
 };
-use protocol::name::{Channel, Tenant};
+use protocol::name::Channel;
 use tokio::time::Instant;
 
 use super::commands::{self, Refusal, Rules, Who};
@@ -99,7 +100,7 @@ struct Member {
 
 /// One session.
 pub struct State {
-    name: String,
+    name: Arc<str>,
     phase: Phase,
     /// The subscription of each channel, and the command that asked for it: the port
     /// knows whether it stands yet.
@@ -140,7 +141,7 @@ impl State {
     /// A session that has just been accepted.
     pub fn new(name: String, rules: &Rules<'_>) -> Self {
         Self {
-            name,
+            name: name.into(),
             phase: Phase::New,
             subscriptions: HashMap::new(),
             began_us: rules.now_us,
@@ -246,7 +247,7 @@ impl State {
         self.ends_at = who.ends_at(rules);
         let limits = rules.limits;
         let connected = Connected {
-            session: self.name.clone(),
+            session: self.name.as_ref().into(),
             tenant: who.identity.tenant.as_str().into(),
             user: who.identity.user.as_str().into(),
             outcome_prefix: Channel::outcome_prefix(&who.identity.user, &who.client),
@@ -271,10 +272,15 @@ impl State {
         ]
     }
 
-    /// The tenant of a session that is connected.
-    pub fn tenant(&self) -> Option<&Tenant> {
+    /// Who a session is that is connected, and what it may do.
+    pub fn identity(&self) -> Option<&Identity> {
         let member = self.member().ok();
-        member.map(|member| &member.who.identity.tenant)
+        member.map(|member| &member.who.identity)
+    }
+
+    /// The session's name, as its client was told it.
+    pub fn name(&self) -> Arc<str> {
+        self.name.clone()
     }
 
     fn member(&self) -> Result<&Member, ErrorBody> {

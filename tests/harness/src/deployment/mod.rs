@@ -43,7 +43,13 @@ pub use setup::{FunctionChoice, TICKS};
 /// How long tokens of tests last.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// What tokens of tests allow.
-const SCOPES: [&str; 4] = ["publish:>", "subscribe:>", "replay:>", "inputs:>"];
+const SCOPES: [&str; 5] = [
+    "publish:>",
+    "subscribe:>",
+    "replay:>",
+    "inputs:>",
+    "manage:>",
+];
 
 /// A whole system under test.
 pub struct Deployment {

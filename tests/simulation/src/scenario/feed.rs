@@ -175,7 +175,8 @@ impl Scene {
                 | Note::PassedOn { .. }
                 | Note::Looked { .. }
                 | Note::Seats
-                | Note::Revocations => {}
+                | Note::Revocations
+                | Note::Disconnected => {}
                 Note::EpochChanged => self.world.problem("the epoch changed by itself"),
             }
         }
