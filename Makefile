@@ -10,7 +10,7 @@ LIBRARY = -p json-schema -p redaction -p moderation -p enrichment -p fan-out \
 	-p rate-limit -p deduplication -p window -p last-writer -p text-sequencer
 FUNCTIONS = -p document-gate -p document-stats -p probe -p first -p single $(LIBRARY) --target wasm32-wasip2 --release
 
-.PHONY: run demo test fault simulate bench lint functions build prerequisites fetch tools clean
+.PHONY: run demo test fault simulate fuzz bench lint functions build prerequisites fetch tools clean
 
 run: build fetch ## the whole stack on this machine
 	$(EDDYLINE) dev --with-parent $(ARGS)
@@ -28,6 +28,9 @@ fault: build fetch ## every fault test, those included that take minutes
 
 simulate: build ## seeds for as long as asked, or one schedule: ARGS="--for 10m --seed 7"
 	target/debug/simulate $(ARGS)
+
+fuzz: build ## broken input for as long as asked: ARGS="commands-json --for 10m --seed 7"
+	target/debug/fuzz $(ARGS)
 
 bench: fetch ## one table: each figure beside a bare yardstick of the same run
 	$(CARGO) build --profile optimised --bins

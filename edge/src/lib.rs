@@ -8,6 +8,8 @@
 //! - `door`: who is let in, and how: places, proxies, TLS
 //! - `server`, `node`: a node's life; `origins`: which web pages may use it
 //!
+//! - [`strangers`]: the readers of what anybody may send, without a node
+//!
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
 //! workers or the bridge.
 
@@ -20,6 +22,7 @@ mod node;
 mod origins;
 mod reading;
 mod server;
+pub mod strangers;
 mod ws;
 
 pub use config::EdgeConfig;

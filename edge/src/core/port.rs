@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_session_is_asked_to_end_once() {
-        let port = Port::new(100);
+        let port = Port::new(100, &Budget::new(1 << 30), Form::Joined);
         for _ in 0..3 {
             port.disconnect();
             port.recheck();

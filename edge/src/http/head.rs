@@ -28,7 +28,8 @@ pub async fn bounded(request: Request, next: Next) -> Response<Body> {
     }
 }
 
-fn check(headers: &HeaderMap) -> Result<(), String> {
+/// Whether a head is short enough, or why not.
+pub fn check(headers: &HeaderMap) -> Result<(), String> {
     let count = headers.len();
     if count > HEADERS_MAX {
         return Err(format!("{count} headers are more than {HEADERS_MAX}"));

@@ -57,17 +57,25 @@ async fn page(
     let Ok(Path(channel)) = channel else {
         return refuse(ErrorCode::BadChannel, "the path names no channel");
     };
-    let marks = "earliest, latest, a sequence, EPOCH:SEQUENCE or @ with microseconds since 1970";
-    let asked = History {
-        channel,
-        from: query.read("from", marks)?,
-        backwards: query.read("backwards", "true or false")?.unwrap_or(false),
-        limit: query.read::<NonZeroU32>("limit", "a number from 1 on")?,
-    };
+    let asked = asked(channel, &mut query)?;
     query.end()?;
     let rules = node.hub.rules();
     let asked = commands::history(&rules, &identity, asked)?;
     Allowance::request(rules.accounts, &identity, rules.limits, rules.now).operation(rules.now)?;
     let page = node.hub.histories.read(&asked, Encoding::Json).await?;
     Ok(Outcome::History(Box::new(page)))
+}
+
+/// What a query asks of a channel.
+///
+/// # Errors
+/// A value is not what its key takes.
+pub fn asked(channel: String, query: &mut Query) -> Result<History, ErrorBody> {
+    let marks = "earliest, latest, a sequence, EPOCH:SEQUENCE or @ with microseconds since 1970";
+    Ok(History {
+        channel,
+        from: query.read("from", marks)?,
+        backwards: query.read("backwards", "true or false")?.unwrap_or(false),
+        limit: query.read::<NonZeroU32>("limit", "a number from 1 on")?,
+    })
 }

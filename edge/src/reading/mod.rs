@@ -17,4 +17,4 @@ mod places;
 pub mod poll;
 pub mod sse;
 mod text;
-mod wanted;
+pub mod wanted;

@@ -112,7 +112,7 @@ fn turned_away(status: StatusCode, reason: &'static str, message: &'static str) 
 
 /// Why a request is no handshake.
 #[derive(Debug, PartialEq)]
-enum Refusal {
+pub enum Refusal {
     /// It is malformed.
     Malformed(&'static str),
     /// It asks for another version of the protocol.
@@ -146,7 +146,7 @@ impl Refusal {
 
 /// Checks the client's part of the handshake (RFC 6455, section 4.2.1) and answers its
 /// key.
-fn accept_key<B>(request: &axum::http::Request<B>) -> Result<String, Refusal> {
+pub fn accept_key<B>(request: &axum::http::Request<B>) -> Result<String, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
         return Err(Refusal::Malformed("a handshake is a GET of HTTP/1.1"));

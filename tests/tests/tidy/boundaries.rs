@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("devstack", &[]),
     ("checker", &[]),
     ("released", &[]),
+    ("fuzz", &["protocol", "auth", "edge"]),
     (
         "harness",
         &[
