@@ -21,6 +21,8 @@ pub enum Action {
     Inputs,
     /// Disconnect and revoke; the pattern is of operations, not of channels.
     Manage,
+    /// Hear when a channel is occupied and vacated.
+    Lifecycle,
 }
 
 impl Action {
@@ -31,6 +33,7 @@ impl Action {
             "replay" => Some(Self::Replay),
             "inputs" => Some(Self::Inputs),
             "manage" => Some(Self::Manage),
+            "lifecycle" => Some(Self::Lifecycle),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Action {
             Self::Replay => "replay",
             Self::Inputs => "inputs",
             Self::Manage => "manage",
+            Self::Lifecycle => "lifecycle",
         }
     }
 }
@@ -114,6 +118,7 @@ mod tests {
         assert!(allows(&some, Action::Subscribe, "chat.a"));
         assert!(!allows(&some, Action::Replay, "doc.a"));
         let all = scopes(&["publish:>", "subscribe:>", "replay:>"], "ann").unwrap();
+        assert!(!allows(&all, Action::Lifecycle, "doc.a"));
         assert!(!allows(&all, Action::Inputs, "doc.a"));
         assert!(!allows(&all, Action::Manage, "revoke"));
         let one = scopes(&["manage:disconnect"], "ann").unwrap();

@@ -108,7 +108,15 @@ impl<'a> Checker<'a> {
 
     fn channel(&self, index: usize, bytes: &[u8], event: &Event) -> Result<Channel, ReplyFault> {
         if bytes.is_empty() {
-            return Ok(event.channel.clone());
+            let channel = event.channel.clone();
+            return match channel.is_reserved() {
+                false => Ok(channel),
+                // What the system tells on a channel of its own is told by nobody else.
+                true => Err(ReplyFault::Grant {
+                    index,
+                    channel: channel.to_string(),
+                }),
+            };
         }
         let invalid = ReplyFault::Field {
             field: "channel",

@@ -231,6 +231,11 @@ impl Room {
         }
     }
 
+    /// What the store has is written once more, for what follows from it.
+    pub fn write_again(&mut self) {
+        self.written.stale |= self.written.holds || self.shown.count > 0;
+    }
+
     /// The node goes on under another name: nothing is written under it yet.
     pub fn renamed(&mut self) {
         self.written.holds = false;

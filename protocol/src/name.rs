@@ -19,6 +19,8 @@ pub const CHANNEL_BYTES_MAX: usize = 200;
 pub const USER_BYTES_MAX: usize = 128;
 /// First token of the channels on which publishers are told outcomes.
 pub const OUTCOME_NAMESPACE: &str = "_outcome";
+/// First token of the channels on which is told when a channel is occupied or vacated.
+pub const LIFECYCLE_NAMESPACE: &str = "_lifecycle";
 /// Longest token that stands for a user, in bytes.
 pub const USER_TOKEN_BYTES_MAX: usize = 61;
 
@@ -303,6 +305,24 @@ impl Channel {
         (first == Some(OUTCOME_NAMESPACE) && tokens.next().is_none()).then_some(namespace)
     }
 
+    /// The reserved channel on which is told when this one is occupied or vacated; `None`:
+    /// its name would be too long, or this one is reserved itself.
+    pub fn lifecycle(&self) -> Option<Self> {
+        if self.is_reserved() {
+            return None;
+        }
+        Self::parse(&format!("{LIFECYCLE_NAMESPACE}.{}", self.0)).ok()
+    }
+
+    /// The channel of which this one tells, if it is such a channel.
+    pub fn lifecycle_of(&self) -> Option<Self> {
+        let of = self
+            .0
+            .strip_prefix(LIFECYCLE_NAMESPACE)?
+            .strip_prefix('.')?;
+        Self::for_client(of).ok()
+    }
+
     /// The first token, which names the namespace (or a reserved word).
     pub fn namespace(&self) -> &str {
         self.0.split('.').next().unwrap_or_default()
@@ -321,10 +341,14 @@ impl Channel {
 
 impl ChannelPattern {
     /// Whether the pattern covers the channel. Wildcards never cover reserved
-    /// tokens: what the system reserves is granted by rule, not by pattern.
+    /// tokens: what the system reserves is granted by rule, not by pattern. A pattern that
+    /// begins with `_lifecycle` itself covers those channels, and no others.
     pub fn matches(&self, channel: &Channel) -> bool {
         if channel.is_reserved() {
-            return false;
+            let rest = self.0.strip_prefix(LIFECYCLE_NAMESPACE);
+            let rest = rest.and_then(|rest| Self::parse(rest.strip_prefix('.')?).ok());
+            let of = rest.zip(channel.lifecycle_of());
+            return of.is_some_and(|(rest, of)| rest.matches(&of));
         }
         let mut tokens = channel.0.split('.');
         for part in self.0.split('.') {

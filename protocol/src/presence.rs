@@ -123,6 +123,36 @@ pub struct Life {
     pub dead: bool,
 }
 
+/// What is told of a channel on its lifecycle channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occupancy {
+    /// Its first member has come.
+    Occupied,
+    /// Its last member has left.
+    Vacated,
+}
+
+impl Occupancy {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Occupied => "occupied",
+            Self::Vacated => "vacated",
+        }
+    }
+}
+
+/// The data of an event on a lifecycle channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleEvent {
+    /// What has become of the channel.
+    pub lifecycle: Occupancy,
+    /// The channel.
+    pub channel: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

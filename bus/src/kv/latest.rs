@@ -69,6 +69,16 @@ impl Kv {
         Ok((entries.collect(), pending > 0))
     }
 
+    /// The first key that a filter covers from a revision on, as the bucket's leader has it.
+    ///
+    /// # Errors
+    /// Those of a request. Cancel safe.
+    pub async fn first(&self, filter: &str, from: u64) -> Result<Option<KvEntry>, BusError> {
+        let (stream, filter) = (stream(self.bucket), self.subjects(filter));
+        let first = self.bus.leader_next(&stream, &filter, from).await?;
+        Ok(first.map(|stored| self.entry(stored)))
+    }
+
     /// Deletes a key, whatever it holds, or only if it has this revision. The bucket
     /// forgets the deletion itself after a while, if it takes such times.
     ///

@@ -52,8 +52,9 @@ pub struct ApplyNamespace {
     #[arg(long, value_name = "BYTES")]
     pub quota: Option<u64>,
     /// Whether its channels tell who is on them: `off`, `on`, or up to how many members are
-    /// named, beyond which they are counted alone (200 with `on`); unless said, as it is,
-    /// and `off` at first.
+    /// named, beyond which they are counted alone (200 with `on`); `,lifecycle` behind it
+    /// tells as events when channels are occupied and vacated. Unless said, as it is, and
+    /// `off` at first.
     #[arg(long, value_name = "SETTING")]
     pub presence: Option<PresenceSetting>,
     /// Where.

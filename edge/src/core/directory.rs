@@ -79,9 +79,12 @@ impl Directory {
     /// An outcome channel names the namespace whose outcomes it carries, and lives in
     /// that one's store: a gate writes outcomes where it writes its outputs, in one
     /// commit, and the channel has one home and so one order, whichever stores a
-    /// writer publishes to.
+    /// writer publishes to. So does one that tells when another is occupied.
     pub fn place(&self, tenant: &Tenant, channel: &Channel) -> Option<Place> {
-        let namespace = channel.outcomes_of().unwrap_or_else(|| channel.namespace());
+        let told_of = channel.lifecycle_of();
+        let told_of = told_of.as_ref().map(Channel::namespace);
+        let namespace = told_of.or(channel.outcomes_of());
+        let namespace = namespace.unwrap_or_else(|| channel.namespace());
         let spec = self.namespaces.get(namespace)?;
         let gate = match &spec.path {
             Path::Function(gate) if !channel.is_reserved() => Some(gate.clone()),
@@ -270,6 +273,7 @@ mod tests {
         assert_eq!(told("doc.1").map(|spec| spec.list_max), Some(7));
         assert_eq!(told("_outcome.ann.c1.doc"), None);
         assert_eq!(told("far.1"), None);
+        assert_eq!(told("_lifecycle.doc.1"), None, "but it has a home");
         assert_eq!(directory.presence().len(), 1);
     }
 

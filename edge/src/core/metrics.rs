@@ -85,6 +85,8 @@ pub struct Meters {
     pub presence_dead: Counter,
     /// Times that this node was taken for dead.
     pub presence_renamed: Counter,
+    /// Events that tell that a channel is occupied or vacated.
+    pub presence_lifecycle: Counter,
     /// Messages under a fan-out subject that no stream republished.
     pub foreign: Counter,
 }
@@ -127,12 +129,13 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         presence_reads: counter!("edge_presence_reads_total"),
         presence_dead: counter!("edge_presence_dead_nodes_total"),
         presence_renamed: counter!("edge_presence_renamed_total"),
+        presence_lifecycle: counter!("edge_presence_lifecycle_events_total"),
         foreign: counter!("edge_foreign_messages_total"),
     }
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 30] = [
+const COUNTERS: [(&str, &str); 31] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live, from the stream, or ephemeral",
@@ -238,6 +241,10 @@ const COUNTERS: [(&str, &str); 30] = [
     (
         "edge_presence_dead_nodes_total",
         "nodes that this one has marked as dead",
+    ),
+    (
+        "edge_presence_lifecycle_events_total",
+        "events that tell that a channel is occupied or vacated",
     ),
     (
         "edge_presence_renamed_total",

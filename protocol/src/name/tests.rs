@@ -142,3 +142,33 @@ fn patterns_overlap_where_one_channel_is_covered_by_both() {
     assert_eq!(pattern("chat.>").namespace(), Namespace::parse("chat").ok());
     assert_eq!(pattern("*.a").namespace(), None);
 }
+
+#[test]
+fn lifecycle_channels_stand_beside_those_of_which_they_tell() {
+    let channel = |text: &str| Channel::parse(text).unwrap();
+    let told = channel("room.7").lifecycle().unwrap();
+    assert_eq!(told, channel("_lifecycle.room.7"));
+    assert_eq!(told.lifecycle_of(), Some(channel("room.7")));
+    assert_eq!(told.lifecycle(), None, "nothing is told of it itself");
+    for other in ["room.7", "_lifecycle", "_lifecycle._x.a", "_outcome.a.b.c"] {
+        assert_eq!(channel(other).lifecycle_of(), None, "{other}");
+    }
+    let deep = channel(&["a"; CHANNEL_TOKENS_MAX].join("."));
+    assert_eq!(deep.lifecycle(), None, "it has no room for a name");
+}
+
+#[test]
+fn only_a_pattern_that_names_lifecycle_channels_covers_them() {
+    let covers = |pattern: &str, text: &str| {
+        let pattern = ChannelPattern::parse(pattern).unwrap();
+        pattern.matches(&Channel::parse(text).unwrap())
+    };
+    assert!(covers("_lifecycle.room.>", "_lifecycle.room.7"));
+    assert!(covers("_lifecycle.*.7", "_lifecycle.room.7"));
+    assert!(!covers("_lifecycle.room.>", "_lifecycle.hall.7"));
+    assert!(!covers("_lifecycle.room.>", "room.7"));
+    for pattern in [">", "*.room.7", "*.>", "room.>", "_lifecycle"] {
+        assert!(!covers(pattern, "_lifecycle.room.7"), "{pattern}");
+    }
+    assert!(!covers("_outcome.>", "_outcome.ann.c1.doc"));
+}

@@ -16,6 +16,7 @@ pub const PRESENCE_LIST_MAX: u32 = 1_000;
 
 const WORD_ON: &str = "on";
 const WORD_OFF: &str = "off";
+const WITH_LIFECYCLE: &str = ",lifecycle";
 
 /// Presence of a namespace that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct PresenceSpec {
     /// they are only counted.
     #[serde(default = "list_max")]
     pub list_max: u32,
+    /// Whether it is told as an event when a channel is occupied and vacated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lifecycle: bool,
 }
 
 const fn list_max() -> u32 {
@@ -35,6 +39,7 @@ impl Default for PresenceSpec {
     fn default() -> Self {
         Self {
             list_max: PRESENCE_LIST_DEFAULT,
+            lifecycle: false,
         }
     }
 }
@@ -55,7 +60,7 @@ impl PresenceSpec {
 }
 
 /// What somebody wants of a namespace's presence: `off`, `on`, or how many members are
-/// named.
+/// named; with `,lifecycle` behind it, occupied and vacated channels are events too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PresenceSetting {
@@ -77,7 +82,9 @@ impl PresenceSetting {
 
 /// The word says nothing about presence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is neither on, nor off, nor a number of members up to which each is named")]
+#[error(
+    "{word:?} is neither on, nor off, nor a number of members up to which each is named, and ,lifecycle behind it"
+)]
 pub struct PresenceError {
     word: String,
 }
@@ -86,14 +93,21 @@ impl FromStr for PresenceSetting {
     type Err = PresenceError;
 
     fn from_str(word: &str) -> Result<Self, PresenceError> {
-        match word {
-            WORD_OFF => Ok(Self::Off),
-            WORD_ON => Ok(Self::On(PresenceSpec::default())),
-            number => match number.parse() {
-                Ok(list_max) => Ok(Self::On(PresenceSpec { list_max })),
-                Err(_) => Err(PresenceError { word: word.into() }),
-            },
-        }
+        let (named, lifecycle) = match word.strip_suffix(WITH_LIFECYCLE) {
+            Some(named) => (named, true),
+            None => (word, false),
+        };
+        let list_max = match named {
+            WORD_OFF if !lifecycle => return Ok(Self::Off),
+            WORD_ON => Some(PRESENCE_LIST_DEFAULT),
+            number => number.parse().ok(),
+        };
+        let spec = list_max.map(|list_max| PresenceSpec {
+            list_max,
+            lifecycle,
+        });
+        spec.map(Self::On)
+            .ok_or_else(|| PresenceError { word: word.into() })
     }
 }
 
@@ -109,6 +123,9 @@ impl From<PresenceSetting> for String {
     fn from(setting: PresenceSetting) -> Self {
         match setting {
             PresenceSetting::Off => WORD_OFF.into(),
+            PresenceSetting::On(spec) if spec.lifecycle => {
+                format!("{}{WITH_LIFECYCLE}", spec.list_max)
+            }
             PresenceSetting::On(spec) => spec.list_max.to_string(),
         }
     }
@@ -117,9 +134,13 @@ impl From<PresenceSetting> for String {
 impl fmt::Display for PresenceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.list_max {
-            0 => f.write_str("counts alone"),
-            named => write!(f, "up to {named} are named"),
+            0 => f.write_str("counts alone")?,
+            named => write!(f, "up to {named} are named")?,
         }
+        if self.lifecycle {
+            f.write_str(", with lifecycle")?;
+        }
+        Ok(())
     }
 }
 
@@ -129,7 +150,10 @@ mod tests {
 
     #[test]
     fn members_that_are_named_within_and_beyond_their_limit() {
-        let spec = |list_max| PresenceSpec { list_max };
+        let spec = |list_max| PresenceSpec {
+            list_max,
+            lifecycle: false,
+        };
         assert_eq!(spec(0).check(), Ok(()));
         assert_eq!(spec(PRESENCE_LIST_MAX).check(), Ok(()));
         let error = spec(PRESENCE_LIST_MAX + 1).check().unwrap_err();
@@ -146,8 +170,15 @@ mod tests {
         let read = |word: &str| word.parse::<PresenceSetting>().map(PresenceSetting::spec);
         assert_eq!(read("off"), Ok(None));
         assert_eq!(read("on"), Ok(Some(PresenceSpec::default())));
-        assert_eq!(read("7"), Ok(Some(PresenceSpec { list_max: 7 })));
-        for word in ["", "yes", "-1"] {
+        let seven = |lifecycle| PresenceSpec {
+            list_max: 7,
+            lifecycle,
+        };
+        assert_eq!(read("7"), Ok(Some(seven(false))));
+        assert_eq!(read("7,lifecycle"), Ok(Some(seven(true))));
+        let written = String::from(PresenceSetting::On(seven(true)));
+        assert_eq!(read(&written), Ok(Some(seven(true))));
+        for word in ["", "yes", "-1", "off,lifecycle", ",lifecycle"] {
             assert!(read(word).is_err(), "{word}");
         }
     }

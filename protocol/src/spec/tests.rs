@@ -88,3 +88,19 @@ fn the_key_of_a_version_is_no_name() {
         assert_eq!(key::parse_version(other), None, "{other}");
     }
 }
+
+#[test]
+fn a_reactive_function_handles_lifecycle_channels_that_it_names() {
+    let reactive = |pattern: &str| {
+        let pattern = ChannelPattern::parse(pattern).unwrap();
+        let spec: FunctionSpec = serde_json::from_str(OLD).unwrap();
+        FunctionSpec {
+            trigger: Trigger::Reactive(vec![pattern]),
+            ..spec
+        }
+    };
+    let told = Channel::parse("_lifecycle.room.7").unwrap();
+    let handles = |pattern: &str| reactive(pattern).handles(&told, &Headers::new());
+    assert!(handles("_lifecycle.room.>"));
+    assert!(!handles("room.>") && !handles(">"));
+}

@@ -41,6 +41,15 @@ pub fn store_filter(store: &StoreName) -> String {
     format!("member.*.{store}.>")
 }
 
+/// The channel that a node's part is of: its tenant, and itself.
+pub fn channel_of(key: &str) -> Option<(Tenant, Channel)> {
+    let mut parts = key.splitn(5, '.');
+    let (kind, node, _store) = (parts.next()?, parts.next()?, parts.next()?);
+    let (tenant, channel) = (parts.next()?, parts.next()?);
+    NodeId::parse(node).ok().filter(|_| kind == "member")?;
+    Some((Tenant::parse(tenant).ok()?, Channel::parse(channel).ok()?))
+}
+
 /// The node that a key is about.
 pub fn node_of(key: &str) -> Option<NodeId> {
     let mut tokens = key.split('.');
@@ -81,6 +90,8 @@ mod tests {
         let key = part_key(&node, &store, &tenant, &channel);
         assert_eq!(key, "member.0000000000000001.main.acme.room.7.a");
         assert_eq!(node_of(&key), Some(node.clone()));
+        assert_eq!(channel_of(&key), Some((tenant.clone(), channel.clone())));
+        assert_eq!(channel_of(&node_key(&node)), None);
         assert_eq!(node_of(&node_key(&node)), Some(node));
         for other in ["", "node", "node.x", "other.0000000000000001", "member."] {
             assert_eq!(node_of(other), None, "{other}");

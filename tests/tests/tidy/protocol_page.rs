@@ -9,6 +9,7 @@ use protocol::disconnect::Disconnect;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{Encoding, decode_commands, decode_from_server};
 use protocol::outcome::OutcomeEvent;
+use protocol::presence::LifecycleEvent;
 use protocol::record::Progress;
 use protocol::revocation::Revocation;
 
@@ -47,6 +48,7 @@ fn is_document(example: &str) -> bool {
         || serde_json::from_str::<Progress>(example).is_ok()
         || serde_json::from_str::<Revocation>(example).is_ok()
         || serde_json::from_str::<Disconnect>(example).is_ok()
+        || serde_json::from_str::<LifecycleEvent>(example).is_ok()
 }
 
 #[test]

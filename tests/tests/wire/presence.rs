@@ -14,6 +14,7 @@ use protocol::frame::{
     Action, AskPresence, Encoding, FromServer, Member, Presence, Refresh, Subscribe, Unsubscribe,
 };
 use protocol::name::{Namespace, Tenant, User};
+use protocol::presence::{LifecycleEvent, Occupancy};
 use protocol::spec::{PresenceSetting, PresenceSpec};
 
 use super::request::get;
@@ -27,9 +28,15 @@ const NAMED: u32 = 3;
 /// Says of a namespace without a gate up to how many members it names, or that it has no
 /// presence, and waits until every node has heard of it.
 pub async fn allow(deployment: &Deployment, namespace: &str, list_max: Option<u32>) {
-    let setting = list_max.map_or(PresenceSetting::Off, |list_max| {
-        PresenceSetting::On(PresenceSpec { list_max })
+    let spec = list_max.map(|list_max| PresenceSpec {
+        list_max,
+        lifecycle: false,
     });
+    set(deployment, namespace, spec).await;
+}
+
+async fn set(deployment: &Deployment, namespace: &str, spec: Option<PresenceSpec>) {
+    let setting = spec.map_or(PresenceSetting::Off, PresenceSetting::On);
     let draft = NamespaceDraft {
         presence: Some(setting),
         ..NamespaceDraft::new(
@@ -49,7 +56,7 @@ pub async fn allow(deployment: &Deployment, namespace: &str, list_max: Option<u3
             let answer = get(edge.address(), &path, Some(&token)).await;
             let has = answer.status == 200;
             let off = answer.status == 403;
-            if (has && list_max.is_some()) || (off && list_max.is_none()) {
+            if (has && spec.is_some()) || (off && spec.is_none()) {
                 return Ok(());
             }
             Err(format!("{answer:?}"))
@@ -324,4 +331,77 @@ async fn withdrawn(deployment: &Deployment, near: &mut Watcher) {
     let reply = accepted(&mut near.session, subscribe("chat.room", true)).await;
     near.view = reply.subscribe.and_then(|reply| reply.presence).unwrap();
     near.sees(&["ann", "joe"]).await;
+}
+
+/// The next event that is told of a channel.
+async fn told(session: &mut RawSession) -> LifecycleEvent {
+    loop {
+        match session.next().await {
+            Received::Frame(frame) => {
+                if let Some(event) = frame.event {
+                    let data = event.data.into_bytes(true).unwrap();
+                    return serde_json::from_slice(&data).unwrap();
+                }
+            }
+            ended => panic!("{ended:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn occupied_and_vacated_channels_are_events_for_those_who_may_hear_them() {
+    let Some(mut deployment) = builder().start().await else {
+        return;
+    };
+    let spec = PresenceSpec {
+        list_max: NAMED,
+        lifecycle: true,
+    };
+    set(&deployment, "chat", Some(spec)).await;
+    let on = "_lifecycle.chat.room";
+    let address = deployment.edges[0].address();
+    // Whoever may subscribe to everything may not hear it by that.
+    let mut ann = session(&deployment, 0, Encoding::Json, "ann").await;
+    let refused = ann.ask(subscribe(on, false)).await.unwrap().error.unwrap();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let mut ear = RawSession::open(address, Encoding::Json, None)
+        .await
+        .unwrap();
+    let token = deployment.token_with("ear", &["lifecycle:chat.>"], TOKEN_TTL);
+    ear.connect(&token, "ear-tab").await.unwrap();
+    let other = subscribe("_lifecycle.stats.room", false);
+    let refused = ear.ask(other).await.unwrap().error.unwrap();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    accepted(&mut ear, subscribe(on, false)).await;
+    let tells = |lifecycle| LifecycleEvent {
+        lifecycle,
+        channel: "chat.room".into(),
+    };
+    accepted(&mut ann, subscribe("chat.room", false)).await;
+    assert_eq!(told(&mut ear).await, tells(Occupancy::Occupied));
+    let mut joe = session(&deployment, 1, Encoding::Json, "joe").await;
+    let watched = accepted(&mut joe, subscribe("chat.room", true)).await;
+    assert!(
+        watched
+            .subscribe
+            .is_some_and(|reply| reply.presence.is_some())
+    );
+    // It is stored that he is there, and not only on his way.
+    until("both are seen", async || {
+        let seen = accepted(&mut ann, ask("chat.room", false)).await.presence;
+        match seen.map_or(0, |seen| seen.count) {
+            2 => Ok(()),
+            count => Err(format!("{count} are")),
+        }
+    })
+    .await;
+    accepted(&mut ann, unsubscribe("chat.room")).await;
+    // The other node's member is there: nothing is told until that node stops.
+    deployment.edges[1].stop().await;
+    assert_eq!(told(&mut ear).await, tells(Occupancy::Vacated));
+    accepted(&mut ann, subscribe("chat.room", false)).await;
+    assert_eq!(told(&mut ear).await, tells(Occupancy::Occupied));
+    drop(ann);
+    assert_eq!(told(&mut ear).await, tells(Occupancy::Vacated));
+    deployment.stop().await;
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -18,10 +19,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::agenda::Agenda;
 use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
 use crate::core::port::{Port, Sent};
+use presence::agenda::Agenda;
 use presence::room::{Act, Living, Room};
 use presence::told::COUNT_PACE;
 
@@ -84,6 +85,8 @@ pub struct Hall {
     pub ready: watch::Sender<bool>,
     /// The channel should be read again.
     pub wish: Notify,
+    /// It has been told that the channel is occupied, as this node's part says.
+    pub told: AtomicBool,
 }
 
 impl Hall {
@@ -107,6 +110,7 @@ impl Hall {
             inside: Mutex::new(inside),
             ready: watch::channel(false).0,
             wish: Notify::new(),
+            told: AtomicBool::new(false),
         }
     }
 

@@ -18,13 +18,15 @@ use protocol::presence::{Life, NodeId};
 use protocol::stream::Bucket;
 use protocol::subject::Subject;
 use protocol::subject::presence::{
-    PRESENCE_PREFIX, node_key, node_of, nodes_filter, parts_of_filter,
+    PRESENCE_PREFIX, channel_of, node_key, node_of, nodes_filter, parts_of_filter,
 };
 use service::clock::now_us;
 use service::shutdown::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::lifecycle;
 use super::presences::{Presences, new_name};
+use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
 use presence::nodes::{BEAT, Deed, Nodes};
 
@@ -227,8 +229,12 @@ impl Heart {
                 marked.boxed()
             }
             Deed::Clear(node, revision) => {
+                let presences = self.presences.clone();
                 let cleared = async move {
-                    let cleared = clear(&kv, &node, Some(revision)).await;
+                    let cleared = match clear(&presences, &kv, &node).await {
+                        Ok(()) => kv.remove(&node_key(&node), Some(revision)).await,
+                        failed => failed,
+                    };
                     Done::Cleared(node, cleared)
                 };
                 cleared.boxed()
@@ -303,15 +309,11 @@ impl Heart {
         (self.beating, self.revision) = (false, None);
         self.beat_at = Instant::now();
         self.presences.name.send_replace(None);
+        // What stands under the old one is removed by those who have taken it for dead.
         for hall in self.presences.all() {
+            hall.told.store(false, Ordering::Relaxed);
             self.presences.turn(&hall, |inside| inside.room.renamed());
         }
-        let kv = self.kv.clone();
-        let cleared = async move {
-            let cleared = clear(&kv, &old, None).await;
-            Done::Cleared(old, cleared)
-        };
-        self.requests.push(cleared.boxed());
     }
 
     /// Removes everything that this node has written, its sign of life last.
@@ -319,7 +321,8 @@ impl Heart {
         let mut quiet = self.presences.quiet.subscribe();
         // An error means that nobody writes any more, which is what is waited for.
         let _ = quiet.wait_for(|quiet| *quiet).await;
-        if let Err(error) = clear(&self.kv, &self.me, None).await {
+        self.presences.leaves(self.me.clone());
+        if let Err(error) = clear(&self.presences, &self.kv, &self.me).await {
             tracing::debug!(%error, "what was written of presence is left to other nodes");
             return;
         }
@@ -336,15 +339,21 @@ async fn own(kv: &Kv, key: &str) -> Result<Option<(Life, u64)>, BusError> {
     }))
 }
 
-/// Removes every part of a node, and then its mark, if it has one.
-async fn clear(kv: &Kv, node: &NodeId, mark: Option<u64>) -> Result<(), BusError> {
+/// Removes every part of a node that counts no more, and tells what follows from it.
+async fn clear(presences: &Arc<Presences>, kv: &Kv, node: &NodeId) -> Result<(), BusError> {
     let (filter, mut from) = (parts_of_filter(node), 1);
     loop {
         let (page, more) = kv.page(&filter, from, PAGE).await?;
         from = page.last().map_or(from, |last| last.revision + 1);
         let live = page.into_iter().filter(|entry| entry.value.is_some());
-        let removals =
-            live.map(|entry| async move { kv.remove(&entry.key, Some(entry.revision)).await });
+        let removals = live.map(|entry| async move {
+            if let Some((tenant, channel)) = channel_of(&entry.key) {
+                let settled = lifecycle::settle(presences, &FeedKey { tenant, channel }).await;
+                // Whatever the reason, it has not been told yet.
+                settled.map_err(|_| BusError::Timeout)?;
+            }
+            kv.remove(&entry.key, Some(entry.revision)).await
+        });
         let mut removals = futures_util::stream::iter(removals).buffer_unordered(REMOVALS_MAX);
         while let Some(removed) = removals.next().await {
             match removed {
@@ -354,11 +363,7 @@ async fn clear(kv: &Kv, node: &NodeId, mark: Option<u64>) -> Result<(), BusError
             }
         }
         if !more {
-            break;
+            return Ok(());
         }
-    }
-    match mark {
-        Some(revision) => kv.remove(&node_key(node), Some(revision)).await,
-        None => Ok(()),
     }
 }

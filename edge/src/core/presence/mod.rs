@@ -4,17 +4,18 @@
 //! and a sign of life; who watches a channel follows the entries of all nodes there. See
 //! the decisions in ARCHITECTURE.md.
 //!
-//! - the crate `presence`: one channel and the nodes, as machines
-//! - `hall`, `agenda`, `presences`: channels with their watchers, what is due, the map
+//! - the crate `presence`: one channel and the nodes, as machines; what is due when
+//! - `hall`, `presences`: channels with their watchers, the map
 //! - `seat`: a subscription's place; `look`: one look
+//! - `lifecycle`: tells when a channel is occupied and vacated, as events
 //! - `watch`, `writer`, `compare`, `life`, `settings`: the tasks
 //!
 //! Knows no transport and no session: it is told who comes, and tells ports.
 
-mod agenda;
 mod compare;
 mod hall;
 mod life;
+mod lifecycle;
 pub mod look;
 mod presences;
 pub mod seat;
@@ -51,7 +52,8 @@ impl Presence {
         stop: &Shutdown,
         tasks: &TaskTracker,
     ) -> Self {
-        let presences = Presences::new(bus, WATCHED_MAX, tasks.clone());
+        let over = (bus, namespaces.clone());
+        let presences = Presences::new(over, WATCHED_MAX, tasks.clone());
         Self::run(presences, called, (namespaces, sessions), stop, tasks)
     }
 

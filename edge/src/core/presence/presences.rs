@@ -20,6 +20,7 @@ use crate::core::directory::Place;
 use crate::core::fair::turns::Turns;
 use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
+use crate::core::namespaces::Namespaces;
 use presence::room::Living;
 
 /// Channels that are watched on a node: each is one core subscription, and at most as many
@@ -35,6 +36,8 @@ const LOOKS_PER_TENANT_MAX: usize = 4;
 pub struct Presences {
     /// Where it is kept.
     pub(super) bus: Bus,
+    /// Which channels tell what.
+    pub(super) namespaces: Arc<Namespaces>,
     halls: Mutex<HashMap<FeedKey, Arc<Hall>>>,
     /// What is due, and what is to be written.
     pub(super) agenda: Halls,
@@ -46,6 +49,8 @@ pub struct Presences {
     /// The name that this node's first sign of life was stored under; `None`: nothing may
     /// be written now.
     pub(super) name: watch::Sender<Option<NodeId>>,
+    /// The name of this node once it has begun to leave.
+    left: OnceLock<NodeId>,
     /// The writer has ended.
     pub(super) quiet: watch::Sender<bool>,
     /// The nodes should be read again.
@@ -67,9 +72,15 @@ pub(super) fn new_name() -> NodeId {
 
 impl Presences {
     /// Nobody is anywhere yet; tasks are among `tasks`.
-    pub(super) fn new(bus: Bus, watched_max: usize, tasks: TaskTracker) -> Arc<Self> {
+    pub(super) fn new(
+        (bus, namespaces): (Bus, Arc<Namespaces>),
+        watched_max: usize,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
         Arc::new(Self {
             bus,
+            namespaces,
+            left: OnceLock::new(),
             halls: Mutex::default(),
             agenda: Halls::default(),
             living: RwLock::default(),
@@ -98,6 +109,17 @@ impl Presences {
     /// The bucket was opened. It stays the same however often it is.
     pub(super) fn opened(&self, kv: Kv) {
         let _ = self.kv.set(kv);
+    }
+
+    /// This node leaves: from now on its members count for nobody.
+    pub(super) fn leaves(&self, node: NodeId) {
+        self.name.send_replace(None);
+        let _ = self.left.set(node);
+    }
+
+    /// Whether this is the node itself, which leaves.
+    pub(super) fn was(&self, node: &NodeId) -> bool {
+        self.left.get() == Some(node)
     }
 
     /// The nodes that live, but for this one.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use protocol::spec::PresenceSpec;
 use service::shutdown::Shutdown;
@@ -28,7 +29,12 @@ pub(super) async fn run(
         if now != before {
             for hall in presences.all() {
                 if let Some(spec) = now.get(hall.key.channel.namespace()) {
-                    presences.turn(&hall, |inside| inside.room.limit(spec.list_max));
+                    // Where lifecycle begins, what is there is told by writing it again.
+                    hall.told.store(false, Ordering::Relaxed);
+                    presences.turn(&hall, |inside| {
+                        inside.room.limit(spec.list_max);
+                        inside.room.write_again();
+                    });
                 }
             }
             let begun_or_ended =

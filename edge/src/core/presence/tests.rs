@@ -20,6 +20,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::*;
+use crate::core::namespaces;
 use crate::core::port::Port;
 
 /// Room for whatever a watcher is told here.
@@ -73,8 +74,12 @@ struct Client {
 impl Node {
     fn start(model: &Model, name: &str, spec: &StoreSpec, watched_max: usize) -> Self {
         let (bus, stop, tasks) = (model.connect(name), Shutdown::new(), TaskTracker::new());
-        let presences = Presences::new(bus, watched_max, tasks.clone());
-        let known = (Arc::<Namespaces>::default(), Arc::<Sessions>::default());
+        let namespaces = Arc::<Namespaces>::default();
+        let follow = namespaces::follow(bus.clone(), namespaces.clone(), stop.clone());
+        tasks.spawn(follow);
+        let over = (bus, namespaces.clone());
+        let presences = Presences::new(over, watched_max, tasks.clone());
+        let known = (namespaces, Arc::<Sessions>::default());
         let presence = Presence::run(presences, name, known, &stop, &tasks);
         Self {
             presence,
@@ -476,3 +481,5 @@ async fn whatever_goes_wrong_every_watcher_ends_up_right() {
         rough(seed).await;
     }
 }
+
+mod told;

@@ -36,7 +36,7 @@ pub(super) async fn run(presences: Arc<Presences>, hall: Arc<Hall>) {
     }
 }
 
-async fn follow(presences: &Presences, hall: &Arc<Hall>) -> Result<(), BusError> {
+async fn follow(presences: &Arc<Presences>, hall: &Arc<Hall>) -> Result<(), BusError> {
     let (tenant, channel) = (&hall.key.tenant, &hall.key.channel);
     let subject = Subject::presence_parts(&hall.store, tenant, channel);
     let mut parts = presences.bus.subscribe(&subject).await?;
@@ -89,7 +89,7 @@ pub(super) fn of_entry(entry: &KvEntry) -> Option<Heard> {
 }
 
 /// Takes in what the bucket holds of the channel.
-async fn read(presences: &Presences, hall: &Arc<Hall>) -> Result<(), BusError> {
+async fn read(presences: &Arc<Presences>, hall: &Arc<Hall>) -> Result<(), BusError> {
     let _place = presences.reads.acquire().await;
     let kv = presences.kv()?;
     let filter = parts_filter(&hall.store, &hall.key.tenant, &hall.key.channel);

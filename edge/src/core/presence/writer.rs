@@ -4,17 +4,19 @@
 //! life is stored: what belongs to nobody would be tidied up by nobody.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bus::BusError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use protocol::presence::NodeId;
+use protocol::presence::{NodeId, Part};
 use protocol::subject::presence::part_key;
 use service::shutdown::Shutdown;
 use tokio::time::{Instant, timeout};
 
 use super::hall::{Hall, Job};
+use super::lifecycle;
 use super::presences::Presences;
 use crate::core::metrics::meters;
 
@@ -67,13 +69,13 @@ pub(super) async fn run(presences: Arc<Presences>, stop: Shutdown) {
 }
 
 async fn write(
-    presences: &Presences,
+    presences: &Arc<Presences>,
     node: NodeId,
     hall: Arc<Hall>,
     job: Job,
 ) -> (Arc<Hall>, bool) {
     let key = part_key(&node, &hall.store, &hall.key.tenant, &hall.key.channel);
-    let written = put(presences, &key, job).await;
+    let written = put(presences, (&hall, &key), job).await;
     if let Err(error) = &written {
         meters().presence_write_failures.increment(1);
         tracing::debug!(key, %error, "who is on a channel is written again");
@@ -89,10 +91,30 @@ async fn write(
     (hall, written.is_ok())
 }
 
-async fn put(presences: &Presences, key: &str, job: Job) -> Result<(), BusError> {
+async fn put(
+    presences: &Arc<Presences>,
+    (hall, key): (&Hall, &str),
+    job: Job,
+) -> Result<(), BusError> {
     let kv = presences.kv()?;
     match job {
-        Job::Write(part) => kv.put(key, part.to_bytes().into()).await.map(|_| ()),
-        Job::Remove => kv.remove(key, None).await,
+        Job::Write(part) => {
+            kv.put(key, part.to_bytes().into()).await?;
+            if !hall.told.load(Ordering::Relaxed) {
+                lifecycle::settle(presences, &hall.key).await?;
+                hall.told.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+        Job::Remove => {
+            hall.told.store(false, Ordering::Relaxed);
+            if lifecycle::is_told(&presences.namespaces.snapshot(), &hall.key) {
+                // The key stays until it has been told that nobody is there: whoever finds
+                // this node dead meanwhile tells it by that.
+                kv.put(key, Part::nobody().to_bytes().into()).await?;
+                lifecycle::settle(presences, &hall.key).await?;
+            }
+            kv.remove(key, None).await
+        }
     }
 }

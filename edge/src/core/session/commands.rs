@@ -136,6 +136,9 @@ fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
 
 /// Whether a token allows to receive a channel.
 pub fn may_subscribe(identity: &Identity, channel: &Channel) -> bool {
+    if let Some(of) = channel.lifecycle_of() {
+        return identity.scopes.allows(Action::Lifecycle, &of);
+    }
     match channel.is_reserved() {
         true => channel.is_outcome_of(&identity.user),
         false => identity.scopes.allows(Action::Subscribe, channel),
