@@ -107,7 +107,9 @@ impl Run {
         slot.get_or_init(|| {
             let mut list = Vec::new();
             let payloads = self.events.iter().map(|event| event.payload(encoding));
-            let sizes: Vec<usize> = payloads.map(Bytes::len).collect();
+            let sizes: Vec<usize> = payloads
+                .map(|payload| size(payload, payload.len()))
+                .collect();
             for events in parts(&sizes) {
                 let frames = self.events[events.clone()].iter();
                 let payload = join(encoding, frames.map(|event| event.payload(encoding)));
@@ -116,6 +118,15 @@ impl Run {
             list
         })
     }
+}
+
+/// What a frame counts as when frames are joined. One with a line break in it stays alone:
+/// a message is either one frame, or can be told apart at its line breaks.
+pub fn size(text: &[u8], bytes: usize) -> usize {
+    if text.contains(&b'\n') {
+        return JOINED_BYTES_MAX + 1;
+    }
+    bytes
 }
 
 /// Which frames of these sizes are joined.
@@ -201,6 +212,32 @@ mod tests {
         }
         let run = run(3, 1);
         assert_eq!(handed(&run, Encoding::Json, Form::Apart, 0, 2).len(), 2);
+    }
+
+    #[test]
+    fn what_has_a_line_break_in_it_goes_alone() {
+        let data = ["[1]", "[1,\n2]", "[2]", "[3]"];
+        let event = |(seq, data): (u64, &'static str)| Relayed {
+            seq,
+            prev: seq - 1,
+            time_us: 0,
+            headers: Headers::new(),
+            payload: Bytes::from_static(data.as_bytes()),
+        };
+        let events = (1..).zip(data).map(event);
+        let events = events.map(|event| Encoded::event("doc.1".into(), event));
+        let run = Run::new(events.collect());
+        let mut messages = Vec::new();
+        run.hand_out(Encoding::Json, Form::Joined, 0, |_, payload| {
+            messages.push(payload.clone());
+            true
+        });
+        let lines = messages.iter().map(|message| {
+            let whole = serde_json::from_slice::<serde_json::Value>(message).is_ok();
+            let text = std::str::from_utf8(message).unwrap();
+            if whole { 1 } else { text.lines().count() }
+        });
+        assert_eq!(lines.collect::<Vec<_>>(), [1, 1, 2]);
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Fleeting {
         if events.len() < 2 || events.iter().any(|event| event.key.is_some()) {
             return events.to_vec();
         }
-        let sizes = events.iter().map(|event| event.data.len() + FRAME_BYTES);
+        let sizes = events
+            .iter()
+            .map(|event| run::size(&event.data, event.data.len() + FRAME_BYTES));
         let parts = run::parts(&sizes.collect::<Vec<_>>());
         let joined = parts.into_iter().map(|range| match &events[range] {
             [only] => only.clone(),
