@@ -12,7 +12,7 @@ use service::settings::NatsSettings;
 
 use crate::core::limits::EdgeLimits;
 use crate::core::limits::PROBE_INTERVAL_DEFAULT;
-use crate::door::certificate::TlsSettings;
+use door::certificate::TlsSettings;
 use crate::error::EdgeError;
 
 /// Settings of one node.

@@ -6,7 +6,7 @@ use auth::SettingFault;
 use bus::BusError;
 use service::fault::FaultError;
 
-use crate::door::certificate::CertificateFault;
+use door::certificate::CertificateFault;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]

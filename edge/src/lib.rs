@@ -5,7 +5,7 @@
 //! - `ws`: the WebSocket: its upgrade, its frames, its session's loop
 //! - `http`: publishing and history by request, health, the OpenAPI document
 //! - `reading`: channels over Server-Sent Events and long polling
-//! - `door`: who is let in, and how: places, proxies, TLS
+//! - `accept`: the way of one connection through the door, and its places
 //! - `server`, `node`: a node's life; `origins`: which web pages may use it
 //!
 //! - [`strangers`]: the readers of what anybody may send, without a node
@@ -13,9 +13,9 @@
 //! A node keeps nothing that a client cannot resume elsewhere. It does not know the
 //! workers or the bridge.
 
+mod accept;
 mod config;
 pub mod core;
-mod door;
 mod error;
 mod http;
 mod node;

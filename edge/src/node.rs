@@ -6,7 +6,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use crate::core::admission::addresses::Held;
+use shares::addresses::Held;
 use crate::core::hub::Hub;
 use crate::origins::Origins;
 

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::EdgeConfig;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
-use crate::door::accept::{Door, accept};
+use crate::accept::{Door, accept};
 use crate::error::EdgeError;
 use crate::http::{cors, head, health, history, manage, openapi, origin, presence, publish};
 use crate::node::Node;

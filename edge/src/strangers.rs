@@ -16,7 +16,7 @@ use crate::http::{body, head, history, manage};
 use crate::reading::wanted::Wanted;
 use crate::ws::upgrade;
 
-pub use crate::door::header as proxy_header;
+pub use door::header as proxy_header;
 
 fn unreadable<T>() -> Result<T, ErrorBody> {
     Err(ErrorBody::new(ErrorCode::BadFrame, "it is no query"))

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Accounts;
-use super::budget::Budget;
-use super::departures::Departures;
+use shares::budget::Budget;
+use shares::departures::Departures;
 use super::ephemeral::passing::Passing;
 use super::feed::sources::Sources;
 use super::gates::task::{self as gates, LateGates};
@@ -114,6 +114,19 @@ fn follow_access(
     (known, list)
 }
 
+/// Looks how far the gates are.
+fn follow_gates(
+    bus: &Bus,
+    namespaces: &Arc<Namespaces>,
+    stop: &Shutdown,
+    tasks: &TaskTracker,
+) -> Arc<LateGates> {
+    let late = Arc::new(LateGates::default());
+    let (bus, namespaces) = (bus.clone(), namespaces.clone());
+    tasks.spawn(gates::follow(bus, namespaces, late.clone(), stop.clone()));
+    late
+}
+
 /// Feels the pulse of each store.
 fn follow_pulses(
     bus: &Bus,
@@ -185,13 +198,7 @@ impl Hub {
         );
         let pulses = follow_pulses(&bus, &namespaces, stop, tasks);
         let quotas = follow_quotas(&settings.name, &bus, &namespaces, stop, tasks);
-        let late_gates = Arc::new(LateGates::default());
-        tasks.spawn(gates::follow(
-            bus.clone(),
-            namespaces.clone(),
-            late_gates.clone(),
-            stop.clone(),
-        ));
+        let late_gates = follow_gates(&bus, &namespaces, stop, tasks);
         Arc::new(Self {
             accounts: Accounts::default(),
             outboxes: Budget::new(settings.limits.outboxes_bytes),

@@ -2,11 +2,9 @@
 //!
 //! - `session`: one session's state machine, and what its steps do
 //! - `admission`: how much of the node each connection, user and tenant may have
-//! - `budget`: what all clients together may leave waiting
 //! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
 //! - `publisher`: from a checked command to a stored event
 //! - `quota`: how much of the stores each tenant may have
-//! - `fair`: what tenants share, shared evenly
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
 //! - `replay`: from a position to live
 //! - `history`: stored events, a page at a time
@@ -16,7 +14,6 @@
 //! - `delivery`: what subscribers get, encoded once; `run`: several of it in one message
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
-//! - `departures`: who leaves a draining node when
 //! - `gates`: which gates are so far behind that publishers have to wait
 //! - `hub`: all of it, over one bus
 //!
@@ -24,13 +21,10 @@
 //! client is a payload; whoever carries it adds the framing.
 
 pub mod admission;
-pub mod budget;
 pub mod delivery;
-pub mod departures;
 pub mod directory;
 pub mod draft;
 pub mod ephemeral;
-mod fair;
 pub mod feed;
 pub mod gates;
 pub mod history;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::budget::{Charge, FREE_BYTES};
+use shares::budget::{Charge, FREE_BYTES};
 
 /// Places that an empty outbox keeps; more are given back, for idle clients are many.
 const IDLE_PLACES: usize = 4;
@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::budget::Budget;
+    use shares::budget::Budget;
 
     #[test]
     fn the_limit_obeyed_and_violated() {

@@ -13,7 +13,7 @@ use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Presence, Publ
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
-use super::budget::Budget;
+use shares::budget::Budget;
 use super::ephemeral::fleeting::Fleeting;
 use super::ephemeral::lossy::{Lossy, Passed};
 use super::outbox::{Full, Outbox};

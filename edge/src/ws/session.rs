@@ -13,7 +13,7 @@ use service::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use super::parser::Received;
+use websocket::parser::Received;
 use super::socket::{Flow, Moved, Socket};
 use crate::core::hub::Hub;
 use crate::core::metrics::{self, meters};

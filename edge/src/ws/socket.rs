@@ -20,8 +20,8 @@ use protocol::frame::Encoding;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout};
 
-use super::frame::{Head, PING, close_frame};
-use super::parser::{Input, Parser, Received};
+use websocket::frame::{Head, PING, close_frame};
+use websocket::parser::{Input, Parser, Received};
 use crate::core::port::Port;
 
 /// Frames in one call: the kernel takes 1,024 parts, two of a frame, but beyond some

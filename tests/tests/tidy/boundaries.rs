@@ -11,7 +11,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["protocol", "service"]),
     ("bus", &["protocol", "service"]),
     ("presence", &["protocol"]),
-    ("edge", &["protocol", "service", "auth", "bus", "presence"]),
+    ("door", &["auth", "service"]),
+    ("shares", &["protocol"]),
+    ("websocket", &["protocol"]),
+    (
+        "edge",
+        &[
+            "protocol",
+            "service",
+            "auth",
+            "bus",
+            "door",
+            "presence",
+            "shares",
+            "websocket",
+        ],
+    ),
     ("host", &["protocol", "service"]),
     ("workers", &["protocol", "service", "bus", "host"]),
     ("bridge", &["protocol", "service", "auth", "bus"]),
@@ -55,7 +70,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "simulation",
         &[
-            "protocol", "service", "bus", "edge", "host", "workers", "bridge", "checker",
+            "protocol", "service", "bus", "edge", "host", "shares", "workers", "bridge", "checker",
         ],
     ),
     (
@@ -93,8 +108,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const BELONGS_TO: [(&str, &[&str]); 10] = [
     ("axum", &["edge"]),
     ("hyper", &["edge", "service"]),
-    ("tokio-tungstenite", &["edge", "client", "harness", "tests"]),
-    ("tokio-rustls", &["edge", "service", "client", "tests"]),
+    (
+        "tokio-tungstenite",
+        &["edge", "websocket", "client", "harness", "tests"],
+    ),
+    ("tokio-rustls", &["door", "edge", "service", "client", "tests"]),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),

@@ -92,17 +92,17 @@ const SETTINGS: [Row; 20] = [
     ),
     (
         "connections_per_address",
-        "edge/src/core/admission/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
-        "edge/src/core/admission/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
+        "shares/src/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
+        "shares/src/addresses.rs::connections_of_an_address_within_and_beyond_their_limit",
     ),
     (
         "accepts_per_second",
-        "edge/src/core/admission/rate.rs::a_burst_is_taken_at_once_and_the_next_waits_for_its_share",
-        "edge/src/core/admission/rate.rs::no_more_passes_than_is_allowed",
+        "shares/src/rate.rs::a_burst_is_taken_at_once_and_the_next_waits_for_its_share",
+        "shares/src/rate.rs::no_more_passes_than_is_allowed",
     ),
     (
         "closes_per_second",
-        "edge/src/core/departures.rs::one_leaves_after_the_other_at_the_rate",
+        "shares/src/departures.rs::one_leaves_after_the_other_at_the_rate",
         "edge/src/core/session/state/tests/leaving.rs::a_session_goes_on_until_its_turn_to_leave",
     ),
     (

@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 34] = [
+const MACHINES: [&str; 39] = [
     "auth/src/cache.rs",
     "auth/src/keys.rs",
     "bridge/src/mirror/relay.rs",
@@ -26,6 +26,11 @@ const MACHINES: [&str; 34] = [
     "presence/src/room.rs",
     "presence/src/roster.rs",
     "presence/src/told.rs",
+    "shares/src/budget.rs",
+    "shares/src/ledger.rs",
+    "shares/src/line.rs",
+    "websocket/src/frame.rs",
+    "websocket/src/parser.rs",
     "workers/src/fleet/share.rs",
     "workers/src/fleet/state.rs",
     "workers/src/lane/progress.rs",

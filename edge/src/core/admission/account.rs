@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use protocol::name::{Tenant, User};
 use tokio::time::Instant;
 
-use super::rate::Rate;
+use shares::rate::Rate;
 use crate::core::limits::{EdgeLimits, RateLimits};
 
 /// Accounts from which on unused ones are looked for; then again at each doubling.

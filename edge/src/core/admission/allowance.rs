@@ -11,7 +11,7 @@ use protocol::frame::ErrorBody;
 use tokio::time::Instant;
 
 use super::account::{Account, Accounts, Seat, Shared};
-use super::rate::Rate;
+use shares::rate::Rate;
 use crate::core::limits::EdgeLimits;
 
 /// One connection's.

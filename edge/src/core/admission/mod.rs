@@ -6,8 +6,6 @@
 //! long.
 
 mod account;
-pub mod addresses;
 pub mod allowance;
-pub mod rate;
 
 pub use account::Accounts;

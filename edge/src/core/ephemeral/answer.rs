@@ -97,7 +97,7 @@ pub fn refusal(error: &BusError) -> ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::budget::Budget;
+    use shares::budget::Budget;
     use crate::core::run::Form;
 
     #[test]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use protocol::frame::{Dropped, Encoding, Push, encode};
 
 use super::fleeting::Fleeting;
-use crate::core::budget::Charge;
+use shares::budget::Charge;
 
 /// Events that wait for one client.
 #[derive(Debug)]
@@ -187,7 +187,7 @@ mod tests {
     use protocol::header::{self, Headers};
 
     use super::*;
-    use crate::core::budget::{Budget, FREE_BYTES};
+    use shares::budget::{Budget, FREE_BYTES};
 
     fn lossy(limit: usize) -> Lossy {
         Lossy::new(Encoding::Json, limit, Budget::new(usize::MAX >> 1).charge())

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::asked::Asked;
 use super::below;
 use super::page::{Events, Found, PAGE_BYTES_MAX};
-use crate::core::fair::turns::Turns;
+use shares::turns::Turns;
 use crate::core::feed::repair::Source;
 use crate::core::leader::{DOUBTS, unavailable};
 use crate::core::metrics::meters;

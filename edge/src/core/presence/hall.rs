@@ -282,7 +282,7 @@ mod tests {
         let (halls, living, hall) = (Halls::default(), Living::new(), hall(100));
         let port = Arc::new(Port::new(
             400,
-            &crate::core::budget::Budget::new(1 << 30),
+            &shares::budget::Budget::new(1 << 30),
             crate::core::run::Form::Joined,
         ));
         port.expect(1);

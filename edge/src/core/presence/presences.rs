@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::hall::{Hall, Halls, Inside};
 use crate::core::directory::Place;
-use crate::core::fair::turns::Turns;
+use shares::turns::Turns;
 use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
 use crate::core::namespaces::Namespaces;

@@ -102,7 +102,7 @@ impl Node {
             self.next,
             Arc::new(Port::new(
                 OUTBOX_BYTES,
-                &crate::core::budget::Budget::new(1 << 30),
+                &shares::budget::Budget::new(1 << 30),
                 crate::core::run::Form::Joined,
             )),
         );

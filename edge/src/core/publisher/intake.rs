@@ -20,8 +20,8 @@ use super::job::{Job, Singles, Writer};
 use super::store::Store;
 use super::{lane, resend};
 use crate::core::draft::Draft;
-use crate::core::fair::queue::{Left, Queue};
-use crate::core::fair::turns::Turns;
+use shares::queue::{Left, Queue};
+use shares::turns::Turns;
 use crate::core::quota::task::Quotas;
 
 /// Events that wait in one lane. Policy: the newest of the tenant that has the most there

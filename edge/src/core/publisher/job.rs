@@ -18,7 +18,7 @@ use super::answer::{Answer, Outcome};
 use super::order::{Order, Route};
 use super::turns::Waiting;
 use crate::core::draft::Draft;
-use crate::core::fair::queue::{Left, Queue};
+use shares::queue::{Left, Queue};
 use crate::core::metrics::{meters, publish_refused};
 use crate::core::quota::task::Quotas;
 

@@ -15,7 +15,7 @@ use super::answer::refusal;
 use super::job::{Job, Line};
 use super::store::Store;
 use super::turns::{BATCH_MIN, Turn, Turns, Waiting};
-use crate::core::fair::queue::Queue;
+use shares::queue::Queue;
 use crate::core::metrics::meters;
 
 /// Commits the lane's events until the node stops; what is left is answered.

@@ -27,7 +27,7 @@ use super::expected;
 use super::job::{Job, Singles};
 use super::store::Store;
 use crate::core::draft::Draft;
-use crate::core::fair::turns::Turns;
+use shares::turns::Turns;
 use service::clock::now_us;
 
 /// How far a client's reckoning of our time, and our clock and the store's, may be

@@ -1,9 +1,7 @@
 //! How much of the stores each tenant may have, so that nobody fills them for the others.
 //!
-//! - `ledger`: what each tenant has stored, and what it may: a machine
 //! - `task`: tells the other nodes, hears them, and looks how full the streams are
 //!
 //! What counts is what is stored, over as long as a stream keeps it.
 
-pub mod ledger;
 pub mod task;

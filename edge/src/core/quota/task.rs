@@ -18,7 +18,7 @@ use protocol::usage::{Usage, UsageKey};
 use service::clock::now_us;
 use service::shutdown::Shutdown;
 
-use super::ledger::{Beyond, Ledger, Report, Seen};
+use shares::ledger::{Beyond, Ledger, Report, Seen};
 use crate::core::draft::Draft;
 use crate::core::namespaces::Namespaces;
 

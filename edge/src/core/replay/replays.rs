@@ -7,7 +7,7 @@ use bus::Bus;
 use protocol::bus::StreamState;
 use protocol::frame::ErrorBody;
 
-use crate::core::fair::turns::Turns;
+use shares::turns::Turns;
 use crate::core::feed::relay::Feed;
 use crate::core::leader;
 

@@ -19,7 +19,7 @@ use service::shutdown::Shutdown;
 use tokio_util::task::TaskTracker;
 
 use super::{Replays, attach};
-use crate::core::budget::Budget;
+use shares::budget::Budget;
 use crate::core::directory::Place;
 use crate::core::feed::relay::{FeedKey, Subscriber};
 use crate::core::feed::sources::Sources;

@@ -4,7 +4,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::time::advance;
 
 use super::*;
-use crate::core::budget::Budget;
+use shares::budget::Budget;
 use crate::core::run::Form;
 
 /// A text message `{}` and a pong, as a client frames them with an empty mask.

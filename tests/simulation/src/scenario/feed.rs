@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bus::bootstrap::StoreSettings;
 use checker::{Delivered, Subscription};
-use edge::core::budget::Budget;
+use shares::budget::Budget;
 use edge::core::directory::Place;
 use edge::core::feed::relay::{FeedKey, Subscriber};
 use edge::core::feed::sources::Sources;

@@ -8,7 +8,7 @@ use protocol::lane::Lane;
 use protocol::name::StoreName;
 
 use super::*;
-use crate::core::budget::Budget;
+use shares::budget::Budget;
 use crate::core::delivery::Relayed;
 use crate::core::run::Form;
 

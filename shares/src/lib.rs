@@ -1,0 +1,23 @@
+//! What tenants and clients share of a node: shared evenly, and bounded. Whoever has much to do
+//! waits for itself, not the others for it.
+//!
+//! Layout
+//! - [`line`]: what waits, each tenant's in its own order, the tenants in turn
+//! - [`queue`]: that between those who find work and the one who does it
+//! - [`turns`]: so many at a time, of each tenant so many
+//! - [`rate`]: how fast something may go on
+//! - [`addresses`]: connections by where they come from
+//! - [`budget`]: what all clients together may leave waiting
+//! - [`departures`]: who leaves a draining node when
+//! - [`ledger`]: how much of the stores each tenant has, and may have
+//!
+//! It knows neither sessions nor the bus.
+
+pub mod addresses;
+pub mod budget;
+pub mod departures;
+pub mod ledger;
+pub mod line;
+pub mod queue;
+pub mod rate;
+pub mod turns;
