@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use client::{Client, Delivery, Named, Presence, PresenceChange, Start, Subscription};
-use control::{Deployer, NamespaceDraft};
-use harness::{Deployment, until, wait};
-use protocol::name::Namespace;
+use control::{Deployer, FunctionDraft, NamespaceDraft};
+use harness::{Deployment, environment, until, wait};
+use protocol::name::{ChannelPattern, FunctionName, Namespace};
 use protocol::presence::NodeId;
 use protocol::spec::{PresenceSetting, PresenceSpec};
 use protocol::stream::Bucket;
@@ -19,8 +19,12 @@ const NOW: Start = Start::Named(Named::Now);
 
 /// Lets `chat` tell who is on its channels, and waits until every node has heard of it.
 async fn allow(deployment: &Deployment) {
+    set(deployment, PresenceSpec::default()).await;
+}
+
+async fn set(deployment: &Deployment, spec: PresenceSpec) {
     let draft = NamespaceDraft {
-        presence: Some(PresenceSetting::On(PresenceSpec::default())),
+        presence: Some(PresenceSetting::On(spec)),
         ..NamespaceDraft::new(
             Namespace::parse("chat").unwrap(),
             deployment.store_name().clone(),
@@ -224,4 +228,67 @@ async fn the_command_line_shows_who_is_there() {
     );
     drop(watching);
     deployment.stop().await;
+}
+
+/// A function that says `seen` of everything that is told of the channels of `chat`.
+async fn deploy_ear(deployment: &Deployment) {
+    let pattern = |text: &str| ChannelPattern::parse(text).unwrap();
+    let order = json!({"do": "emit", "channel": "stats.seen", "value": "seen"});
+    let on = vec![pattern("_lifecycle.chat.>")];
+    let name = FunctionName::parse("ear").unwrap();
+    let draft = FunctionDraft {
+        emits: vec![pattern("stats.>")],
+        config: [("order".to_owned(), order.to_string())].into(),
+        ..FunctionDraft::new(name, deployment.store_name().clone(), on)
+    };
+    let deployer = Deployer::new(&deployment.bus, "tester").compiled(environment::compiled());
+    let module = environment::module("probe");
+    deployer.deploy(draft, vec![module]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_and_the_mirror_have_what_is_told_of_channels() {
+    let builder = Deployment::builder().functions(&[]).workers(1).edges(1);
+    let Some(mut deployment) = builder.start().await else {
+        return;
+    };
+    let spec = PresenceSpec {
+        lifecycle: true,
+        ..PresenceSpec::default()
+    };
+    set(&deployment, spec).await;
+    deploy_ear(&deployment).await;
+    let ann = client(&deployment, 0, "ann").await;
+    let mut seen = ann.subscribe("stats.seen", NOW).await.unwrap();
+    for _ in 0..2 {
+        // Occupied, and vacated.
+        let room = ann.subscribe("chat.room", NOW).await.unwrap();
+        next(&mut seen).await;
+        drop(room);
+        next(&mut seen).await;
+    }
+    ann.close().await;
+    // Four of these, and four of what the function made of them.
+    deployment.settle().await;
+    let report = deployment.report().await;
+    assert!(report.counts.mirror_owed >= 8, "{report}");
+    assert_eq!(
+        report.counts.mirrored, report.counts.mirror_owed,
+        "{report}"
+    );
+    deployment.stop().await;
+}
+
+/// The next event.
+async fn next(subscription: &mut Subscription) {
+    loop {
+        match wait::within("it comes", subscription.next()).await {
+            Some(Ok(Delivery::Event { event, .. })) => {
+                let function = event.function.as_deref();
+                return assert_eq!(function, Some("ear"), "{event:?}");
+            }
+            Some(Ok(_)) => {}
+            ended => panic!("{ended:?}"),
+        }
+    }
 }
