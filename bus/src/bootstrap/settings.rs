@@ -31,9 +31,9 @@ const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
 /// fifty thousand, a hundred a second.
 const DISCONNECTS_BYTES_MAX: u64 = 16 << 20;
 
-/// Most bytes of who is on which channel: a hundred thousand members with long names, and
-/// what every edge writes anew of them.
-const PRESENCE_BYTES_MAX: u64 = 256 << 20;
+/// Most bytes of who is on which channel: some hundred thousand members. Servers set it
+/// aside, several of them in memory; what finds no room is tried again.
+const PRESENCE_BYTES_MAX: u64 = 64 << 20;
 
 /// Consumers that INGRESS and EVENTS take. Every worker has one for each lane that it runs
 /// functions on, edges and bridges have a few; NATS 2.15 gives a stream a thousand that
