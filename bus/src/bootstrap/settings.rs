@@ -28,8 +28,8 @@ const STATE_HISTORY: u64 = 2;
 /// bridge holds in memory.
 const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
 /// Most bytes of whom backends disconnect, in the time for which an entry is kept: some
-/// fifty thousand, a hundred a second.
-const DISCONNECTS_BYTES_MAX: u64 = 16 << 20;
+/// ten thousand, twenty a second.
+const DISCONNECTS_BYTES_MAX: u64 = 4 << 20;
 
 /// Most bytes of who is on which channel: some hundred thousand members. Servers set it
 /// aside, several of them in memory; what finds no room is tried again.

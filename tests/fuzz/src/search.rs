@@ -15,6 +15,9 @@ use crate::shrink::shrunk;
 
 /// Inputs that are kept, beside the committed ones. Policy: the oldest of them give way.
 const KEPT_MAX: usize = 4_096;
+/// Outcomes that are told apart. Policy: past it no input is new any more; what is kept
+/// goes on being damaged.
+const OUTCOMES_MAX: usize = 1 << 20;
 /// Of so many inputs one is made anew by the target, where it can: structure that damage
 /// alone would not find.
 const MADE_ONE_IN: u32 = 4;
@@ -115,7 +118,7 @@ impl<'a> Search<'a> {
         self.tried += 1;
         match attempt(self.target, input) {
             Ok(outcome) => {
-                if self.seen.insert(outcome) {
+                if self.seen.len() < OUTCOMES_MAX && self.seen.insert(outcome) {
                     if self.kept.len() == KEPT_MAX {
                         self.kept.remove(0);
                     }

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 /// The server whose disk it is.
 const FULL: usize = 0;
 /// Its disk: room for what three streams set aside, twice.
-const DISK_BYTES: u64 = 128 << 20;
+const DISK_BYTES: u64 = 192 << 20;
 /// Most bytes of each stream.
 const STREAM_BYTES: u64 = 16 << 20;
 /// Most bytes of the logs of functions: this test has none.
