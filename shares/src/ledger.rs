@@ -200,6 +200,11 @@ impl Ledger {
         account.count(now_us, max_age_us);
     }
 
+    /// Whether any stream was looked at.
+    pub fn has_seen(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
     /// A stream was looked at.
     pub fn seen(&mut self, stream: StreamName, seen: Seen) {
         self.streams.insert(stream, seen);

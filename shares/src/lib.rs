@@ -9,6 +9,7 @@
 //! - [`addresses`]: connections by where they come from
 //! - [`budget`]: what all clients together may leave waiting
 //! - [`departures`]: who leaves a draining node when
+//! - [`places`]: as many at a time for each as are free
 //! - [`ledger`]: how much of the stores each tenant has, and may have
 //!
 //! It knows neither sessions nor the bus.
@@ -18,6 +19,7 @@ pub mod budget;
 pub mod departures;
 pub mod ledger;
 pub mod line;
+pub mod places;
 pub mod queue;
 pub mod rate;
 pub mod turns;

@@ -275,6 +275,9 @@ impl Hub {
         if !self.namespaces.snapshot().has_stores() {
             return vec!["no store is configured: no bootstrap has run".into()];
         }
+        if !self.quotas.is_known() {
+            return vec!["how full the stores are is not known".into()];
+        }
         let keys = self.auth.waiting();
         if !keys.is_empty() {
             return keys;

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, refusal};
 use super::draft::EphemeralDraft;
-use super::places::Places;
+use shares::places::Places;
 use super::verdict::{self, Verdict};
 use crate::core::namespaces::Namespaces;
 

@@ -3,7 +3,7 @@
 //! - `draft`: one that passed every check; `answer`: where its answer goes
 //! - `passing`: hands those without a gate to NATS
 //! - `asking`: takes those with a gate there, by request and reply; `verdict`: what the
-//!   gate's answer means; `places`: how many may be there at a time, and whose
+//!   gate's answer means
 //! - `fleeting`: one as subscribers get it, encoded once
 //! - `lossy`: those that wait for one client, of which the oldest give way
 //! - `hearing`: a channel's subscription to them, where its namespace allows them
@@ -17,5 +17,4 @@ pub mod fleeting;
 pub mod hearing;
 pub mod lossy;
 pub mod passing;
-pub mod places;
 pub mod verdict;

@@ -58,6 +58,11 @@ impl Quotas {
         admitted.map_err(|beyond| refusal(beyond, &draft.tenant, namespace))
     }
 
+    /// Whether it is known how full a store is: before that nobody is kept from filling one.
+    pub fn is_known(&self) -> bool {
+        self.0.lock().has_seen()
+    }
+
     /// An event was stored. What a gate makes of it is taken to be as long.
     pub fn stored(&self, draft: &Draft) {
         let namespace = draft.channel.namespace();
@@ -110,15 +115,18 @@ async fn watch(bus: &Bus, namespaces: &Namespaces, quotas: &Quotas) -> Result<()
     let mut changes: KvWatch = bucket.watch_all().await?;
     look(bus, namespaces, quotas).await;
     quotas.0.lock().forget_others(now_us());
+    let mut stores = namespaces.changes();
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        // Both are cancel safe: a watch keeps its place.
+        // All are cancel safe: a watch keeps its place.
         tokio::select! {
             change = changes.next() => match change {
                 Some(change) => heard(quotas, change),
                 None => return Ok(()),
             },
+            // A store that is new has not been looked at.
+            _ = stores.changed() => look(bus, namespaces, quotas).await,
             _ = rounds.tick() => {
                 look(bus, namespaces, quotas).await;
                 report(&bucket, quotas).await;
