@@ -18,17 +18,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use door::arrival;
-use door::proxies::Proxies;
-use door::reload::Reload;
-use door::tls::Tls;
 use crate::config::EdgeConfig;
-use shares::addresses::{Addresses, Held};
-use shares::rate::Rate;
 use crate::core::metrics;
 use crate::error::EdgeError;
 use crate::http::head;
 use crate::node::{Node, Place};
+use door::arrival;
+use door::proxies::Proxies;
+use door::reload::Reload;
+use door::tls::Tls;
+use shares::addresses::{Addresses, Held};
+use shares::rate::Rate;
 
 /// Connections beside the sessions: health checks, metrics, handshakes. Policy: more
 /// are closed at once and counted.

@@ -12,8 +12,8 @@ use service::settings::NatsSettings;
 
 use crate::core::limits::EdgeLimits;
 use crate::core::limits::PROBE_INTERVAL_DEFAULT;
-use door::certificate::TlsSettings;
 use crate::error::EdgeError;
+use door::certificate::TlsSettings;
 
 /// Settings of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

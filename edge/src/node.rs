@@ -6,9 +6,9 @@ use service::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use shares::addresses::Held;
 use crate::core::hub::Hub;
 use crate::origins::Origins;
+use shares::addresses::Held;
 
 /// A connection's place on the node, and among those of its address; given back when it
 /// is dropped.

@@ -18,10 +18,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::{Door, accept};
 use crate::config::EdgeConfig;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
-use crate::accept::{Door, accept};
 use crate::error::EdgeError;
 use crate::http::{cors, head, health, history, manage, openapi, origin, presence, publish};
 use crate::node::Node;

@@ -2,7 +2,7 @@
 //! waits for itself, not the others for it.
 //!
 //! Layout
-//! - [`line`]: what waits, each tenant's in its own order, the tenants in turn
+//! - [`mod@line`]: what waits, each tenant's in its own order, the tenants in turn
 //! - [`queue`]: that between those who find work and the one who does it
 //! - [`turns`]: so many at a time, of each tenant so many
 //! - [`rate`]: how fast something may go on

@@ -18,8 +18,6 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Accounts;
-use shares::budget::Budget;
-use shares::departures::Departures;
 use super::ephemeral::passing::Passing;
 use super::feed::sources::Sources;
 use super::gates::task::{self as gates, LateGates};
@@ -39,6 +37,8 @@ use super::run::Form;
 use super::session::commands::Rules;
 use super::sessions::{self, Sessions};
 use service::clock::now_us;
+use shares::budget::Budget;
+use shares::departures::Departures;
 
 /// What a hub is made with.
 pub struct HubSettings {

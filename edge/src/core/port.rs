@@ -13,11 +13,11 @@ use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Presence, Publ
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
-use shares::budget::Budget;
 use super::ephemeral::fleeting::Fleeting;
 use super::ephemeral::lossy::{Lossy, Passed};
 use super::outbox::{Full, Outbox};
 use super::run::{Form, Run};
+use shares::budget::Budget;
 
 /// What part of the bytes of an outbox ephemeral events may take, beside it: a second of
 /// many cursors, and no more than a client can take in one go when it is back.

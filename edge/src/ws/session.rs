@@ -13,13 +13,13 @@ use service::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use websocket::parser::Received;
 use super::socket::{Flow, Moved, Socket};
 use crate::core::hub::Hub;
 use crate::core::metrics::{self, meters};
 use crate::core::port::Port;
 use crate::core::run::Form;
 use crate::core::session::conduct::{Session, Signal};
+use websocket::parser::Received;
 
 /// Messages read in one go before what they caused is written.
 const MESSAGES_PER_TURN: usize = 16;

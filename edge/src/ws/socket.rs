@@ -20,9 +20,9 @@ use protocol::frame::Encoding;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout};
 
+use crate::core::port::Port;
 use websocket::frame::{Head, PING, close_frame};
 use websocket::parser::{Input, Parser, Received};
-use crate::core::port::Port;
 
 /// Frames in one call: the kernel takes 1,024 parts, two of a frame, but beyond some
 /// dozens nothing is won.

@@ -95,7 +95,7 @@ async fn sent_away(session: &mut RawSession) -> u64 {
                     .or(told);
             }
             Received::Closed(code, _) => {
-                assert_eq!(code, u16::from(CloseCode::Restart));
+                assert_eq!(code, CloseCode::Restart.number());
                 return told.expect("a node says that it goes away before it does");
             }
             Received::Lost => panic!("a node that is restarted closes its sessions"),

@@ -112,7 +112,10 @@ const BELONGS_TO: [(&str, &[&str]); 10] = [
         "tokio-tungstenite",
         &["edge", "websocket", "client", "harness", "tests"],
     ),
-    ("tokio-rustls", &["door", "edge", "service", "client", "tests"]),
+    (
+        "tokio-rustls",
+        &["door", "edge", "service", "client", "tests"],
+    ),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use protocol::name::{Tenant, User};
 use tokio::time::Instant;
 
-use shares::rate::Rate;
 use crate::core::limits::{EdgeLimits, RateLimits};
+use shares::rate::Rate;
 
 /// Accounts from which on unused ones are looked for; then again at each doubling.
 const SWEEP_MIN: usize = 1_024;

@@ -11,8 +11,8 @@ use protocol::frame::ErrorBody;
 use tokio::time::Instant;
 
 use super::account::{Account, Accounts, Seat, Shared};
-use shares::rate::Rate;
 use crate::core::limits::EdgeLimits;
+use shares::rate::Rate;
 
 /// One connection's.
 #[derive(Debug)]

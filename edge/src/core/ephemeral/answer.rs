@@ -97,8 +97,8 @@ pub fn refusal(error: &BusError) -> ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shares::budget::Budget;
     use crate::core::run::Form;
+    use shares::budget::Budget;
 
     #[test]
     fn an_answer_that_nobody_gives_is_a_refusal() {

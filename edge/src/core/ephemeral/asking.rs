@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, refusal};
 use super::draft::EphemeralDraft;
-use shares::places::Places;
 use super::verdict::{self, Verdict};
 use crate::core::namespaces::Namespaces;
+use shares::places::Places;
 
 /// Ephemeral events of one node that are at their gates: eight times what a worker lets
 /// wait for one gate. Policy: the next one is refused with `gate_unavailable`.

@@ -17,10 +17,10 @@ use tokio::time::timeout;
 use super::asked::Asked;
 use super::below;
 use super::page::{Events, Found, PAGE_BYTES_MAX};
-use shares::turns::Turns;
 use crate::core::feed::repair::Source;
 use crate::core::leader::{DOUBTS, unavailable};
 use crate::core::metrics::meters;
+use shares::turns::Turns;
 
 /// Pages that are read at a time: each is at most some hundred events in memory.
 const PAGES_MAX: usize = 16;

@@ -17,11 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use super::hall::{Hall, Halls, Inside};
 use crate::core::directory::Place;
-use shares::turns::Turns;
 use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
 use crate::core::namespaces::Namespaces;
 use presence::room::Living;
+use shares::turns::Turns;
 
 /// Channels that are watched on a node: each is one core subscription, and at most as many
 /// names as its namespace has told of. Policy: the next one is refused.

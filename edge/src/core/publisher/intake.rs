@@ -20,9 +20,9 @@ use super::job::{Job, Singles, Writer};
 use super::store::Store;
 use super::{lane, resend};
 use crate::core::draft::Draft;
+use crate::core::quota::task::Quotas;
 use shares::queue::{Left, Queue};
 use shares::turns::Turns;
-use crate::core::quota::task::Quotas;
 
 /// Events that wait in one lane. Policy: the newest of the tenant that has the most there
 /// is refused with `unavailable`.

@@ -18,9 +18,9 @@ use super::answer::{Answer, Outcome};
 use super::order::{Order, Route};
 use super::turns::Waiting;
 use crate::core::draft::Draft;
-use shares::queue::{Left, Queue};
 use crate::core::metrics::{meters, publish_refused};
 use crate::core::quota::task::Quotas;
+use shares::queue::{Left, Queue};
 
 /// How long a first attempt may wait before it is stored. Later its client may have
 /// given the connection up and sent the event again elsewhere.

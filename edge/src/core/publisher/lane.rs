@@ -15,8 +15,8 @@ use super::answer::refusal;
 use super::job::{Job, Line};
 use super::store::Store;
 use super::turns::{BATCH_MIN, Turn, Turns, Waiting};
-use shares::queue::Queue;
 use crate::core::metrics::meters;
+use shares::queue::Queue;
 
 /// Commits the lane's events until the node stops; what is left is answered.
 pub async fn run(store: Arc<Store>, jobs: Arc<Queue<Job>>) {

@@ -27,8 +27,8 @@ use super::expected;
 use super::job::{Job, Singles};
 use super::store::Store;
 use crate::core::draft::Draft;
-use shares::turns::Turns;
 use service::clock::now_us;
+use shares::turns::Turns;
 
 /// How far a client's reckoning of our time, and our clock and the store's, may be
 /// apart: the look-up starts earlier by this.

@@ -18,9 +18,9 @@ use protocol::usage::{Usage, UsageKey};
 use service::clock::now_us;
 use service::shutdown::Shutdown;
 
-use shares::ledger::{Beyond, Ledger, Report, Seen};
 use crate::core::draft::Draft;
 use crate::core::namespaces::Namespaces;
+use shares::ledger::{Beyond, Ledger, Report, Seen};
 
 /// How often the streams are looked at, and reports written: a tenant that stores as fast as
 /// it may gets a second's bytes beyond its share.

@@ -7,9 +7,9 @@ use bus::Bus;
 use protocol::bus::StreamState;
 use protocol::frame::ErrorBody;
 
-use shares::turns::Turns;
 use crate::core::feed::relay::Feed;
 use crate::core::leader;
+use shares::turns::Turns;
 
 /// Reads of history at a time. Policy: the next one waits, and tenants have one turn after
 /// the other. A reader whose client does not take its events gives its turn back, and so

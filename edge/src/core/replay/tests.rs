@@ -19,7 +19,6 @@ use service::shutdown::Shutdown;
 use tokio_util::task::TaskTracker;
 
 use super::{Replays, attach};
-use shares::budget::Budget;
 use crate::core::directory::Place;
 use crate::core::feed::relay::{FeedKey, Subscriber};
 use crate::core::feed::sources::Sources;
@@ -28,6 +27,7 @@ use crate::core::port::Port;
 use crate::core::registry::Feeds;
 use crate::core::request::Request;
 use crate::core::run::Form;
+use shares::budget::Budget;
 
 /// Events of the channel, and bytes of each: one answer of the stream ends by its bytes,
 /// in the middle of what is pushed in one go, and the feed keeps only the last of them.

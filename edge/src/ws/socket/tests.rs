@@ -4,8 +4,8 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::time::advance;
 
 use super::*;
-use shares::budget::Budget;
 use crate::core::run::Form;
+use shares::budget::Budget;
 
 /// A text message `{}` and a pong, as a client frames them with an empty mask.
 const MESSAGE: &[u8] = b"\x81\x82\0\0\0\0{}";

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bus::bootstrap::StoreSettings;
 use checker::{Delivered, Subscription};
-use shares::budget::Budget;
 use edge::core::directory::Place;
 use edge::core::feed::relay::{FeedKey, Subscriber};
 use edge::core::feed::sources::Sources;
@@ -26,6 +25,7 @@ use protocol::frame::{Encoding, Named, Start, decode_from_server};
 use protocol::position::Position;
 use protocol::subject::Kind;
 use service::shutdown::Shutdown;
+use shares::budget::Budget;
 use tokio_util::task::TaskTracker;
 
 use super::author::{self, Author};

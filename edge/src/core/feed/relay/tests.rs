@@ -8,9 +8,9 @@ use protocol::lane::Lane;
 use protocol::name::StoreName;
 
 use super::*;
-use shares::budget::Budget;
 use crate::core::delivery::Relayed;
 use crate::core::run::Form;
+use shares::budget::Budget;
 
 fn feed() -> Feed {
     let key = FeedKey {
