@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use edge::EdgeConfig;
 use harness::wait;
 
 use crate::crowd::Crowd;
@@ -54,6 +55,10 @@ pub async fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let builder = builder.edge_config(|_, config| {
         world::open_wide(&mut config.limits);
         config.limits.ping_interval_ms = PING_INTERVAL_MS;
+        config.limits.connections = 2 * MANY;
+        config.limits.connections_per_user = 2 * MANY;
+        config.limits.connections_per_address = 2 * MANY;
+        config.probe_interval_ms = EdgeConfig::default().probe_interval_ms;
     });
     let mut deployment = world::start(builder).await?;
     let (address, pid, token) = (

@@ -123,7 +123,7 @@ async fn rough_lifecycle(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn occupied_and_vacated_take_turns_whatever_goes_wrong() {
-    for seed in 0..40 {
+    for seed in 0..SEEDS {
         rough_lifecycle(seed).await;
     }
 }
