@@ -1,6 +1,6 @@
 //! Centrifugo as a yardstick: a process of its own, if somebody names its program.
 //!
-//! Owns the process. `go install github.com/centrifugal/centrifugo/v6@v6.5.0` makes it.
+//! Owns the process. `go install github.com/centrifugal/centrifugo/v6@v6.9.1` makes it.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
