@@ -86,8 +86,9 @@ impl Run {
             let (Some(first), Some(last)) = (events.first(), events.last()) else {
                 continue;
             };
-            let taken = if first.seq() > at {
-                take(last.seq(), &joined.payload)
+            // Where all of it finds no room, a part may.
+            let taken = if first.seq() > at && take(last.seq(), &joined.payload) {
+                true
             } else {
                 let mut after = events.iter().filter(|event| event.seq() > at);
                 after.all(|event| take(event.seq(), event.payload(encoding)))
