@@ -56,11 +56,6 @@ impl Charge {
         self.counted = counted;
     }
 
-    /// Whether the node's bytes are used up.
-    pub fn is_used_up(&self) -> bool {
-        self.budget.used.load(Ordering::Relaxed) >= self.budget.limit
-    }
-
     /// Whether a queue may hold so many bytes, as far as the node is concerned.
     pub fn allows(&self, bytes: usize) -> bool {
         let more = bytes

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use shares::budget::{Charge, FREE_BYTES};
+use shares::budget::Charge;
 
 /// Places that an empty outbox keeps; more are given back, for idle clients are many.
 const IDLE_PLACES: usize = 4;
@@ -94,11 +94,12 @@ impl Outbox {
         self.frames.clear();
     }
 
-    /// Whether a paused subscription may go on: half of the outbox is free, and some of the
-    /// node's bytes, or the client has taken all but a part of what it may always have.
+    /// Whether a paused subscription may go on: nothing waits, or half of the outbox is free
+    /// and the node has bytes for all of it. Then whatever comes next fits: who is told that
+    /// there is room, and finds none, would ask again without end.
     pub fn has_room(&self) -> bool {
-        let few = self.bytes <= FREE_BYTES / 2;
-        self.bytes <= self.limit / 2 && (few || !self.charge.is_used_up())
+        let half = self.bytes <= self.limit / 2;
+        self.bytes == 0 || (half && self.charge.allows(self.limit))
     }
 
     /// Whether commands should wait.
@@ -112,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use shares::budget::Budget;
+    use shares::budget::{Budget, FREE_BYTES};
 
     #[test]
     fn the_limit_obeyed_and_violated() {
@@ -140,7 +141,9 @@ mod tests {
         assert_eq!(other.try_push(vec![0; FREE_BYTES].into()), Ok(()));
         assert_eq!(other.try_push(vec![0; 1].into()), Err(Full));
         other.take(1, drop);
-        other.written(FREE_BYTES / 2);
+        other.written(FREE_BYTES - 1);
+        assert!(!other.has_room(), "a long event would find none");
+        other.written(1);
         assert!(other.has_room(), "it reads, and goes on");
         stalled.discard();
         assert_eq!(other.try_push(vec![0; FREE_BYTES].into()), Ok(()));

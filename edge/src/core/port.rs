@@ -117,6 +117,8 @@ struct State {
     /// Subscriptions that take events; few, so a list.
     open: Vec<u64>,
     closed: bool,
+    /// A paused subscription waits for room.
+    room_awaited: bool,
 }
 
 /// The meeting place of one session.
@@ -145,6 +147,7 @@ impl Port {
             expected: Vec::new(),
             open: Vec::new(),
             closed: false,
+            room_awaited: false,
         };
         Self {
             state: Mutex::new(state),
@@ -336,10 +339,11 @@ impl Port {
             let mut notified = std::pin::pin!(self.room.notified());
             notified.as_mut().enable();
             {
-                let state = self.state.lock();
+                let mut state = self.state.lock();
                 if state.closed || state.outbox.has_room() {
                     return;
                 }
+                state.room_awaited = true;
             }
             notified.await;
         }
@@ -370,9 +374,10 @@ impl Port {
     /// So many bytes of what was taken have been written.
     pub fn written(&self, bytes: usize) {
         let mut state = self.state.lock();
-        let before = state.outbox.has_room();
         state.outbox.written(bytes);
-        let room = !before && state.outbox.has_room();
+        // Room may have come by others as well, which have given the node's bytes back.
+        let room = state.room_awaited && state.outbox.has_room();
+        state.room_awaited &= !room;
         drop(state);
         if room {
             self.room.notify_waiters();
@@ -399,6 +404,9 @@ fn remove(list: &mut Vec<u64>, id: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use shares::budget::FREE_BYTES;
+
     use super::*;
 
     fn frames(port: &Port) -> usize {
@@ -439,5 +447,21 @@ mod tests {
         port.expect(4);
         port.close();
         assert!(!port.open(4, reply()) && !port.shut(4));
+    }
+
+    #[tokio::test]
+    async fn room_that_came_by_others_is_told_at_the_next_write() {
+        let bytes = 4 * FREE_BYTES;
+        let budget = Budget::new(bytes);
+        let mut others = budget.charge();
+        others.set(FREE_BYTES + bytes);
+        let port = Port::new(bytes, &budget, Form::Joined);
+        port.send(vec![0; 100].into());
+        port.take(1, drop);
+        let mut room = Box::pin(port.room());
+        assert!((&mut room).now_or_never().is_none());
+        drop(others);
+        port.written(1);
+        assert!(room.now_or_never().is_some());
     }
 }
