@@ -115,12 +115,11 @@ impl Deployer {
             },
             written: Some(self.written()),
         };
+        // Who wrote it, and when, is no difference.
         let same = before.filter(|spec| {
-            let way = spec.store == wanted.store && spec.path == wanted.path;
-            let delivery = spec.classes == wanted.classes && spec.conflate == wanted.conflate;
-            let limits = spec.quota_bytes == wanted.quota_bytes;
-            let told = spec.presence == wanted.presence;
-            way && delivery && limits && told && spec.batch_ms == wanted.batch_ms
+            let written = spec.written.clone();
+            let wanted = wanted.clone();
+            **spec == NamespaceSpec { written, ..wanted }
         });
         Ok(same.cloned().unwrap_or(wanted))
     }

@@ -9,10 +9,10 @@ use anyhow::{Context, ensure};
 use harness::wait;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::crowd::{Counter, masked};
+use crate::crowd::{Counter, masked, upgraded};
 use crate::world;
 
 /// Names the program; without it there is no such yardstick.
@@ -75,23 +75,8 @@ impl Centrifugo {
     /// # Errors
     /// It refuses.
     pub async fn session(&self, channel: Option<&str>) -> anyhow::Result<TcpStream> {
-        let mut stream = TcpStream::connect(self.address).await?;
+        let mut stream = upgraded(self.address, "/connection/websocket", "").await?;
         stream.set_nodelay(true)?;
-        let request = format!(
-            "GET /connection/websocket HTTP/1.1\r\nHost: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            self.address
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await?);
-        }
-        ensure!(
-            head.starts_with(b"HTTP/1.1 101"),
-            "{}",
-            String::from_utf8_lossy(&head)
-        );
         let mut commands = vec![json!({"id": 1, "connect": {}})];
         commands.extend(channel.map(|name| json!({"id": 2, "subscribe": {"channel": name}})));
         for (answers, command) in (1..).zip(&commands) {

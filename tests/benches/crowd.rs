@@ -166,21 +166,15 @@ pub fn masked(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Connects and subscribes; what comes then is for who reads.
+/// A WebSocket that was opened; `headers` are whole lines.
 ///
 /// # Errors
-/// The node refuses.
-pub async fn subscriber(
-    address: SocketAddr,
-    token: &str,
-    channel: &str,
-    n: usize,
-) -> anyhow::Result<TcpStream> {
+/// It is refused.
+pub async fn upgraded(address: SocketAddr, path: &str, headers: &str) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(
-        "GET /v1/ws HTTP/1.1\r\nHost: {address}\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
-        Encoding::Json.protocol()
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
@@ -192,6 +186,21 @@ pub async fn subscriber(
         "{}",
         String::from_utf8_lossy(&head)
     );
+    Ok(stream)
+}
+
+/// Connects and subscribes; what comes then is for who reads.
+///
+/// # Errors
+/// The node refuses.
+pub async fn subscriber(
+    address: SocketAddr,
+    token: &str,
+    channel: &str,
+    n: usize,
+) -> anyhow::Result<TcpStream> {
+    let spoken = format!("Sec-WebSocket-Protocol: {}\r\n", Encoding::Json.protocol());
+    let mut stream = upgraded(address, "/v1/ws", &spoken).await?;
     let connect = Action::Connect(Connect {
         token: token.to_owned(),
         client: format!("crowd{n}"),

@@ -12,6 +12,7 @@ use protocol::bus::Stored;
 use protocol::envelope::{Envelope, is_json};
 use protocol::frame::{CaughtUp, Encoding, Event, Gap, GapReason, Payload, Push, encode};
 use protocol::header::{self, Headers};
+use protocol::id::Publisher;
 
 /// What an event costs beside its data, as an estimate for bounds, bytes.
 const EVENT_OVERHEAD_BYTES: usize = 512;
@@ -156,13 +157,7 @@ impl Encoded {
         let envelope = envelope_of(&event.headers);
         let data = data_in(encoding, &event.payload, envelope.content_type.as_deref());
         let n = envelope.counter();
-        let (user, client) = match envelope.publisher {
-            Some(publisher) => (
-                Some(publisher.user.as_str().into()),
-                Some(publisher.client.as_str().into()),
-            ),
-            None => (None, None),
-        };
+        let (user, client) = names(envelope.publisher).unzip();
         Event {
             channel: self.channel.as_ref().into(),
             seq: event.seq,
@@ -189,6 +184,13 @@ pub fn envelope_of(headers: &Headers) -> Envelope {
         id: headers.get(header::ID).unwrap_or_default().into(),
         ..Envelope::default()
     })
+}
+
+/// A publisher's user and writer, as frames name them.
+pub fn names(publisher: Option<Publisher>) -> Option<(String, String)> {
+    let publisher = publisher?;
+    let (user, client) = (publisher.user.as_str(), publisher.client.as_str());
+    Some((user.into(), client.into()))
 }
 
 /// An event's data as a frame carries it.

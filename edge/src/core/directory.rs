@@ -57,6 +57,23 @@ pub struct Place {
     pub presence: Option<PresenceSpec>,
 }
 
+impl Place {
+    /// Where a channel of a namespace lives of which nothing else is said.
+    pub fn plain(store: StoreName, epoch: Epoch, lane: Lane) -> Self {
+        Self {
+            store,
+            epoch,
+            lane,
+            gate: None,
+            classes: Classes::default(),
+            conflate: None,
+            batch: Duration::ZERO,
+            quota_bytes: None,
+            presence: None,
+        }
+    }
+}
+
 impl Directory {
     /// A store's spec.
     pub fn store(&self, name: &StoreName) -> Option<&StoreSpec> {

@@ -11,7 +11,6 @@ use auth::Verifier;
 use bus::Bus;
 use bus::disconnects;
 use bus::revocations::{self, RevocationList};
-use rand::Rng;
 use service::fault::Faults;
 use service::shutdown::Shutdown;
 use tokio::time::Instant;
@@ -114,51 +113,20 @@ fn follow_access(
     (known, list)
 }
 
-/// Looks how far the gates are.
-fn follow_gates(
-    bus: &Bus,
-    namespaces: &Arc<Namespaces>,
-    stop: &Shutdown,
-    tasks: &TaskTracker,
-) -> Arc<LateGates> {
-    let late = Arc::new(LateGates::default());
-    let (bus, namespaces) = (bus.clone(), namespaces.clone());
-    tasks.spawn(gates::follow(bus, namespaces, late.clone(), stop.clone()));
-    late
-}
-
-/// Feels the pulse of each store.
-fn follow_pulses(
-    bus: &Bus,
-    namespaces: &Arc<Namespaces>,
-    stop: &Shutdown,
-    tasks: &TaskTracker,
-) -> Arc<Pulses> {
-    let pulses = Arc::new(Pulses::default());
-    let (bus, namespaces) = (bus.clone(), namespaces.clone());
-    tasks.spawn(pulses::follow(
-        bus,
-        namespaces,
-        pulses.clone(),
+/// Keeps something in step with the stores and namespaces, until the node stops.
+fn followed<T, F: Future<Output = ()> + Send + 'static>(
+    kept: Arc<T>,
+    (bus, namespaces): (&Bus, &Arc<Namespaces>),
+    (stop, tasks): (&Shutdown, &TaskTracker),
+    follow: impl FnOnce(Bus, Arc<Namespaces>, Arc<T>, Shutdown) -> F,
+) -> Arc<T> {
+    tasks.spawn(follow(
+        bus.clone(),
+        namespaces.clone(),
+        kept.clone(),
         stop.clone(),
     ));
-    pulses
-}
-
-/// Counts what tenants store, here and through the other nodes.
-fn follow_quotas(
-    name: &str,
-    bus: &Bus,
-    namespaces: &Arc<Namespaces>,
-    stop: &Shutdown,
-    tasks: &TaskTracker,
-) -> Arc<Quotas> {
-    // A process that comes after this one is another: what this one said of itself stays.
-    let life = rand::rng().random::<u64>();
-    let quotas = Quotas::new(format!("{name}-{life:016x}"));
-    let (bus, namespaces) = (bus.clone(), namespaces.clone());
-    tasks.spawn(quota::follow(bus, namespaces, quotas.clone(), stop.clone()));
-    quotas
+    kept
 }
 
 impl Hub {
@@ -196,9 +164,10 @@ impl Hub {
             stop,
             tasks,
         );
-        let pulses = follow_pulses(&bus, &namespaces, stop, tasks);
-        let quotas = follow_quotas(&settings.name, &bus, &namespaces, stop, tasks);
-        let late_gates = follow_gates(&bus, &namespaces, stop, tasks);
+        let (over, life) = ((&bus, &namespaces), (stop, tasks));
+        let pulses = followed(Arc::default(), over, life, pulses::follow);
+        let quotas = followed(Quotas::new(&settings.name), over, life, quota::follow);
+        let late_gates = followed(Arc::default(), over, life, gates::follow);
         Arc::new(Self {
             accounts: Accounts::default(),
             outboxes: Budget::new(settings.limits.outboxes_bytes),

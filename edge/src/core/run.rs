@@ -30,6 +30,9 @@ pub struct Run {
 #[derive(Debug)]
 struct Joined {
     events: Range<usize>,
+    /// The sequences of the first and the last of them.
+    first: u64,
+    last: u64,
     payload: Bytes,
 }
 
@@ -74,30 +77,14 @@ impl Run {
         at: u64,
         mut take: impl FnMut(u64, &Bytes) -> bool,
     ) -> bool {
-        let mut apart = |events: &[Arc<Encoded>]| {
-            let mut after = events.iter().filter(|event| event.seq() > at);
-            after.all(|event| take(event.seq(), event.payload(encoding)))
-        };
         if form == Form::Apart || self.events.len() < 2 {
-            return apart(&self.events);
+            return one_by_one(&self.events, encoding, at, &mut take);
         }
-        for joined in self.joined(encoding) {
-            let events = &self.events[joined.events.clone()];
-            let (Some(first), Some(last)) = (events.first(), events.last()) else {
-                continue;
-            };
+        self.joined(encoding).iter().all(|joined| {
             // Where all of it finds no room, a part may.
-            let taken = if first.seq() > at && take(last.seq(), &joined.payload) {
-                true
-            } else {
-                let mut after = events.iter().filter(|event| event.seq() > at);
-                after.all(|event| take(event.seq(), event.payload(encoding)))
-            };
-            if !taken {
-                return false;
-            }
-        }
-        true
+            let whole = joined.first > at && take(joined.last, &joined.payload);
+            whole || one_by_one(&self.events[joined.events.clone()], encoding, at, &mut take)
+        })
     }
 
     fn joined(&self, encoding: Encoding) -> &[Joined] {
@@ -112,13 +99,30 @@ impl Run {
                 .map(|payload| size(payload, payload.len()))
                 .collect();
             for events in parts(&sizes) {
-                let frames = self.events[events.clone()].iter();
-                let payload = join(encoding, frames.map(|event| event.payload(encoding)));
-                list.push(Joined { events, payload });
+                let run = &self.events[events.clone()];
+                let (first, last) = (run[0].seq(), run[run.len() - 1].seq());
+                let payload = join(encoding, run.iter().map(|event| event.payload(encoding)));
+                list.push(Joined {
+                    events,
+                    first,
+                    last,
+                    payload,
+                });
             }
             list
         })
     }
+}
+
+/// Hands out those after `at` by themselves, until one is not taken.
+fn one_by_one(
+    events: &[Arc<Encoded>],
+    encoding: Encoding,
+    at: u64,
+    take: &mut impl FnMut(u64, &Bytes) -> bool,
+) -> bool {
+    let mut after = events.iter().filter(|event| event.seq() > at);
+    after.all(|event| take(event.seq(), event.payload(encoding)))
 }
 
 /// What a frame counts as when frames are joined. One with a line break in it stays alone:
@@ -213,6 +217,20 @@ mod tests {
         }
         let run = run(3, 1);
         assert_eq!(handed(&run, Encoding::Json, Form::Apart, 0, 2).len(), 2);
+    }
+
+    #[test]
+    fn of_what_finds_no_room_together_a_part_does() {
+        let run = run(4, 1);
+        let mut taken = Vec::new();
+        let all = run.hand_out(Encoding::Json, Form::Joined, 0, |seq, payload| {
+            let alone = !payload.contains(&b'\n');
+            if alone && taken.len() < 2 {
+                taken.push(seq);
+            }
+            alone && taken.last() == Some(&seq)
+        });
+        assert_eq!((all, taken), (false, vec![1, 2]));
     }
 
     #[test]

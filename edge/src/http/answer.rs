@@ -56,7 +56,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
 /// The answer to one event.
 pub fn one(outcome: Outcome) -> Response<Body> {
     match outcome {
-        Outcome::Error(error) => refused(error),
+        Outcome::Error(error) => refusal(error),
         outcome => json(StatusCode::OK, None, &outcome),
     }
 }
@@ -77,8 +77,14 @@ pub fn ok<T: Serialize>(body: &T) -> Response<Body> {
     json(StatusCode::OK, None, body)
 }
 
-/// The whole request is refused.
+/// The whole request is refused, and that is counted.
 pub fn refused(error: ErrorBody) -> Response<Body> {
+    metrics::refused(error.code);
+    refusal(error)
+}
+
+/// A refusal that was counted.
+pub fn refusal(error: ErrorBody) -> Response<Body> {
     let status = status(error.code);
     json(status, error.retry_after_ms, &Outcome::Error(error))
 }

@@ -26,7 +26,6 @@ use tokio::time::timeout;
 use super::answer;
 use super::query::bearer;
 use crate::core::admission::allowance::Allowance;
-use crate::core::metrics;
 use crate::core::session::commands;
 use crate::node::Node;
 
@@ -101,10 +100,7 @@ pub async fn revoke(State(node): State<Arc<Node>>, request: Request) -> Response
 fn answered(done: Result<Done, ErrorBody>) -> Response<Body> {
     match done {
         Ok(done) => answer::ok(&done),
-        Err(error) => {
-            metrics::refused(error.code);
-            answer::refused(error)
-        }
+        Err(error) => answer::refused(error),
     }
 }
 

@@ -4,6 +4,7 @@
 //! - `history`: `GET /v1/history/{channel}`
 //! - `presence`: `GET /v1/presence/{channel}`
 //! - `manage`: `POST /v1/disconnect`, `POST /v1/revoke`
+//! - `look`: a request that looks at one channel
 //! - `body`: what such a request holds; `answer`: what it is answered
 //! - `origin`: which web pages may ask
 //! - `head`: how long a request's headers may be
@@ -18,6 +19,7 @@ pub mod cors;
 pub mod head;
 pub mod health;
 pub mod history;
+pub mod look;
 pub mod manage;
 pub mod openapi;
 pub mod origin;

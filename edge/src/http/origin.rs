@@ -23,5 +23,5 @@ pub async fn check(State(node): State<Arc<Node>>, request: Request, next: Next) 
     }
     metrics::turned_away("origin");
     let message = "pages of this origin may not use this node";
-    answer::refused(ErrorBody::new(ErrorCode::Forbidden, message))
+    answer::refusal(ErrorBody::new(ErrorCode::Forbidden, message))
 }

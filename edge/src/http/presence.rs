@@ -5,59 +5,36 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Response;
-use protocol::error_code::ErrorCode;
 use protocol::frame::{AskPresence, ErrorBody, Outcome};
 
 use super::answer;
-use super::query::Query;
+use super::look::{Look, Named};
 use crate::core::admission::allowance::Allowance;
-use crate::core::metrics;
-use crate::core::session::{commands, presence as rule};
+use crate::core::session::presence::ask;
 use crate::node::Node;
 
-/// Answers `GET /v1/presence/{channel}`.
+/// Answers `GET /v1/presence/{channel}`. Has its place among those that read history: both
+/// are reads of the store.
 pub async fn presence(
     State(node): State<Arc<Node>>,
-    channel: Result<Path<String>, PathRejection>,
+    channel: Named,
     request: Request,
 ) -> Response<Body> {
-    match look(&node, channel, request).await {
-        Ok(outcome) => answer::one(outcome),
-        Err(error) => {
-            metrics::refused(error.code);
-            answer::refused(error)
-        }
-    }
+    let present = present(&node, channel, request).await;
+    present.map_or_else(answer::refused, answer::one)
 }
 
-async fn look(
-    node: &Node,
-    channel: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Result<Outcome, ErrorBody> {
-    let refuse = |code, message: &str| Err(ErrorBody::new(code, message));
-    if node.shutdown.is_triggered() || !node.hub.namespaces.is_loaded() {
-        return refuse(ErrorCode::Unavailable, "the node does not serve now");
-    }
-    // As many as read history, and among them: both are reads of the store.
-    let Ok(_place) = node.pages.try_acquire() else {
-        let message = "the node has as many requests under way as it may";
-        return refuse(ErrorCode::Unavailable, message);
-    };
-    let mut query = Query::of(request.uri())?;
-    let token = query.token(request.headers())?;
-    let identity = commands::identity(&node.hub.rules(), &token)?;
-    let Ok(Path(channel)) = channel else {
-        return refuse(ErrorCode::BadChannel, "the path names no channel");
-    };
-    let members = query.read("members", "true or false")?.unwrap_or(true);
-    query.end()?;
+async fn present(node: &Node, channel: Named, request: Request) -> Result<Outcome, ErrorBody> {
+    let mut look = Look::of(node, channel, &request)?;
+    let members = look.query.read("members", "true or false")?.unwrap_or(true);
+    look.query.end()?;
     let rules = node.hub.rules();
-    let asked = rule::ask(&rules, &identity, &AskPresence { channel, members })?;
-    Allowance::request(rules.accounts, &identity, rules.limits, rules.now).operation(rules.now)?;
+    let channel = look.channel;
+    let asked = ask(&rules, &look.identity, &AskPresence { channel, members })?;
+    Allowance::request(rules.accounts, &look.identity, rules.limits, rules.now)
+        .operation(rules.now)?;
     drop(rules);
     Ok(Outcome::Presence(node.hub.presence.look(&asked).await?))
 }

@@ -42,10 +42,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub async fn publish(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
     match answered(&node, request).await {
         Ok(response) => response,
-        Err(error) => {
-            metrics::refused(error.code);
-            answer::refused(error)
-        }
+        Err(error) => answer::refused(error),
     }
 }
 

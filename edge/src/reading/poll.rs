@@ -55,10 +55,7 @@ struct Polled {
 pub async fn poll(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
     match polled(&node, asked(&request)).await {
         Ok(poll) => answer::ok(&Answer { poll }),
-        Err(error) => {
-            metrics::refused(error.code);
-            answer::refused(error)
-        }
+        Err(error) => answer::refused(error),
     }
 }
 

@@ -69,10 +69,7 @@ pub async fn sse(
 ) -> Response<Body> {
     let opened = match open(&node, wanted(&request)).await {
         Ok(opened) => opened,
-        Err(error) => {
-            metrics::refused(error.code);
-            return answer::refused(error);
-        }
+        Err(error) => return answer::refused(error),
     };
     // One portion waits while another is written.
     let (body, portions) = mpsc::channel(1);

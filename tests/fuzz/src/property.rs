@@ -2,6 +2,8 @@
 //!
 //! Owns nothing. A check never changes anything, and says the same of the same input.
 
+use protocol::error_code::ErrorCode;
+use protocol::frame::ErrorBody;
 use rand::rngs::StdRng;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -53,6 +55,21 @@ impl Kind {
     pub fn number(&self) -> u64 {
         self.0.digest()
     }
+}
+
+/// Checks a refusal: it is told as one, by one of these codes.
+///
+/// # Errors
+/// It is not.
+pub fn refused(error: &ErrorBody, codes: &[ErrorCode], kind: &mut Kind) -> Result<(), String> {
+    told(&error.message)?;
+    same(
+        "a code of what cannot be read",
+        &codes.contains(&error.code),
+        &true,
+    )?;
+    kind.complain(&error.message);
+    Ok(())
 }
 
 /// Checks that something was read with no more than so many bytes for each of the input,

@@ -9,9 +9,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use bridge::BridgeConfig;
+use checker::Report;
 use edge::EdgeConfig;
 use harness::service::Service;
-use harness::traffic::Traffic;
+use harness::traffic::{Followed, Traffic, channels, follow_all};
 use harness::{Builder, DEADLINE, Deployment, Instance, wait};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -19,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use workers::WorkerConfig;
 
 /// Fewest kills of a service that count as a test of it.
-pub const KILLS_MIN: usize = 20;
+const KILLS_MIN: usize = 20;
 /// The signal that nobody can handle.
 const SIGKILL: i32 = 9;
 /// Bytes of a log that a failure shows.
@@ -128,6 +129,27 @@ impl Armed {
             _ => false,
         }
     }
+}
+
+/// Events flow while instances die, as `ground` says, and the checker looks at everything;
+/// what it found, `None` if the servers are not here. The mirror takes the events in, or
+/// subscribers of every channel.
+pub async fn outlived<S: Victim>(
+    builder: Builder,
+    victims: fn(&mut Deployment) -> &mut Vec<Instance<S>>,
+    ground: &Ground,
+    by_mirror: bool,
+) -> Option<Report> {
+    let mut deployment = builder.start().await?;
+    let channels = channels(&deployment);
+    let followed = match by_mirror {
+        true => Followed::ByMirror,
+        false => follow_all(&mut deployment, &channels).await,
+    };
+    let mut traffic = Traffic::begin(&deployment, &channels).await;
+    let kills = hunt(&mut deployment, victims, &mut traffic, ground).await;
+    assert!(kills >= KILLS_MIN && kills >= ground.steps.len() * ground.each + ground.random);
+    Some(traffic.conclude(&mut deployment, followed).await)
 }
 
 /// Kills the instances that `victims` picks until so many kills are done as `ground`

@@ -4,20 +4,12 @@
 //!
 //! Owns one deployment per service, in which all its kills happen one after the other.
 
-use harness::traffic::{Followed, Traffic, channels, follow_all};
-
-use super::hunt::{Ground, KILLS_MIN, forgetful, hunt};
+use super::hunt::{Ground, forgetful, outlived};
 
 /// Two workers: the one that is left takes the lanes over, which the other gets back
 /// when it is killed in turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_worker() {
-    let Some(mut deployment) = forgetful().without_mirror().workers(2).start().await else {
-        return;
-    };
-    let channels = channels(&deployment);
-    let followers = follow_all(&mut deployment, &channels).await;
-    let mut traffic = Traffic::begin(&deployment, &channels).await;
     let ground = Ground {
         steps: &[
             ("lane.takeover", 6),
@@ -29,26 +21,20 @@ async fn kills_worker() {
         random: 10,
         acks_max: 600,
     };
-    let kills = hunt(
-        &mut deployment,
+    let builder = forgetful().without_mirror().workers(2);
+    outlived(
+        builder,
         |deployment| &mut deployment.workers,
-        &mut traffic,
         &ground,
+        false,
     )
     .await;
-    assert!(kills >= KILLS_MIN);
-    traffic.conclude(&mut deployment, followers).await;
 }
 
 /// One bridge, started again each time: it ends its own open transaction and goes on
 /// from the progress record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_bridge() {
-    let Some(mut deployment) = forgetful().start().await else {
-        return;
-    };
-    let channels = channels(&deployment);
-    let mut traffic = Traffic::begin(&deployment, &channels).await;
     let ground = Ground {
         steps: &[
             ("mirror.takeover", 2),
@@ -61,14 +47,6 @@ async fn kills_bridge() {
         random: 8,
         acks_max: 600,
     };
-    let kills = hunt(
-        &mut deployment,
-        |deployment| &mut deployment.bridges,
-        &mut traffic,
-        &ground,
-    )
-    .await;
-    assert!(kills >= KILLS_MIN);
-    let mirror = Followed::ByMirror;
-    traffic.conclude(&mut deployment, mirror).await;
+    let builder = forgetful();
+    outlived(builder, |deployment| &mut deployment.bridges, &ground, true).await;
 }

@@ -108,7 +108,8 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
         .await;
 }
 
-async fn session(
+/// A session of ann's.
+pub async fn session(
     deployment: &Deployment,
     edge: usize,
     encoding: Encoding,

@@ -13,6 +13,7 @@ use protocol::frame::{
 };
 use service::clock::now_us;
 
+use super::ephemeral;
 use super::mutate::publish;
 use super::seen::{Probe, Seen};
 
@@ -52,13 +53,7 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
 }
 
 async fn session(deployment: &Deployment, edge: usize, client: &str) -> RawSession {
-    let address = deployment.edges[edge].address();
-    let mut session = RawSession::open(address, Encoding::Json, None)
-        .await
-        .unwrap();
-    let token = deployment.token("ann");
-    session.connect(&token, client).await.unwrap();
-    session
+    ephemeral::session(deployment, edge, Encoding::Json, client).await
 }
 
 async fn ask(session: &mut RawSession, body: Publish) -> Result<Published, ErrorBody> {

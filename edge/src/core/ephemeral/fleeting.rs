@@ -10,7 +10,7 @@ use bytes::Bytes;
 use protocol::frame::{Encoding, Ephemeral, Payload, Push, encode};
 use protocol::header::{self, Headers};
 
-use crate::core::delivery::{data_in, envelope_of};
+use crate::core::delivery::{data_in, envelope_of, names};
 use crate::core::run;
 
 /// One ephemeral event.
@@ -133,13 +133,7 @@ impl Fleeting {
         let envelope = envelope_of(&self.headers);
         let data: Payload = data_in(encoding, &self.data, envelope.content_type.as_deref());
         let n = envelope.counter();
-        let (user, client) = match envelope.publisher {
-            Some(publisher) => (
-                Some(publisher.user.as_str().into()),
-                Some(publisher.client.as_str().into()),
-            ),
-            None => (None, None),
-        };
+        let (user, client) = names(envelope.publisher).unzip();
         Ephemeral {
             channel: self.channel.as_ref().into(),
             time: envelope.time.unwrap_or_default(),

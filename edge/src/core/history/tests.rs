@@ -98,17 +98,7 @@ impl World {
         Asked {
             tenant: Tenant::parse("t").unwrap(),
             channel: Channel::parse("doc.a").unwrap(),
-            place: Place {
-                store: self.store.name.clone(),
-                epoch: self.store.epoch.clone(),
-                lane: Lane(0),
-                gate: None,
-                classes: Default::default(),
-                conflate: None,
-                batch: std::time::Duration::ZERO,
-                quota_bytes: None,
-                presence: None,
-            },
+            place: Place::plain(self.store.name.clone(), self.store.epoch.clone(), Lane(0)),
             from,
             backwards,
             limit,

@@ -35,17 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LIST_MAX: u32 = 5;
 
 fn place(spec: &StoreSpec) -> Place {
-    Place {
-        store: spec.name.clone(),
-        epoch: spec.epoch.clone(),
-        lane: protocol::lane::Lane(0),
-        gate: None,
-        classes: Default::default(),
-        conflate: None,
-        batch: std::time::Duration::ZERO,
-        quota_bytes: None,
-        presence: None,
-    }
+    Place::plain(
+        spec.name.clone(),
+        spec.epoch.clone(),
+        protocol::lane::Lane(0),
+    )
 }
 
 fn key(channel: &str) -> FeedKey {

@@ -15,6 +15,7 @@ use protocol::frame::ErrorBody;
 use protocol::name::Tenant;
 use protocol::stream::{Bucket, StreamName};
 use protocol::usage::{Usage, UsageKey};
+use rand::Rng;
 use service::clock::now_us;
 use service::shutdown::Shutdown;
 
@@ -36,9 +37,12 @@ const MESSAGE_BYTES: usize = 96;
 pub struct Quotas(Mutex<Ledger>);
 
 impl Quotas {
-    /// Nothing is known. `node` is a name that no other process ever has.
-    pub fn new(node: String) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Ledger::new(node))))
+    /// Nothing is known. `name` is the node's.
+    pub fn new(name: &str) -> Arc<Self> {
+        // A process that comes after this one is another: what this one said of itself stays.
+        let life = rand::rng().random::<u64>();
+        let ledger = Ledger::new(format!("{name}-{life:016x}"));
+        Arc::new(Self(Mutex::new(ledger)))
     }
 
     /// Whether an event may be stored; `quota` is what its namespace allows a tenant.

@@ -236,17 +236,7 @@ mod tests {
             seq,
             time: None,
         };
-        let place = Place {
-            store: StoreName::parse("main").unwrap(),
-            epoch: epoch("aa"),
-            lane: Lane(0),
-            gate: None,
-            classes: Default::default(),
-            conflate: None,
-            batch: std::time::Duration::ZERO,
-            quota_bytes: None,
-            presence: None,
-        };
+        let place = Place::plain(StoreName::parse("main").unwrap(), epoch("aa"), Lane(0));
         let (tenant, channel) = (
             Tenant::parse("t").unwrap(),
             Channel::parse("doc.1").unwrap(),

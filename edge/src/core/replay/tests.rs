@@ -76,17 +76,7 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         stop: Shutdown::new(),
     };
     let feeds = Feeds::new(sources, TaskTracker::new());
-    let place = Place {
-        store: store.name.clone(),
-        epoch: store.epoch.clone(),
-        lane: Lane(0),
-        gate: None,
-        classes: Default::default(),
-        conflate: None,
-        batch: std::time::Duration::ZERO,
-        quota_bytes: None,
-        presence: None,
-    };
+    let place = Place::plain(store.name.clone(), store.epoch.clone(), Lane(0));
     let key = FeedKey {
         tenant: tenant(),
         channel: channel(),

@@ -4,13 +4,12 @@
 use edge::strangers::{disconnected, revoked};
 use protocol::disconnect::Disconnect;
 use protocol::error_code::ErrorCode;
-use protocol::frame::ErrorBody;
 use protocol::name::Tenant;
 use protocol::revocation::{Revocation, Revocations};
 use serde_json::{Map, Value};
 
 use crate::meter;
-use crate::property::{Kind, Target, bounded, same, told};
+use crate::property::{Kind, Target, bounded, refused, same};
 
 /// A body of either.
 pub const MANAGE: Target = Target {
@@ -30,6 +29,8 @@ pub const MANAGE: Target = Target {
     check,
 };
 
+/// What such an input may be refused with.
+const CODES: [ErrorCode; 1] = [ErrorCode::BadFrame];
 /// Bytes for each byte of a body, and in any case.
 const BYTES_EACH: usize = 64;
 const BYTES_BASE: usize = 16 * 1024;
@@ -53,7 +54,7 @@ fn check(input: &[u8]) -> Result<u64, String> {
             same("an entry, written and read", &entry, &read)?;
             kind.add("disconnect");
         }
-        Err(error) => refused(&error, &mut kind)?,
+        Err(error) => refused(&error, &CODES, &mut kind)?,
     }
     let (what, peak) = meter::peak(|| revoked(input));
     bounded(peak, input, BYTES_EACH, BYTES_BASE)?;
@@ -77,7 +78,7 @@ fn check(input: &[u8]) -> Result<u64, String> {
                 Err(fault) => kind.complain(&fault.to_string()),
             }
         }
-        Err(error) => refused(&error, &mut kind)?,
+        Err(error) => refused(&error, &CODES, &mut kind)?,
     }
     Ok(kind.number())
 }
@@ -93,11 +94,4 @@ fn meant(
     body.retain(|name, value| names.contains(&name.as_str()) && !value.is_null());
     let read = read.as_ref().map_err(ToString::to_string)?;
     same("who is meant", read, &Value::Object(body))
-}
-
-fn refused(error: &ErrorBody, kind: &mut Kind) -> Result<(), String> {
-    told(&error.message)?;
-    same("its code", &error.code, &ErrorCode::BadFrame)?;
-    kind.complain(&error.message);
-    Ok(())
 }

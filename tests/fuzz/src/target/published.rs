@@ -3,13 +3,11 @@
 
 use edge::strangers::{Named, published};
 use protocol::error_code::ErrorCode;
-use protocol::frame::{
-    Action, Command, Encoding, ErrorBody, FRAMES_PER_MESSAGE_MAX, decode_commands, encode,
-};
+use protocol::frame::{Action, Command, Encoding, FRAMES_PER_MESSAGE_MAX, decode_commands, encode};
 use protocol::name::ClientId;
 
 use crate::meter;
-use crate::property::{Kind, Target, bounded, same, told};
+use crate::property::{Kind, Target, bounded, refused, same};
 
 /// A body.
 pub const PUBLISHED: Target = Target {
@@ -31,6 +29,8 @@ pub const PUBLISHED: Target = Target {
     check,
 };
 
+/// What such an input may be refused with.
+const CODES: [ErrorCode; 2] = [ErrorCode::BadFrame, ErrorCode::BadClient];
 /// Bytes for each byte of a body, and in any case.
 const BYTES_EACH: usize = 64;
 const BYTES_BASE: usize = 64 * 1024;
@@ -50,26 +50,14 @@ fn check(input: &[u8]) -> Result<u64, String> {
                 for (place, event) in (0..).zip(&events) {
                     match event {
                         Ok(event) => as_a_frame(event, key.map(|key| (key, place)), &mut kind)?,
-                        Err(error) => refused(error, &mut kind)?,
+                        Err(error) => refused(error, &CODES, &mut kind)?,
                     }
                 }
             }
-            Err(error) => refused(&error, &mut kind)?,
+            Err(error) => refused(&error, &CODES, &mut kind)?,
         }
     }
     Ok(kind.number())
-}
-
-fn refused(error: &ErrorBody, kind: &mut Kind) -> Result<(), String> {
-    told(&error.message)?;
-    let codes = [ErrorCode::BadFrame, ErrorCode::BadClient];
-    same(
-        "a code of what cannot be read",
-        &codes.contains(&error.code),
-        &true,
-    )?;
-    kind.complain(&error.message);
-    Ok(())
 }
 
 fn as_a_frame(

@@ -3,10 +3,10 @@
 
 use edge::strangers::{followed, page};
 use protocol::error_code::ErrorCode;
-use protocol::frame::{ErrorBody, History, Mark, Start};
+use protocol::frame::{History, Mark, Start};
 
 use crate::meter;
-use crate::property::{Kind, Target, bounded, same, told};
+use crate::property::{Kind, Target, bounded, refused, same};
 
 /// A query, and what follows its first line as `Last-Event-ID`.
 pub const QUERIES: Target = Target {
@@ -33,6 +33,8 @@ pub const QUERIES: Target = Target {
     check,
 };
 
+/// What such an input may be refused with.
+const CODES: [ErrorCode; 2] = [ErrorCode::BadFrame, ErrorCode::TooManySubscriptions];
 /// Bytes for each byte of a query, and in any case.
 const BYTES_EACH: usize = 64;
 const BYTES_BASE: usize = 64 * 1024;
@@ -54,7 +56,7 @@ fn check(input: &[u8]) -> Result<u64, String> {
             kind.add(asked.from.map_or("", |from| name(&from)));
             kind.add(if asked.backwards { "backwards" } else { "" });
         }
-        Err(error) => refused(&error, &mut kind)?,
+        Err(error) => refused(&error, &CODES, &mut kind)?,
     }
 
     let (channels, peak) = meter::peak(|| followed(query, last));
@@ -69,21 +71,9 @@ fn check(input: &[u8]) -> Result<u64, String> {
             kind.size(channels.len());
             kind.size(channels.iter().filter(placed).count());
         }
-        Err(error) => refused(&error, &mut kind)?,
+        Err(error) => refused(&error, &CODES, &mut kind)?,
     }
     Ok(kind.number())
-}
-
-fn refused(error: &ErrorBody, kind: &mut Kind) -> Result<(), String> {
-    told(&error.message)?;
-    let codes = [ErrorCode::BadFrame, ErrorCode::TooManySubscriptions];
-    same(
-        "a code of what cannot be read",
-        &codes.contains(&error.code),
-        &true,
-    )?;
-    kind.complain(&error.message);
-    Ok(())
 }
 
 /// What is asked, as a query.

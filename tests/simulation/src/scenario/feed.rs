@@ -278,17 +278,11 @@ impl Node {
 
     fn subscribe(&self, world: &World, id: u64, number: u32, start: Start) -> View {
         let channel = channel_of(&format!("doc.{number}"));
-        let place = Place {
-            store: world.store.name.clone(),
-            epoch: world.store.epoch.clone(),
-            lane: world.lane(&channel),
-            gate: None,
-            classes: Default::default(),
-            conflate: None,
-            batch: std::time::Duration::ZERO,
-            quota_bytes: None,
-            presence: None,
-        };
+        let place = Place::plain(
+            world.store.name.clone(),
+            world.store.epoch.clone(),
+            world.lane(&channel),
+        );
         let key = FeedKey {
             tenant: tenant(),
             channel: channel.clone(),

@@ -202,7 +202,7 @@ impl Edge {
         Self {
             publisher: Publisher::new(
                 bus,
-                Quotas::new("edge".into()),
+                Quotas::new("edge"),
                 faults,
                 stop.clone(),
                 TaskTracker::new(),

@@ -21,20 +21,7 @@ fn feed() -> Feed {
         StoreName::parse("main").unwrap(),
         Epoch::parse("aa").unwrap(),
     );
-    let feed = Feed::new(
-        key,
-        &Place {
-            store,
-            epoch,
-            lane: Lane(0),
-            gate: None,
-            classes: Default::default(),
-            conflate: None,
-            batch: std::time::Duration::ZERO,
-            quota_bytes: None,
-            presence: None,
-        },
-    );
+    let feed = Feed::new(key, &Place::plain(store, epoch, Lane(0)));
     feed.open_at(10);
     feed
 }

@@ -58,7 +58,7 @@ fn draft(store: &StoreSpec, writer: u64, n: u64) -> Draft {
 }
 
 fn quotas() -> Arc<Quotas> {
-    Quotas::new("edge".into())
+    Quotas::new("edge")
 }
 
 async fn start() -> (Model, Bus, StoreSpec) {

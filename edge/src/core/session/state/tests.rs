@@ -70,7 +70,7 @@ impl World {
             revocations: Arc::default(),
             limits,
             accounts: Accounts::default(),
-            quotas: Quotas::new("edge".into()),
+            quotas: Quotas::new("edge"),
             now: Instant::now(),
             now_us: service::clock::now_us(),
         }
