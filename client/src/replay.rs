@@ -17,7 +17,7 @@ use protocol::name::{Channel, ChannelPattern, FunctionName};
 use protocol::record::{MirrorGap, MirrorGapReason};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel as Connection, Endpoint};
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use crate::proto::read_request::{End, Start};
 use crate::proto::replay_client::ReplayClient as Grpc;
@@ -169,6 +169,19 @@ pub enum ReplayError {
     },
 }
 
+impl ReplayError {
+    /// Whether the same may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Connect(_) => true,
+            Self::Status(status) => {
+                matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+            }
+            Self::Argument { .. } | Self::Malformed { .. } => false,
+        }
+    }
+}
+
 /// A connection to the replay service.
 #[derive(Debug, Clone)]
 pub struct ReplayClient {
@@ -182,21 +195,34 @@ impl ReplayClient {
     /// # Errors
     /// [`ReplayError::Connect`], [`ReplayError::Argument`].
     pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, ReplayError> {
-        let authorization = format!("Bearer {token}")
-            .parse()
-            .map_err(|_| ReplayError::Argument { field: "token" })?;
-        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
-            .map_err(|_| ReplayError::Argument { field: "address" })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let grpc =
-            Grpc::new(endpoint.connect().await?).max_decoding_message_size(RESPONSE_BYTES_MAX);
+        let connection = endpoint(&addr.to_string())?.connect().await?;
+        Self::over(connection, token)
+    }
+
+    /// Connects when it is first used, and again whenever it has to; `addr` is
+    /// `host:port`. Needs a runtime.
+    ///
+    /// # Errors
+    /// [`ReplayError::Argument`].
+    pub fn lazy(addr: &str, token: &str) -> Result<Self, ReplayError> {
+        Self::over(endpoint(addr)?.connect_lazy(), token)
+    }
+
+    /// The same connection for the bearer of another token.
+    ///
+    /// # Errors
+    /// [`ReplayError::Argument`].
+    pub fn with_token(&self, token: &str) -> Result<Self, ReplayError> {
         Ok(Self {
-            grpc,
-            authorization,
+            grpc: self.grpc.clone(),
+            authorization: bearer(token)?,
+        })
+    }
+
+    fn over(connection: Connection, token: &str) -> Result<Self, ReplayError> {
+        Ok(Self {
+            grpc: Grpc::new(connection).max_decoding_message_size(RESPONSE_BYTES_MAX),
+            authorization: bearer(token)?,
         })
     }
 
@@ -218,6 +244,21 @@ impl ReplayClient {
             ended: false,
         })
     }
+}
+
+fn endpoint(addr: &str) -> Result<Endpoint, ReplayError> {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+        .map_err(|_| ReplayError::Argument { field: "address" })?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
+}
+
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, ReplayError> {
+    let text = format!("Bearer {token}").parse();
+    text.map_err(|_| ReplayError::Argument { field: "token" })
 }
 
 fn encode(request: ReplayRequest) -> ReadRequest {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use archive::MirrorSettings;
 use auth::AuthSettings;
 use protocol::header::HEADERS_BYTES_MAX;
 use protocol::secret::Secret;
@@ -39,6 +40,9 @@ pub struct EdgeConfig {
     /// (`10.0.0.0/8`): from them each connection begins with a header of the PROXY
     /// protocol, version 2, and from others none does. Empty: there are none.
     pub proxies: Vec<String>,
+    /// The bridges from which history is read that a store no longer keeps; of a store
+    /// that is not named, history begins where the store does.
+    pub mirrors: Vec<MirrorSettings>,
     /// What a client may do.
     pub limits: EdgeLimits,
     /// How often quiet channels are compared with the stream, milliseconds.
@@ -60,6 +64,7 @@ impl Default for EdgeConfig {
             origins: Vec::new(),
             tls: TlsSettings::default(),
             proxies: Vec::new(),
+            mirrors: Vec::new(),
             limits: EdgeLimits::default(),
             probe_interval_ms: PROBE_INTERVAL_DEFAULT.as_millis() as u64,
             health: listener::ADDR_DEFAULT,

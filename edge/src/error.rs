@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use archive::MirrorFault;
 use auth::SettingFault;
 use bus::BusError;
 use service::fault::FaultError;
@@ -34,6 +35,9 @@ pub enum EdgeError {
     /// What tokens are checked with is not usable.
     #[error(transparent)]
     Auth(#[from] SettingFault),
+    /// A bridge that history is read from cannot be used.
+    #[error("setting {0}")]
+    Mirror(#[from] MirrorFault),
     /// The certificate of the clients' listener, or its key, is not usable.
     #[error("setting tls: {0}")]
     Certificate(#[from] CertificateFault),
@@ -69,6 +73,7 @@ impl EdgeError {
             Self::Setting { .. }
                 | Self::Room { .. }
                 | Self::Auth(_)
+                | Self::Mirror(_)
                 | Self::Certificate(_)
                 | Self::Faults(_)
         )

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::Archive;
 use auth::Verifier;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -59,6 +60,7 @@ pub async fn start(
     config.check()?;
     let auth = Verifier::new(&config.token_secret, &config.auth)?;
     let origins = Origins::parse(&config.origins)?;
+    let archive = Archive::new(&config.mirrors)?;
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
     let (door, reload) = Door::of(&config).await?;
     let addr = public.local_addr().map_err(|source| EdgeError::Listen {
@@ -80,6 +82,7 @@ pub async fn start(
         name: config.name,
         limits: config.limits,
         auth,
+        archive,
         probe_interval: Duration::from_millis(config.probe_interval_ms),
         faults,
     };

@@ -11,6 +11,7 @@ mod mirror {
     mod crowd;
     mod lag;
     mod passed;
+    mod past;
     mod replay;
     mod taken;
     mod topics;

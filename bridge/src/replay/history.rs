@@ -20,6 +20,7 @@ use super::fault::ReplayFault;
 use super::out::Out;
 use super::plan::Plan;
 use super::record;
+use super::search::Search;
 use super::steps::Loss;
 use super::token::Cursor;
 use crate::config::KafkaConfig;
@@ -170,8 +171,19 @@ impl History {
         let fresh = self.cursor.offsets.is_empty();
         self.cursor.offsets.resize(marks.len(), -1);
         self.cursor.given.resize(marks.len(), 0);
-        if let Some(since) = self.since_ms.filter(|_| fresh) {
-            self.look_up(consumer, marks, since)?;
+        match self.since_ms.filter(|_| fresh) {
+            Some(since) => self.look_up(consumer, marks, since)?,
+            None if fresh && self.cursor.after > 0 => {
+                let search = Search {
+                    reader: consumer,
+                    topic: &self.plan.topic,
+                    origin: &self.plan.target.origin(),
+                    after: self.cursor.after,
+                    out: &self.out,
+                };
+                self.cursor.offsets = search.run(marks)?;
+            }
+            None => {}
         }
         let mut short = Vec::new();
         let offsets = self.cursor.offsets.iter_mut().zip(marks);

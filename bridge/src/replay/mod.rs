@@ -5,7 +5,7 @@
 //! - `drive`: one read from start to end: history, live, and back when it falls behind
 //! - `steps`: where a range comes from of which Kafka has lost something
 //! - `history`: the part that comes from Kafka; `record`: a record as an event; `since`:
-//!   what went before a time
+//!   what went before a time; `search`: where a sequence lies
 //! - `live`: the part that comes from JetStream
 //! - `token`: where a read goes on
 //! - `batch`: responses as they are filled; `out`: their way to the client
@@ -22,6 +22,7 @@ mod out;
 mod places;
 mod plan;
 mod record;
+mod search;
 pub(crate) mod service;
 mod since;
 mod steps;

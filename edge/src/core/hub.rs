@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use archive::Archive;
 use auth::Verifier;
 use bus::Bus;
 use bus::disconnects;
@@ -47,6 +48,8 @@ pub struct HubSettings {
     pub limits: EdgeLimits,
     /// Checks tokens.
     pub auth: Verifier,
+    /// Where the past of the stores is.
+    pub archive: Archive,
     /// How often quiet channels are compared with the stream.
     pub probe_interval: Duration,
     /// Test-only switches.
@@ -193,7 +196,7 @@ impl Hub {
             ),
             quotas,
             replays: Replays::new(bus.clone(), settings.probe_interval),
-            histories: Histories::new(bus.clone(), settings.probe_interval),
+            histories: Histories::new(bus.clone(), settings.archive, settings.probe_interval),
             bus,
             tasks: tasks.clone(),
             ids: AtomicU64::new(1),

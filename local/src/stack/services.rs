@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use archive::MirrorSettings;
 use auth::AuthSettings;
 use bridge::BridgeConfig;
 use bridge::config::KafkaConfig;
@@ -137,12 +138,19 @@ impl Services {
     ) -> Self {
         let mut parts = Parts::new();
         let (mut edges, mut health, mut edge_views) = (Vec::new(), Vec::new(), Vec::new());
+        let grpc = bound.bridge.as_ref().map(Instance::address);
+        let mirrors = grpc.map(|grpc| MirrorSettings {
+            store: store(),
+            grpc: grpc.to_string(),
+            token_secret: wanted.secret.clone(),
+        });
         for mut edge in bound.edges {
             edge.config = EdgeConfig {
                 name: edge.name().to_owned(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
                 auth: development(),
+                mirrors: mirrors.iter().cloned().collect(),
                 ..edge.config.clone()
             };
             edges.push(edge.address());
@@ -161,7 +169,6 @@ impl Services {
             ..worker.config.clone()
         };
         let worker = part::keep(&mut parts, worker, shutdown.child(), notes.clone());
-        let grpc = bound.bridge.as_ref().map(Instance::address);
         let mirror = bound.bridge.map(|mut bridge| {
             bridge.config = BridgeConfig {
                 nats: wanted.nats.service(Role::Bridge),

@@ -156,6 +156,9 @@ pub struct Gap {
 pub enum GapReason {
     /// The stream no longer keeps the range. It may hold events of this channel.
     Retention,
+    /// The stream no longer keeps the range, and the mirror lacks something of it for
+    /// another reason than its own retention. Pages of history alone say so.
+    Mirror,
 }
 
 /// Everything up to here has been delivered.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use client::replay::{ReplayEnd, ReplayError, ReplayItem, ReplayRequest, ReplayStart};
 use control::Deployer;
 use futures_util::StreamExt;
-use harness::{Deployment, until};
+use harness::{Builder, Deployment, until};
 use protocol::name::{ChannelPattern, Tenant, User};
 use protocol::record::MirrorGap;
 use protocol::revocation::Revoked;
@@ -32,7 +32,7 @@ fn request(start: ReplayStart, end: ReplayEnd) -> ReplayRequest {
 }
 
 /// A snapshot's sequences and gaps.
-async fn snapshot(
+pub async fn snapshot(
     deployment: &Deployment,
     start: ReplayStart,
 ) -> Result<(Vec<u64>, Vec<MirrorGap>), ReplayError> {
@@ -56,8 +56,31 @@ fn status(error: ReplayError) -> Code {
     }
 }
 
+/// Waits until a store of [`short`] keeps nothing up to a sequence.
+pub async fn forgotten(deployment: &Deployment, last: u64) {
+    let stream = StreamName::events(deployment.store_name());
+    until("jetstream forgets them", async || {
+        let state = deployment.bus.stream_state(&stream).await;
+        match state.map_err(|error| error.to_string())? {
+            state if state.first_seq > last => Ok(()),
+            state => Err(format!("{state:?}")),
+        }
+    })
+    .await;
+}
+
+/// A store that keeps what it has for a short time alone.
+pub fn short(builder: Builder) -> Builder {
+    builder.store(|store| {
+        store.events_max_age = SHORT_AGE;
+        store.ingress_max_age = SHORT_AGE;
+        store.duplicate_window_events = SHORT_AGE / 2;
+        store.duplicate_window_ingress = SHORT_AGE / 2;
+    })
+}
+
 /// Has Kafka forget the first so many records of the topic's partition that holds them.
-async fn forget(deployment: &Deployment, topic: &str, records: usize) {
+pub async fn forget(deployment: &Deployment, topic: &str, records: usize) {
     let all = super::common::read(deployment).await.records;
     let mut of_topic: Vec<_> = all.iter().filter(|one| one.topic == topic).collect();
     of_topic.sort_unstable_by_key(|record| record.seq);
@@ -96,27 +119,13 @@ async fn what_kafka_forgot_comes_from_jetstream() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_neither_has_is_told_and_nothing_more() {
-    let builder = alone().store(|store| {
-        store.events_max_age = SHORT_AGE;
-        store.ingress_max_age = SHORT_AGE;
-        store.duplicate_window_events = SHORT_AGE / 2;
-        store.duplicate_window_ingress = SHORT_AGE / 2;
-    });
-    let Some(mut deployment) = builder.start().await else {
+    let Some(mut deployment) = short(alone()).start().await else {
         return;
     };
     let last = notes(&deployment, "chat.a", EVENTS).await;
     mirrored(&deployment, last).await;
     forget(&deployment, &topic(&deployment, "chat"), 60).await;
-    let stream = StreamName::events(deployment.store_name());
-    until("jetstream forgets them", async || {
-        let state = deployment.bus.stream_state(&stream).await;
-        match state.map_err(|error| error.to_string())? {
-            state if state.first_seq > last => Ok(()),
-            state => Err(format!("{state:?}")),
-        }
-    })
-    .await;
+    forgotten(&deployment, last).await;
 
     let (events, gaps) = snapshot(&deployment, ReplayStart::Sequence(11))
         .await

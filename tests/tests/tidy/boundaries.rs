@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["protocol", "service"]),
     ("bus", &["protocol", "service"]),
     ("presence", &["protocol"]),
+    ("archive", &["protocol", "auth", "client"]),
     ("door", &["auth", "service"]),
     ("shares", &["protocol"]),
     ("websocket", &["protocol"]),
@@ -19,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "protocol",
             "service",
+            "archive",
             "auth",
             "bus",
             "door",
@@ -35,8 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "local",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "control",
-            "devstack",
+            "protocol", "service", "archive", "auth", "bus", "edge", "workers", "bridge",
+            "control", "devstack",
         ],
     ),
     ("demo", &["protocol", "client"]),
@@ -63,8 +65,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "harness",
         &[
-            "protocol", "service", "auth", "bus", "edge", "workers", "bridge", "client", "control",
-            "local", "demo", "devstack", "checker",
+            "protocol", "service", "archive", "auth", "bus", "edge", "workers", "bridge", "client",
+            "control", "local", "demo", "devstack", "checker",
         ],
     ),
     (

@@ -115,11 +115,7 @@ impl Mirror for Bridge {
 }
 
 fn failed(error: ReplayError) -> MirrorError {
-    let temporary = match &error {
-        ReplayError::Connect(_) => true,
-        ReplayError::Status(status) => status.code() == tonic::Code::Unavailable,
-        ReplayError::Argument { .. } | ReplayError::Malformed { .. } => false,
-    };
+    let temporary = error.is_temporary();
     let problem = match &error {
         ReplayError::Status(status) => status.message().to_owned(),
         error => sentence(error),

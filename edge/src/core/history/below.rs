@@ -11,7 +11,9 @@ use bus::{Bus, BusError, Portion};
 use futures_util::StreamExt;
 use protocol::bus::Stored;
 
-use super::page::{Events, Found, PAGE_BYTES_MAX, size};
+use archive::events::{Events, PAGE_BYTES_MAX, size};
+
+use super::page::Found;
 use crate::core::feed::repair::Source;
 
 /// Windows of one page.
@@ -68,7 +70,8 @@ pub async fn read(
 /// What was read, if the channel's next event below `low` is `below`.
 fn found(events: Events, before: u64, low: u64, below: Option<u64>) -> Found {
     Found {
-        events,
+        events: events.into_list(),
+        lack: None,
         // With nothing below, everything has been looked at.
         first_seq: below.map_or(1, |_| low),
         last_seq: before.saturating_sub(1),

@@ -1,10 +1,13 @@
-//! Reads a page: where it starts, its events, and what retention has taken of it.
+//! Reads a page: where it starts, its events, and what retention has taken of it, which a
+//! mirror may have.
 //!
 //! Owns the turns. They are others than those of replays, so that nobody who reads
 //! history keeps a client waiting that resumes; a tenant has a part of them.
 
 use std::time::Duration;
 
+use archive::events::{Events, PAGE_BYTES_MAX};
+use archive::{Archive, ArchiveError, Mirror, Part};
 use bus::{Bus, BusError, Portion};
 use futures_util::StreamExt;
 use protocol::bus::StreamState;
@@ -16,7 +19,7 @@ use tokio::time::timeout;
 
 use super::asked::Asked;
 use super::below;
-use super::page::{Events, Found, PAGE_BYTES_MAX};
+use super::page::Found;
 use crate::core::feed::repair::Source;
 use crate::core::leader::{DOUBTS, unavailable};
 use crate::core::metrics::meters;
@@ -28,13 +31,42 @@ const PAGES_MAX: usize = 16;
 const PAGES_PER_TENANT_MAX: usize = 4;
 /// How long a page may take, with the wait for its turn.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What times in the mirror are cut to: Kafka keeps milliseconds.
+const MIRROR_TICK_US: u64 = 1_000;
 
-/// Reads history for everybody of a node.
+/// Reads history for everybody of a node: from the stream, and what retention has taken
+/// there from where the past is.
 pub struct Histories {
     bus: Bus,
+    archive: Archive,
     turns: Turns,
     /// Wait before a leader that knows less than it should is asked again.
     doubt: Duration,
+}
+
+/// Where a page starts.
+enum Start {
+    /// Forwards after this sequence, backwards before it.
+    At(u64),
+    /// With this time, which is before the stream's beginning.
+    Past(u64),
+}
+
+fn of<'a>(asked: &'a Asked, source: &'a Source) -> archive::Asked<'a> {
+    archive::Asked {
+        tenant: &asked.tenant,
+        channel: &asked.channel,
+        subject: &source.subject,
+        limit: asked.limit,
+    }
+}
+
+fn unreachable(error: &ArchiveError, begins: u64) -> ErrorBody {
+    tracing::warn!(%error, temporary = error.temporary, "the past cannot be read");
+    ErrorBody::new(
+        ErrorCode::Unavailable,
+        format!("what is before sequence {begins} is in the mirror, which cannot be read now"),
+    )
 }
 
 fn mismatch(field: &str) -> ErrorBody {
@@ -47,9 +79,10 @@ fn mismatch(field: &str) -> ErrorBody {
 impl Histories {
     /// Nothing is being read yet. A leader that ends before a position is asked again
     /// after `doubt`, [`DOUBTS`] times.
-    pub fn new(bus: Bus, doubt: Duration) -> Self {
+    pub fn new(bus: Bus, archive: Archive, doubt: Duration) -> Self {
         Self {
             bus,
+            archive,
             turns: Turns::new(PAGES_MAX, PAGES_PER_TENANT_MAX),
             doubt,
         }
@@ -63,17 +96,14 @@ impl Histories {
     pub async fn read(&self, asked: &Asked, encoding: Encoding) -> Result<HistoryPage, ErrorBody> {
         let source = asked.source();
         // Without a turn: it may wait for a leader, and asks for next to nothing.
-        let (edge, state) = self.edge(asked, &source).await?;
+        let (start, state) = self.start(asked, &source).await?;
         let read = async {
             let _turn = self.turns.take(&asked.tenant).await;
-            let (limit, begins) = (asked.limit, state.first_seq);
-            let found = if asked.backwards {
-                below::read(&self.bus, &source, edge, limit, begins).await?
-            } else {
-                self.above(&source, edge, limit, &state).await?
+            let edge = match start {
+                Start::At(edge) => edge,
+                Start::Past(time) => self.before(asked, &source, time, &state).await?,
             };
-            // Retention may have passed meanwhile.
-            let begins = self.bus.stream_state(&source.stream).await?.first_seq;
+            let (found, begins) = self.found(asked, &source, edge, state).await?;
             Ok(found.page(asked, encoding, begins))
         };
         match timeout(PAGE_TIMEOUT, read).await {
@@ -81,7 +111,7 @@ impl Histories {
                 meters().history_events.increment(page.events.len() as u64);
                 Ok(page)
             }
-            Ok(Err(error)) => Err(unavailable(&error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(ErrorBody::new(
                 ErrorCode::Unavailable,
                 "history could not be read in time",
@@ -89,13 +119,131 @@ impl Histories {
         }
     }
 
-    /// Where a page starts: forwards after this sequence, backwards before it.
-    async fn edge(&self, asked: &Asked, source: &Source) -> Result<(u64, StreamState), ErrorBody> {
+    /// What a page finds from an edge on, forwards after it, backwards before it; and what
+    /// the stream begins with. What retention takes meanwhile is looked for where the past
+    /// is.
+    async fn found(
+        &self,
+        asked: &Asked,
+        source: &Source,
+        edge: u64,
+        mut state: StreamState,
+    ) -> Result<(Found, u64), ErrorBody> {
+        let past = self.past(asked);
+        loop {
+            let begins = state.first_seq;
+            let is_past = |begins: u64| match asked.backwards {
+                true => edge > 1 && edge <= begins,
+                false => edge + 1 < begins,
+            };
+            if let Some(mirror) = past.filter(|_| is_past(begins)) {
+                let mut part = self.part(mirror, asked, source, edge, begins).await?;
+                if asked.from == Mark::End(End::Earliest) {
+                    part = part.from_its_beginning();
+                }
+                return Ok((Found::past(part, asked.backwards, state.last_seq), begins));
+            }
+            let found = self.kept(asked, source, edge, &state).await;
+            let found = found.map_err(|error| unavailable(&error))?;
+            state = self.state(&source.stream).await?;
+            let begins = state.first_seq;
+            if past.is_none() || !is_past(begins) {
+                let found = found.kept(asked.backwards, begins, past.is_some());
+                return Ok((found, begins));
+            }
+        }
+    }
+
+    /// What the stream has.
+    async fn kept(
+        &self,
+        asked: &Asked,
+        source: &Source,
+        edge: u64,
+        state: &StreamState,
+    ) -> Result<Found, BusError> {
+        if asked.backwards {
+            below::read(&self.bus, source, edge, asked.limit, state.first_seq).await
+        } else {
+            self.above(source, edge, asked.limit, state).await
+        }
+    }
+
+    /// Where the past of a channel is, if anywhere.
+    fn past(&self, asked: &Asked) -> Option<&Mirror> {
+        self.archive.of(&asked.place.store, &asked.channel)
+    }
+
+    /// What the mirror has of what is before the stream's beginning.
+    async fn part(
+        &self,
+        mirror: &Mirror,
+        asked: &Asked,
+        source: &Source,
+        edge: u64,
+        begins: u64,
+    ) -> Result<Part, ErrorBody> {
+        let of = of(asked, source);
+        let part = if asked.backwards {
+            mirror.below(&of, edge).await
+        } else {
+            mirror.above(&of, edge, begins - 1).await
+        };
+        part.map_err(|error| unreachable(&error, begins))
+    }
+
+    /// The edge of a time that is before the stream's beginning.
+    async fn before(
+        &self,
+        asked: &Asked,
+        source: &Source,
+        time: u64,
+        state: &StreamState,
+    ) -> Result<u64, ErrorBody> {
+        let begins = state.first_seq;
+        let Some(mirror) = self.past(asked) else {
+            // What was stored before the stream begins may be of that time too, and is
+            // said to be lost.
+            return Ok(if asked.backwards { begins } else { 0 });
+        };
+        // The mirror's times are cut to milliseconds: what may be of the time is.
+        let since = match asked.backwards {
+            true => (time / MIRROR_TICK_US + 1) * MIRROR_TICK_US,
+            false => time,
+        };
+        let first = mirror.since(&of(asked, source), since, begins - 1).await;
+        let first = first.map_err(|error| unreachable(&error, begins))?;
+        let first = first.unwrap_or(begins);
+        Ok(first - u64::from(!asked.backwards))
+    }
+
+    /// Where a page starts, and what the stream is like.
+    async fn start(
+        &self,
+        asked: &Asked,
+        source: &Source,
+    ) -> Result<(Start, StreamState), ErrorBody> {
         let stream = &source.stream;
         let beyond = |after: u64| if asked.backwards { after + 1 } else { after };
-        let state = match &asked.from {
-            Mark::End(_) | Mark::Time(_) => self.state(stream).await?,
-            Mark::Position(position) => return self.position(asked, stream, position).await,
+        let (edge, state) = match &asked.from {
+            Mark::End(End::Earliest) => {
+                let state = self.state(stream).await?;
+                let first = if self.past(asked).is_some() {
+                    1
+                } else {
+                    state.first_seq
+                };
+                (beyond(first.saturating_sub(1)), state)
+            }
+            Mark::End(End::Latest) => {
+                let state = self.state(stream).await?;
+                (beyond(state.last_seq), state)
+            }
+            Mark::Time(AtTime { time }) => {
+                let state = self.state(stream).await?;
+                return Ok((self.time(asked, source, &state, *time).await?, state));
+            }
+            Mark::Position(position) => self.position(asked, stream, position).await?,
             Mark::Sequence(AtSequence { seq }) => {
                 let after = if asked.backwards {
                     *seq
@@ -103,17 +251,10 @@ impl Histories {
                     seq.saturating_sub(1)
                 };
                 let state = self.reaching(stream, after).await?;
-                return Ok((beyond(after), state));
+                (beyond(after), state)
             }
         };
-        let edge = match &asked.from {
-            Mark::End(End::Earliest) => beyond(state.first_seq.saturating_sub(1)),
-            Mark::Time(AtTime { time }) => {
-                return Ok((self.time(asked, source, &state, *time).await?, state));
-            }
-            _ => beyond(state.last_seq),
-        };
-        Ok((edge, state))
+        Ok((Start::At(edge), state))
     }
 
     async fn position(
@@ -141,17 +282,15 @@ impl Histories {
         Ok((position.seq, state))
     }
 
-    /// What was stored before the stream begins may be of that time too, and is said to
-    /// be lost.
     async fn time(
         &self,
         asked: &Asked,
         source: &Source,
         state: &StreamState,
         time: u64,
-    ) -> Result<u64, ErrorBody> {
-        if !asked.backwards && state.first_seq > 1 && time < state.first_time_us {
-            return Ok(0);
+    ) -> Result<Start, ErrorBody> {
+        if state.first_seq > 1 && time < state.first_time_us {
+            return Ok(Start::Past(time));
         }
         let since = time.saturating_add(u64::from(asked.backwards));
         let (stream, subject) = (&source.stream, &source.subject);
@@ -159,7 +298,7 @@ impl Histories {
         let first = first.map_err(|error| unavailable(&error))?;
         // An event that came since is not in what the state says.
         let first = first.unwrap_or(state.last_seq + 1).min(state.last_seq + 1);
-        Ok(first - u64::from(!asked.backwards))
+        Ok(Start::At(first - u64::from(!asked.backwards)))
     }
 
     async fn state(&self, stream: &StreamName) -> Result<StreamState, ErrorBody> {
@@ -213,7 +352,8 @@ impl Histories {
             None => None,
         };
         Ok(Found {
-            events,
+            events: events.into_list(),
+            lack: None,
             first_seq: after + 1,
             last_seq,
             prev: prev.unwrap_or(0),

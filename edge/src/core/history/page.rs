@@ -1,5 +1,6 @@
-//! What fits into a page, and which sequences it accounts for. Pure.
+//! What was read, and what a page of it says: which sequences it accounts for. Pure.
 
+use archive::{Lack, Part};
 use protocol::bus::Stored;
 use protocol::frame::{Encoding, Gap, GapReason, HistoryPage};
 use protocol::position::Position;
@@ -8,96 +9,70 @@ use super::asked::Asked;
 use crate::core::delivery::Encoded;
 use crate::core::feed::repair::lost;
 
-/// Bytes of a page, data and headers, as an estimate: a quarter of a client's outbox.
-/// A single event is given however long it is.
-pub const PAGE_BYTES_MAX: usize = 256 << 10;
-/// What an event costs beside its data and headers, bytes.
-const EVENT_OVERHEAD_BYTES: usize = 256;
-
-/// About what an event takes of a page, bytes.
-pub fn size(event: &Stored) -> usize {
-    let headers = event.headers.iter();
-    let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-    EVENT_OVERHEAD_BYTES + headers + event.payload.len()
-}
-
-/// Events in the order of reading, as many as fit.
-#[derive(Debug)]
-pub struct Events {
-    list: Vec<Stored>,
-    bytes: usize,
-    limit: usize,
-}
-
-impl Events {
-    /// None yet, and at most so many.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            list: Vec::new(),
-            bytes: 0,
-            limit,
-        }
-    }
-
-    /// Takes an event; false if it does not fit.
-    pub fn push(&mut self, event: Stored) -> bool {
-        let bytes = self.bytes + size(&event);
-        let fits = self.list.len() < self.limit && bytes <= PAGE_BYTES_MAX;
-        if self.list.is_empty() || fits {
-            self.bytes = bytes;
-            self.list.push(event);
-            return true;
-        }
-        false
-    }
-
-    /// Whether there are as many as there may be.
-    pub fn is_full(&self) -> bool {
-        self.list.len() >= self.limit
-    }
-
-    /// The sequence of the one that was read first.
-    pub fn opening(&self) -> Option<u64> {
-        self.list.first().map(|event| event.seq)
-    }
-
-    /// The sequence of the one that was read last.
-    pub fn reached(&self) -> Option<u64> {
-        self.list.last().map(|event| event.seq)
-    }
-}
-
 /// What was read.
 #[derive(Debug)]
 pub struct Found {
-    /// The events.
-    pub events: Events,
+    /// The events, in the order of reading.
+    pub events: Vec<Stored>,
     /// The first sequence that is accounted for.
     pub first_seq: u64,
     /// The last one.
     pub last_seq: u64,
-    /// The channel's event before the oldest of these; 0: there is none.
+    /// The channel's event before the oldest of these; 0: there is none, or it is not
+    /// known.
     pub prev: u64,
+    /// What of it is missing.
+    pub lack: Option<Lack>,
     /// Whether there may be more in the same direction.
     pub more: bool,
 }
 
 impl Found {
-    /// The page, now that the stream begins with `begins`: what retention has taken while
-    /// it was read is a part of its gap, so that the rest of it is whole.
-    pub fn page(mut self, asked: &Asked, encoding: Encoding, begins: u64) -> HistoryPage {
-        if asked.backwards && begins > self.first_seq {
-            // What is below is gone too.
-            (self.first_seq, self.more) = (1, false);
+    /// What a mirror has of the past, of a stream that ends with `last_seq`.
+    pub fn past(part: Part, backwards: bool, last_seq: u64) -> Self {
+        let mut events = part.events;
+        if backwards {
+            events.reverse();
+        }
+        Self {
+            events,
+            first_seq: part.first_seq,
+            last_seq: part.last_seq,
+            prev: 0,
+            lack: part.lack,
+            more: part.more || !backwards && part.last_seq < last_seq,
+        }
+    }
+
+    /// What counts of what the stream had, now that it begins with `begins`: what
+    /// retention has taken while it was read is a part of the gap, so that the rest of it
+    /// is whole. Where the past is kept elsewhere, the next page goes on there.
+    pub fn kept(mut self, backwards: bool, begins: u64, past: bool) -> Self {
+        if backwards && begins > self.first_seq {
+            // Without a past what is below is gone too.
+            (self.first_seq, self.more) = if past { (begins, true) } else { (1, false) };
         }
         let gap = lost(self.first_seq.saturating_sub(1), self.last_seq, begins);
-        let mut events = self.events.list;
-        events.retain(|event| event.seq >= begins);
+        self.lack = gap.map(|(from, to)| Lack {
+            from,
+            to,
+            reason: GapReason::Retention,
+        });
+        self.events.retain(|event| event.seq >= begins);
+        if self.prev < begins {
+            self.prev = 0;
+        }
+        self
+    }
+
+    /// The page; the stream begins with `begins`.
+    pub fn page(self, asked: &Asked, encoding: Encoding, begins: u64) -> HistoryPage {
+        let mut events = self.events;
         if asked.backwards {
             events.reverse();
         }
         let channel = asked.channel.as_str();
-        let mut prev = if self.prev >= begins { self.prev } else { 0 };
+        let mut prev = self.prev;
         let bodies = events.into_iter().filter_map(|event| {
             let seq = event.seq;
             let event = Encoded::stored(channel.into(), event, prev);
@@ -114,58 +89,27 @@ impl Found {
             events.reverse();
             next.seq = self.first_seq;
         }
-        // Where the page ends with an event, its time proves the position.
+        // Where the page ends with an event that the stream keeps, its time proves the
+        // position; what comes from elsewhere has a coarser one.
         let last = events.last().filter(|event| event.seq == next.seq);
-        next.time = last.map(|event| event.time);
+        next.time = last
+            .filter(|event| event.seq >= begins)
+            .map(|event| event.time);
         HistoryPage {
             channel: channel.into(),
             epoch: asked.place.epoch.clone(),
             events,
             first_seq: self.first_seq,
             last_seq: self.last_seq,
-            gap: gap.map(|(from, to)| Gap {
+            gap: self.lack.map(|Lack { from, to, reason }| Gap {
                 channel: channel.into(),
                 from,
                 to,
-                reason: GapReason::Retention,
+                reason,
             }),
             begins,
             next,
             more: self.more,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use protocol::header::Headers;
-
-    use super::*;
-
-    fn event(seq: u64, bytes: usize) -> Stored {
-        Stored {
-            seq,
-            time_us: seq,
-            subject: String::new(),
-            headers: Headers::new(),
-            payload: Bytes::from(vec![b'x'; bytes]),
-        }
-    }
-
-    #[test]
-    fn the_limits_of_a_page_obeyed_and_violated() {
-        let mut events = Events::new(2);
-        assert!(events.push(event(1, 10)) && !events.is_full());
-        assert!(events.push(event(2, 10)) && events.is_full());
-        assert!(!events.push(event(3, 10)));
-        let half = PAGE_BYTES_MAX / 2 - EVENT_OVERHEAD_BYTES;
-        let mut events = Events::new(9);
-        assert!(events.push(event(1, half)) && events.push(event(2, half)));
-        assert!(!events.push(event(3, 0)));
-        assert_eq!((events.opening(), events.reached()), (Some(1), Some(2)));
-        let mut events = Events::new(9);
-        assert!(events.push(event(1, 2 * PAGE_BYTES_MAX)), "a single event");
-        assert!(!events.push(event(2, 0)));
     }
 }

@@ -20,9 +20,10 @@ use protocol::spec::StoreSpec;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 
-use super::page::PAGE_BYTES_MAX;
 use super::{Asked, Histories};
 use crate::core::directory::Place;
+use archive::Archive;
+use archive::events::PAGE_BYTES_MAX;
 
 /// Wait between two looks at a leader that knows too little, of virtual time.
 const DOUBT: Duration = Duration::from_millis(10);
@@ -42,7 +43,7 @@ impl World {
         let bus = model.connect("edge");
         let store = bootstrap(&bus, &settings).await.unwrap();
         Self {
-            histories: Histories::new(bus.clone(), DOUBT),
+            histories: Histories::new(bus.clone(), Archive::default(), DOUBT),
             store,
             bus,
             _model: model,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use archive::MirrorSettings;
 use auth::Signer;
 use bridge::BridgeConfig;
 use bus::Bus;
@@ -250,6 +251,14 @@ impl Builder {
     }
 
     async fn start_services(&self, deployment: &mut Deployment) {
+        // First: edges read from them what the store no longer keeps.
+        for index in 0..self.counts[2] {
+            let mut config = deployment.bridge_config();
+            (self.bridge)(index, &mut config);
+            deployment
+                .bridges
+                .push(self.launch(deployment, "bridge", index, config).await);
+        }
         for index in 0..self.counts[0] {
             let mut config = deployment.edge_config(index);
             (self.edge)(index, &mut config);
@@ -263,13 +272,6 @@ impl Builder {
             deployment
                 .workers
                 .push(self.launch(deployment, "worker", index, config).await);
-        }
-        for index in 0..self.counts[2] {
-            let mut config = deployment.bridge_config();
-            (self.bridge)(index, &mut config);
-            deployment
-                .bridges
-                .push(self.launch(deployment, "bridge", index, config).await);
         }
         for edge in &mut deployment.edges {
             edge.ready().await;
@@ -302,8 +304,20 @@ impl Deployment {
             nats: self.servers.nats_settings(Role::Edge),
             token_secret: self.secret.clone(),
             probe_interval_ms: 500,
+            mirrors: self.mirrors(),
             ..EdgeConfig::default()
         }
+    }
+
+    /// Where edge nodes read what the store no longer keeps.
+    fn mirrors(&self) -> Vec<MirrorSettings> {
+        let bridge = self.bridges.first();
+        let mirror = bridge.map(|bridge| MirrorSettings {
+            store: self.store.name.clone(),
+            grpc: bridge.address().to_string(),
+            token_secret: self.secret.clone(),
+        });
+        mirror.into_iter().collect()
     }
 
     /// Settings of a worker of this deployment.
