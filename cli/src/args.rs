@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use local::stack::EDGE_PORTS;
+use protocol::name::FunctionName;
 
 use self::disconnect::DisconnectCommand;
 use self::function::FunctionCommand;
@@ -23,6 +24,9 @@ use self::namespace::{Apply, NamespaceCommand};
 use self::rejected::RejectedCommand;
 use self::revoke::RevokeCommand;
 
+/// Slowest and fastest replay, times the speed at which events were stored.
+const PACE_MIN: f64 = 0.01;
+const PACE_MAX: f64 = 10_000.0;
 /// Events per second of the demo unless told otherwise.
 const RATE: f64 = 500.0;
 /// Fastest rate that is accepted: beyond, turns are closer than timers can keep.
@@ -276,17 +280,32 @@ pub struct Replay {
     /// The channels: a name, or a pattern with NATS wildcards such as 'chat.>'. The
     /// first word must not be one.
     pub channels: String,
-    /// Where to start: earliest, a sequence, or the token that an earlier replay
-    /// ended with.
+    /// Where to start: earliest, a sequence, a time, how long ago (2h), or the token that
+    /// an earlier replay ended with.
     #[arg(long, default_value = "earliest", value_name = "PLACE")]
     pub from: String,
+    /// End with this sequence.
+    #[arg(long, value_name = "SEQUENCE", conflicts_with = "live")]
+    pub until: Option<u64>,
     /// Go on with live events instead of ending with what is stored.
     #[arg(long)]
     pub live: bool,
+    /// Give events at this many times the speed at which they were stored, 1 for the same;
+    /// as fast as it goes unless given.
+    #[arg(long, value_name = "TIMES", value_parser = pace)]
+    pub pace: Option<f64>,
     /// Read the raw input, before functions, instead of the events; needs the scope
     /// inputs.
-    #[arg(long)]
+    #[arg(long, group = "kind")]
     pub ingress: bool,
+    /// Read what publishers were told of inputs on these channels that a gate did not pass
+    /// on; needs the scope inputs.
+    #[arg(long, group = "kind")]
+    pub outcomes: bool,
+    /// Read the dead letters of this function, of inputs on these channels; needs the
+    /// scope inputs.
+    #[arg(long, group = "kind", value_name = "FUNCTION")]
+    pub dead_letters: Option<FunctionName>,
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
@@ -341,6 +360,14 @@ fn rate(text: &str) -> Result<f64, String> {
     valid
         .then_some(rate)
         .ok_or_else(|| format!("must be more than 0 and at most {RATE_MAX}"))
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    let pace: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let valid = (PACE_MIN..=PACE_MAX).contains(&pace);
+    valid
+        .then_some(pace)
+        .ok_or_else(|| format!("must be {PACE_MIN} to {PACE_MAX}"))
 }
 
 fn wait(text: &str) -> Result<Duration, String> {

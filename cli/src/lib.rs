@@ -12,6 +12,7 @@ pub mod args;
 pub mod command;
 pub mod config;
 pub mod error;
+mod moment;
 mod nats;
 pub mod output;
 mod table;

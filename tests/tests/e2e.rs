@@ -25,12 +25,14 @@ mod e2e {
     mod languages;
     mod logs;
     mod outcomes;
+    mod page;
     mod path;
     mod permissions;
     mod pipeline;
     mod presence;
     mod redeploy;
     mod rejected;
+    mod replayed;
     mod request;
     mod resend;
     mod resume;

@@ -1,7 +1,6 @@
 //! `eddyline history`: prints a channel's stored events, page after page.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::{Client, History, HistoryPage, Mark};
 use protocol::frame::{AtTime, HISTORY_EVENTS_MAX};
@@ -11,6 +10,7 @@ use super::publish::connect;
 use super::subscribe::{Lost, shown};
 use crate::args;
 use crate::error::{CliError, EXIT_SETTINGS};
+use crate::moment::moment;
 use crate::output::Output;
 
 #[derive(Serialize)]
@@ -90,16 +90,10 @@ fn told(next: &Mark, output: &Output) -> Result<(), CliError> {
 
 /// A mark as frames have it, a time, or how long ago.
 fn mark(text: &str) -> Result<Mark, CliError> {
-    let at = |time: SystemTime| {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        Mark::Time(AtTime { time })
-    };
-    let ago = |ago: Duration| SystemTime::now().checked_sub(ago);
+    let at = |time| Mark::Time(AtTime { time });
     text.parse()
         .ok()
-        .or_else(|| humantime::parse_rfc3339_weak(text).ok().map(at))
-        .or_else(|| humantime::parse_duration(text).ok().and_then(ago).map(at))
+        .or_else(|| moment(text).map(at))
         .ok_or_else(|| {
             let text = format!(
                 "--from {text:?} is neither earliest, latest, a sequence, EPOCH:SEQUENCE, a time nor how long ago"

@@ -1,20 +1,27 @@
 //! `eddyline replay`: prints what the mirror holds.
 
 use client::replay::{
-    ReplayClient, ReplayEnd, ReplayError, ReplayItem, ReplayRequest, ReplayStart, ReplayedEvent,
+    ReplayClient, ReplayEnd, ReplayError, ReplayItem, ReplayKind, ReplayRequest, ReplayStart,
+    ReplayedEvent,
 };
-use futures_util::StreamExt;
 use protocol::header;
 use protocol::id::Publisher;
 use protocol::name::ChannelPattern;
 use protocol::record::MirrorGap;
 use serde::Serialize;
 
+use self::paced::{Pace, Reading};
 use super::event::{Data, Shown};
 use crate::args::Replay;
 use crate::config::{self, DevState, Which};
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
+use crate::moment::moment;
 use crate::output::Output;
+
+mod paced;
+
+/// Shortest text that may be a token: it holds a stream, an epoch and a tenant.
+const TOKEN_BYTES_MIN: usize = 32;
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,15 +47,19 @@ pub async fn run(args: Replay, output: &Output) -> Result<(), CliError> {
     let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
     let client = ReplayClient::connect(config::resolve(&grpc).await?, &token).await;
     let client = client.map_err(refused)?;
-    let mut items = client.read(request).await.map_err(refused)?;
+    let mut pace = args.pace.map(Pace::new);
+    let mut reading = Reading::begin(&client, request).await.map_err(refused)?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut resume: Option<String> = None;
     while left > 0 {
-        let Some(item) = items.next().await else {
+        let Some(item) = reading.next().await.map_err(refused)? else {
             break;
         };
-        match item.map_err(refused)? {
+        match item {
             ReplayItem::Event(event) => {
+                if let Some(pace) = &mut pace {
+                    tokio::time::sleep_until(pace.due(event.time_us)).await;
+                }
                 show(&event, output)?;
                 left -= 1;
                 // It is after more than was printed from here on, so of no use.
@@ -77,24 +88,43 @@ pub async fn run(args: Replay, output: &Output) -> Result<(), CliError> {
 fn request(args: &Replay) -> Result<ReplayRequest, CliError> {
     let channels = ChannelPattern::parse(&args.channels)
         .map_err(|error| CliError::new(EXIT_SETTINGS, error.to_string()))?;
-    let mut request = if args.ingress {
-        ReplayRequest::ingress(channels)
-    } else {
-        ReplayRequest::events(channels)
+    let kind = match &args.dead_letters {
+        Some(function) => ReplayKind::DeadLetters(function.clone()),
+        None if args.ingress => ReplayKind::Ingress,
+        None if args.outcomes => ReplayKind::Outcomes,
+        None => ReplayKind::Events,
     };
-    request.start = start(&args.from);
-    if args.live {
-        request.end = ReplayEnd::Live;
-    }
-    Ok(request)
+    let end = match args.until {
+        Some(last) => ReplayEnd::Sequence(last),
+        None if args.live => ReplayEnd::Live,
+        None => ReplayEnd::Snapshot,
+    };
+    Ok(ReplayRequest {
+        kind,
+        start: start(&args.from)?,
+        end,
+        ..ReplayRequest::events(channels)
+    })
 }
 
-fn start(text: &str) -> ReplayStart {
-    match (text, text.parse()) {
-        ("earliest", _) => ReplayStart::Earliest,
-        (_, Ok(seq)) => ReplayStart::Sequence(seq),
-        (token, Err(_)) => ReplayStart::Token(token.to_owned()),
+fn start(text: &str) -> Result<ReplayStart, CliError> {
+    if text == "earliest" {
+        return Ok(ReplayStart::Earliest);
     }
+    if let Ok(seq) = text.parse() {
+        return Ok(ReplayStart::Sequence(seq));
+    }
+    if let Some(time) = moment(text) {
+        return Ok(ReplayStart::Time(time));
+    }
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if text.len() >= TOKEN_BYTES_MIN && text.bytes().all(letter) {
+        return Ok(ReplayStart::Token(text.to_owned()));
+    }
+    let text = format!(
+        "--from {text:?} is neither earliest, a sequence, a time, how long ago, nor the token of an earlier replay"
+    );
+    Err(CliError::new(EXIT_SETTINGS, text))
 }
 
 fn show(event: &ReplayedEvent, output: &Output) -> Result<(), CliError> {
@@ -145,9 +175,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_are_words_numbers_or_tokens() {
+    fn starts_are_words_numbers_times_or_tokens() {
+        let start = |text| start(text).unwrap();
         assert!(matches!(start("earliest"), ReplayStart::Earliest));
         assert!(matches!(start("12"), ReplayStart::Sequence(12)));
-        assert!(matches!(start("eyJz"), ReplayStart::Token(token) if token == "eyJz"));
+        assert!(matches!(start("2h"), ReplayStart::Time(_)));
+        assert!(matches!(start("2026-05-01"), ReplayStart::Time(_)));
+        let token = "eyJ2IjoxLCJzdHJlYW0iOiJFVkVOVFMt_w";
+        assert!(matches!(start(token), ReplayStart::Token(text) if text == token));
+        for wrong in ["yesterday", "", "0a1b:7", "latest"] {
+            let refused = super::start(wrong).unwrap_err();
+            assert!(refused.message.contains("how long ago"), "{wrong}");
+        }
     }
 }
