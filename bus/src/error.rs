@@ -10,6 +10,12 @@ const STORE_FAILED: u64 = 10_077;
 /// Why something on the bus did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
+    /// A setting cannot be used, or a file that it names; other settings help.
+    #[error("{problem}")]
+    Setting {
+        /// Which one, and what is wrong with it.
+        problem: String,
+    },
     /// The first connection failed; temporary.
     #[error("cannot connect to nats")]
     Connect(#[source] async_nats::ConnectError),

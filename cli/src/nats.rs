@@ -2,7 +2,6 @@
 //! `dev`. Owns nothing.
 
 use std::str::FromStr;
-use std::time::UNIX_EPOCH;
 
 use bus::{Bus, BusError};
 use control::{ControlError, Deployer, Landscape};
@@ -17,6 +16,8 @@ use crate::output::Output;
 
 /// As what a command is known to NATS.
 const NAME: &str = "eddyline";
+/// The user who may deploy, unless the address names one.
+const OPERATOR: &str = "operator";
 
 /// Connects.
 ///
@@ -29,10 +30,21 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
     };
     let running = |state: DevState| state.nats;
     let url = config::given_or_running(args.nats.as_deref(), "--nats", which, running)?;
-    Bus::connect(&settings(&url), NAME).await.map_err(|error| {
-        CliError::new(EXIT_UNAVAILABLE, sentence(&error))
-            .hint("is `eddyline dev` running? --nats names another address")
-    })
+    let mut settings = settings(&url);
+    settings.tls.ca = args.nats_ca.clone();
+    settings.credentials = args.nats_credentials.clone();
+    settings.nkey = args.nats_nkey.clone();
+    if settings.user.is_none() && (settings.credentials.is_some() || settings.nkey.is_some()) {
+        // Replies come under the name that the user's permissions have.
+        settings.user = Some(OPERATOR.to_owned());
+    }
+    Bus::connect(&settings, NAME)
+        .await
+        .map_err(|error| match error {
+            BusError::Setting { problem } => CliError::new(EXIT_SETTINGS, problem),
+            error => CliError::new(EXIT_UNAVAILABLE, sentence(&error))
+                .hint("is `eddyline dev` running? --nats names another address"),
+        })
 }
 
 /// The settings that an address stands for; the name and password in it, if there are,
@@ -50,6 +62,7 @@ fn settings(url: &str) -> NatsSettings {
         url: format!("{scheme}://{host}"),
         user: Some(user.to_owned()),
         password: Some(Secret::new(password)),
+        ..NatsSettings::default()
     }
 }
 
@@ -70,17 +83,6 @@ pub async fn deployer(args: &NatsArgs) -> Result<Deployer, CliError> {
 pub fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, CliError> {
     text.parse()
         .map_err(|error: NameError| CliError::new(EXIT_SETTINGS, format!("{text:?}: {error}")))
-}
-
-/// A time of the command line, microseconds since 1970: RFC 3339, or so long ago.
-pub fn since(text: &str, now_us: u64) -> Option<u64> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        let ago = u64::try_from(ago.as_micros()).ok()?;
-        return Some(now_us.saturating_sub(ago));
-    }
-    let time = humantime::parse_rfc3339_weak(text).ok()?;
-    let since = time.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_micros()).ok()
 }
 
 /// Tells of specs that this program cannot read: they are not in any list.

@@ -26,6 +26,9 @@ const ENV_IGNORED: &[&str] = &[
     "roots",
     "cache",
     "nats_url",
+    "nats_ca",
+    "nats_credentials",
+    "nats_nkey",
     "kafka_bootstrap",
     "require_e2e",
     "seed",
@@ -40,10 +43,53 @@ pub const NATS_URL_DEFAULT: &str = "nats://127.0.0.1:4222";
 pub struct NatsSettings {
     /// One or several addresses separated by commas.
     pub url: String,
-    /// The service's own NATS user; none connects without authentication.
+    /// The service's own NATS user; none connects without authentication. With a key or
+    /// credentials it is the name under which replies come, as the user's permissions
+    /// have it.
     pub user: Option<String>,
     /// That user's password.
     pub password: Option<Secret>,
+    /// A file with the seed of the user's nkey, in place of a password.
+    pub nkey: Option<PathBuf>,
+    /// A file with the user's JWT and seed (`.creds`), in place of a password.
+    pub credentials: Option<PathBuf>,
+    /// TLS; also spoken where the address begins with `tls://` or the server demands it.
+    pub tls: NatsTls,
+}
+
+/// TLS with NATS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsTls {
+    /// Never without it, whatever the server offers.
+    pub required: bool,
+    /// A PEM file with the authorities that vouch for the servers; the machine's own
+    /// unless given.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the service's own certificate, for servers that ask for one.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with that certificate's private key.
+    pub key: Option<PathBuf>,
+}
+
+impl NatsSettings {
+    /// The settings that exclude each other, or of which one is missing; `None`: there are
+    /// none.
+    pub fn problem(&self) -> Option<&'static str> {
+        let ways = [
+            self.password.is_some(),
+            self.nkey.is_some(),
+            self.credentials.is_some(),
+        ];
+        if ways.into_iter().filter(|set| *set).count() > 1 {
+            return Some("nats.password, nats.nkey and nats.credentials exclude each other");
+        }
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), None) => Some("nats.tls.certificate is set, and nats.tls.key is not"),
+            (None, Some(_)) => Some("nats.tls.key is set, and nats.tls.certificate is not"),
+            _ => None,
+        }
+    }
 }
 
 impl Default for NatsSettings {
@@ -52,6 +98,9 @@ impl Default for NatsSettings {
             url: NATS_URL_DEFAULT.into(),
             user: None,
             password: None,
+            nkey: None,
+            credentials: None,
+            tls: NatsTls::default(),
         }
     }
 }
@@ -158,6 +207,22 @@ fn insert(dict: &mut Dict, path: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ways_to_be_known_exclude_each_other() {
+        let file = || Some(PathBuf::from("f"));
+        let mut settings = NatsSettings {
+            nkey: file(),
+            ..NatsSettings::default()
+        };
+        assert_eq!(settings.problem(), None);
+        settings.tls.certificate = file();
+        assert!(settings.problem().unwrap().contains("nats.tls.key is not"));
+        settings.tls.key = file();
+        assert_eq!(settings.problem(), None);
+        settings.password = Some(Secret::new("p"));
+        assert!(settings.problem().unwrap().contains("exclude"));
+    }
 
     #[test]
     fn secrets_are_not_printed() {

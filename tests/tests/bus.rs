@@ -17,6 +17,7 @@ mod bus {
     mod live;
     mod publish;
     mod read;
+    mod secured;
     mod setup;
     mod state;
 

@@ -25,7 +25,6 @@ mod wire {
     mod neighbours;
     mod openapi;
     mod origins;
-    mod pki;
     mod presence;
     mod proxied;
     mod quota;

@@ -3,6 +3,7 @@
 //! Owns the client and what bounds its use. async-nats's defaults do not suit a
 //! service, so every limit is set here.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -103,6 +104,9 @@ impl Bus {
     /// [`BusError::Connect`] if the first attempt fails; later breaks are repaired
     /// without the caller.
     pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Self, BusError> {
+        if let Some(problem) = settings.problem() {
+            return Err(wrong(problem));
+        }
         let signals = Arc::new(Signals::new(name));
         let servers: Vec<_> = settings
             .url
@@ -110,7 +114,7 @@ impl Bus {
             .map(str::trim)
             .filter(|url| !url.is_empty())
             .collect();
-        let client = options(settings, name, signals.clone())
+        let client = options(settings, name, signals.clone())?
             .connect(servers.as_slice())
             .await
             .map_err(BusError::Connect)?;
@@ -262,19 +266,30 @@ async fn echo(client: &Client, inbox: &Inbox) -> Result<OneReply, BusError> {
     sent.map(|()| reply).map_err(|_| BusError::Disconnected)
 }
 
-fn options(settings: &NatsSettings, name: &str, signals: Arc<Signals>) -> ConnectOptions {
-    credentials(settings, name)
+fn wrong(problem: impl Into<String>) -> BusError {
+    BusError::Setting {
+        problem: problem.into(),
+    }
+}
+
+fn options(
+    settings: &NatsSettings,
+    name: &str,
+    signals: Arc<Signals>,
+) -> Result<ConnectOptions, BusError> {
+    let options = credentials(settings, name)?
         .request_timeout(Some(REQUEST_TIMEOUT))
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
             let signals = signals.clone();
             async move { signals.hear(&event) }
-        })
+        });
+    Ok(options)
 }
 
 /// What both connections have in common: who they are, and when a peer is dead.
-fn credentials(settings: &NatsSettings, name: &str) -> ConnectOptions {
+fn credentials(settings: &NatsSettings, name: &str) -> Result<ConnectOptions, BusError> {
     let mut options = ConnectOptions::new()
         .name(name)
         .custom_inbox_prefix(inbox(&inbox_owner(
@@ -284,14 +299,37 @@ fn credentials(settings: &NatsSettings, name: &str) -> ConnectOptions {
         .connection_timeout(CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .client_capacity(COMMANDS_MAX);
-    if let Some(user) = &settings.user {
+    if let Some(file) = &settings.nkey {
+        options = options.nkey(read("nats.nkey", file)?.trim().to_owned());
+    } else if let Some(file) = &settings.credentials {
+        let text = read("nats.credentials", file)?;
+        options = options
+            .credentials(&text)
+            .map_err(|error| wrong(format!("nats.credentials: {}: {error}", file.display())))?;
+    } else if let Some(user) = &settings.user {
         let password = settings
             .password
             .as_ref()
             .map_or("", |password| password.expose());
         options = options.user_and_password(user.clone(), password.to_owned());
     }
-    options
+    let tls = &settings.tls;
+    if tls.required || tls.ca.is_some() {
+        options = options.require_tls(true);
+    }
+    if let Some(ca) = &tls.ca {
+        options = options.add_root_certificates(ca.clone());
+    }
+    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(options)
+}
+
+/// What a file of the settings holds.
+fn read(setting: &str, file: &Path) -> Result<String, BusError> {
+    let text = std::fs::read_to_string(file);
+    text.map_err(|error| wrong(format!("{setting}: {}: {error}", file.display())))
 }
 
 /// A name as one token of a subject.

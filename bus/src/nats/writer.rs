@@ -66,14 +66,14 @@ impl Drop for Writer {
 /// Makes connections that do not reconnect.
 struct Maker {
     servers: Vec<String>,
-    options: Box<dyn Fn() -> ConnectOptions + Send + Sync>,
+    options: Box<dyn Fn() -> Result<ConnectOptions, BusError> + Send + Sync>,
     broken: Arc<Notify>,
 }
 
 impl Maker {
     async fn connect(&self) -> Result<Link, BusError> {
         let broken = self.broken.clone();
-        let options = (self.options)()
+        let options = (self.options)()?
             .max_reconnects(1)
             .reconnect_delay_callback(|_| Duration::ZERO)
             .ignore_discovered_servers()
@@ -101,7 +101,7 @@ impl Writer {
     /// break and of its end.
     pub(super) async fn connect(
         servers: Vec<String>,
-        options: impl Fn() -> ConnectOptions + Send + Sync + 'static,
+        options: impl Fn() -> Result<ConnectOptions, BusError> + Send + Sync + 'static,
         signals: Arc<Signals>,
     ) -> Result<Self, BusError> {
         let maker = Maker {

@@ -10,6 +10,7 @@ use service::clock;
 use super::event::Data;
 use crate::args::rejected::{Choice, FilterArgs, ListLetters, RejectedCommand, ShowLetter};
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, sentence};
+use crate::moment::moment;
 use crate::nats;
 use crate::output::{Output, harmless, thousands};
 use crate::table::{Table, ago};
@@ -32,7 +33,7 @@ pub async fn run(command: RejectedCommand, output: &Output) -> Result<(), CliErr
 
 fn filter(args: &FilterArgs, settled: bool) -> Result<LetterFilter, CliError> {
     let since = |text: &String| {
-        nats::since(text, clock::now_us()).ok_or_else(|| {
+        moment(text).ok_or_else(|| {
             CliError::new(EXIT_SETTINGS, format!("--since {text:?} is no time"))
                 .hint("times are 2026-07-01T12:00:00Z, or 2h for two hours ago")
         })

@@ -75,6 +75,7 @@ impl Access {
             url: self.url.clone(),
             user: user.map(|user| user.name.clone()),
             password: user.map(|user| Secret::new(user.password.as_str())),
+            ..NatsSettings::default()
         }
     }
 }

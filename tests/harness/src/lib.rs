@@ -14,6 +14,7 @@
 //! - [`foreign`]: some other program that writes into our streams
 //! - [`writer`], [`follower`], [`raw`]: clients; [`onlooker`]: the demo's editors
 //! - [`collect`]: streams and Kafka read back as records
+//! - [`pki`]: certificates of the tests' own
 //! - [`process`]: what the system tells of a process
 //! - [`wait`]: waiting for conditions, never for time
 //!
@@ -31,6 +32,7 @@ pub mod follower;
 pub mod foreign;
 pub mod instance;
 pub mod onlooker;
+pub mod pki;
 pub mod process;
 pub mod proxy;
 pub mod raw;

@@ -117,16 +117,25 @@ impl Servers {
         kafka: KafkaChoice,
         stores: &[StoreName],
     ) -> Option<Self> {
-        match start(nats, kafka, stores).await {
-            Ok(servers) => Some(servers),
-            Err(reason) => {
-                let name = std::thread::current().name().unwrap_or("a test").to_owned();
-                assert!(!environment::requires_e2e(), "{name} cannot run: {reason}");
-                let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-                eprintln!("SKIPPED (number {count} of this run): {name} cannot run: {reason}");
-                None
-            }
-        }
+        started(start(nats, kafka, stores).await)
+    }
+
+    /// A single NATS server with options of the test's own, and no Kafka.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_nats(change: impl FnOnce(&mut NatsOptions)) -> Option<Self> {
+        let usual = StoreSettings::default().name;
+        let options = blocking(move || nats_options(&[usual])).await;
+        let mut options = started(options)?;
+        change(&mut options);
+        let server = blocking(move || NatsServer::start(options)).await;
+        let server = server.expect("nats-server starts");
+        Some(Self {
+            nats_url: server.url(),
+            nats: Nats::One(Arc::new(Mutex::new(server))),
+            kafka: None,
+        })
     }
 
     /// The cluster.
@@ -151,6 +160,7 @@ impl Servers {
             url: self.nats_url.clone(),
             user: Some(role.user().to_owned()),
             password: Some(Secret::new(PASSWORD)),
+            ..NatsSettings::default()
         }
     }
 
@@ -206,6 +216,19 @@ impl Servers {
         let done = blocking(move || call(&mut lock(&server))).await;
         done.unwrap_or_else(|error| panic!("kafka: {error}"))
     }
+}
+
+/// What was started, or a line that says why the test does not run.
+fn started<T>(started: Result<T, String>) -> Option<T> {
+    let reason = match started {
+        Ok(started) => return Some(started),
+        Err(reason) => reason,
+    };
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(!environment::requires_e2e(), "{name} cannot run: {reason}");
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    eprintln!("SKIPPED (number {count} of this run): {name} cannot run: {reason}");
+    None
 }
 
 /// Why the servers are not here.

@@ -3,8 +3,8 @@
 //! is the process's, so every node here shows the same one.
 
 use harness::Deployment;
+use harness::pki::{Authority, Files};
 
-use super::pki::{Authority, Files};
 use super::{proxied, tls};
 
 /// The node that speaks TLS.

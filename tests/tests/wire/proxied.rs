@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use harness::pki::Authority;
 use harness::{Deployment, RawSession, wait};
 use protocol::frame::Encoding;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +11,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::version::TLS13;
 
 use super::door::{ADDRESS_MAX, BOTH, PROXIED, TLS};
-use super::pki::Authority;
 use super::tls::{agree, metric};
 
 /// What a header begins with.

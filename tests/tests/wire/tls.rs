@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use client::{Client, ClientOptions, Draft};
+use harness::pki::{Authority, Files, Issued};
 use harness::{Deployment, RawSession, wait};
 use protocol::frame::{Action, Encoding, Ping, Subscribe};
 use service::shutdown::Shutdown;
@@ -19,7 +20,6 @@ use tokio_rustls::rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::door::{HASTY, NAMES, TLS};
 use super::mutate::publish;
-use super::pki::{Authority, Files, Issued};
 use super::request::get;
 
 /// Every version that is spoken.

@@ -1,13 +1,13 @@
 //! `eddyline function deploy`: one function of an application, or a module by itself.
 
 use control::{Action, CanaryDraft, Start, Step, Thing};
-use service::clock;
 
 use super::source;
 use crate::args::function::Deploy;
 use crate::command::application;
 use crate::command::rollout;
 use crate::error::{CliError, EXIT_SETTINGS};
+use crate::moment::moment;
 use crate::nats;
 use crate::output::Output;
 
@@ -55,7 +55,7 @@ pub(super) fn start(option: &str, text: &str) -> Result<Start, CliError> {
         "latest" => return Ok(Start::Latest),
         _ => {}
     }
-    match nats::since(text, clock::now_us()) {
+    match moment(text) {
         Some(since_us) => Ok(Start::Time(since_us)),
         None => {
             let text = format!("{option} {text:?} is neither earliest, latest nor a time");

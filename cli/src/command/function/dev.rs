@@ -99,8 +99,7 @@ async fn work(
 ) -> Result<(), CliError> {
     let nats = NatsArgs {
         dev: Some(host.state.name.clone()),
-        nats: None,
-        by: None,
+        ..NatsArgs::default()
     };
     let bus = nats::connect(&nats).await?;
     let outcome = {

@@ -4,10 +4,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use protocol::log::LogLine;
 use protocol::name::{FunctionName, StoreName};
-use service::clock;
 
 use crate::args::function::ShowLogs;
 use crate::error::{CliError, EXIT_SETTINGS};
+use crate::moment::moment;
 use crate::nats;
 use crate::output::{Output, harmless};
 
@@ -19,7 +19,7 @@ pub async fn run(args: &ShowLogs, output: &Output) -> Result<(), CliError> {
     let function = args.name.as_deref().map(nats::name::<FunctionName>);
     let function = function.transpose()?;
     let store: StoreName = nats::name(&args.store)?;
-    let since = nats::since(&args.since, clock::now_us()).ok_or_else(|| {
+    let since = moment(&args.since).ok_or_else(|| {
         let text = format!("--since {:?} is no time", args.since);
         CliError::new(EXIT_SETTINGS, text)
             .hint("times are 2026-07-01T12:00:00Z, or 2h for two hours ago")

@@ -21,13 +21,17 @@ pub(super) fn ready(client: &str, monitor: &str, user: Option<&NatsUser>) -> io:
 /// Succeeds if something at `address` greets as a NATS server does.
 pub(crate) fn greet(address: &str) -> io::Result<()> {
     let mut reader = BufReader::new(connect(address)?);
-    expect(&mut reader, "INFO ")
+    expect(&mut reader, "INFO ").map(drop)
 }
 
-/// A whole handshake as `user`, ended by PING and PONG.
+/// A whole handshake as `user`, ended by PING and PONG. With a server that speaks TLS
+/// alone it ends with the greeting, which comes when it serves.
 fn ping(address: &str, user: Option<&NatsUser>) -> io::Result<()> {
     let mut reader = BufReader::new(connect(address)?);
-    expect(&mut reader, "INFO ")?;
+    let greeting = expect(&mut reader, "INFO ")?;
+    if greeting.contains("\"tls_required\":true") {
+        return Ok(());
+    }
     let mut connect = serde_json::json!({
         "verbose": false, "pedantic": false, "lang": "rust", "version": "1",
     });
@@ -37,7 +41,7 @@ fn ping(address: &str, user: Option<&NatsUser>) -> io::Result<()> {
     }
     let hello = format!("CONNECT {connect}\r\nPING\r\n");
     reader.get_mut().write_all(hello.as_bytes())?;
-    expect(&mut reader, "PONG")
+    expect(&mut reader, "PONG").map(drop)
 }
 
 fn jetstream_enabled(monitor: &str) -> io::Result<()> {
@@ -46,7 +50,7 @@ fn jetstream_enabled(monitor: &str) -> io::Result<()> {
         "GET /healthz?js-enabled-only=true HTTP/1.1\r\nHost: {monitor}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    expect(&mut BufReader::new(stream), "HTTP/1.1 200")
+    expect(&mut BufReader::new(stream), "HTTP/1.1 200").map(drop)
 }
 
 fn connect(address: &str) -> io::Result<TcpStream> {
@@ -59,11 +63,11 @@ fn connect(address: &str) -> io::Result<TcpStream> {
 }
 
 /// Reads one line, which must start with `prefix`.
-fn expect(reader: &mut BufReader<TcpStream>, prefix: &str) -> io::Result<()> {
+fn expect(reader: &mut BufReader<TcpStream>, prefix: &str) -> io::Result<String> {
     let mut line = String::new();
     reader.take(LINE_BYTES_MAX).read_line(&mut line)?;
     if line.starts_with(prefix) {
-        return Ok(());
+        return Ok(line);
     }
     let line = line.trim_end();
     Err(io::Error::other(format!(
