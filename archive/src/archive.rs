@@ -88,7 +88,8 @@ impl Archive {
         let mut mirrors = BTreeMap::new();
         for (at, one) in settings.iter().enumerate() {
             let mirror = Mirror {
-                bridge: ReplayClient::lazy(&one.grpc, "").map_err(|_| MirrorFault::Grpc { at })?,
+                bridge: ReplayClient::lazy(&one.grpc, one.roots.as_deref(), "")
+                    .map_err(|_| MirrorFault::Grpc { at })?,
                 signer: Signer::new(&one.token_secret)
                     .map_err(|source| MirrorFault::Secret { at, source })?,
                 reader: User::parse(READER).expect("the reader's name is valid"),
@@ -251,6 +252,7 @@ mod tests {
         MirrorSettings {
             store: StoreName::parse(store).unwrap(),
             grpc: grpc.into(),
+            roots: None,
             token_secret: Secret::new(secret),
         }
     }

@@ -1,5 +1,7 @@
 //! Which bridge has the past of which store. Plain data.
 
+use std::path::PathBuf;
+
 use auth::AuthError;
 use protocol::name::StoreName;
 use protocol::secret::Secret;
@@ -11,8 +13,12 @@ use serde::{Deserialize, Serialize};
 pub struct MirrorSettings {
     /// The store.
     pub store: StoreName,
-    /// The gRPC address of a bridge that mirrors it: `host:port`.
+    /// The gRPC address of a bridge that mirrors it: `host:port`, or `https://host:port`
+    /// for one with TLS.
     pub grpc: String,
+    /// A PEM file with the authorities that vouch for it; the machine's own unless given.
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
     /// The bridge's own `token_secret`, at least 32 bytes: with it the node signs, for
     /// each page, a token of its reader's tenant for that channel alone.
     pub token_secret: Secret,

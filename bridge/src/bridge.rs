@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bus::pulse::Pulse;
 use bus::{Bus, Kv, directory};
+use door::reload::Reload;
+use door::tls::{self, Tls};
 use protocol::record::{Progress, progress_topic};
 use protocol::spec::StoreSpec;
 use protocol::stream::Bucket;
@@ -19,11 +21,12 @@ use service::fault::Faults;
 use service::listener;
 use service::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
+use crate::arrivals::{self, Arrival};
 use crate::config::BridgeConfig;
 use crate::error::BridgeError;
 use crate::kafka::admin::Admin;
@@ -73,6 +76,7 @@ pub async fn start(
     metrics::describe();
     let access = Access::new(&config)?;
     let faults = Faults::parse(&config.faults)?;
+    let (tls, reload) = agreed(&config).await?;
     let admin = Arc::new(Admin::new(&config.kafka)?);
     let grpc = grpc_listener.local_addr().map_err(BridgeError::Listener)?;
     let bus = Bus::connect(&config.nats, "bridge").await?;
@@ -82,10 +86,7 @@ pub async fn start(
     let leases = lease_bus.kv(Bucket::Leases).await?;
     let spec = directory::store(&bus, &config.store).await?;
 
-    let streams = [
-        StreamName::ingress(&config.store),
-        StreamName::events(&config.store),
-    ];
+    let streams = mirrored(&config);
     let (status, status_watch) = watch::channel(MirrorStatus::default());
     let pulse = Pulse::start(
         bus.clone(),
@@ -120,7 +121,9 @@ pub async fn start(
     let context = parts.context(progress_watch);
     let service = ReplayService::new(context, access.clone(), shutdown.clone());
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(grpc_listener, service, shutdown.clone()));
+    tasks.spawn(keep_fresh(reload, shutdown.clone()));
+    let arrivals = arrivals::accept(grpc_listener, tls, shutdown.clone());
+    tasks.spawn(serve(arrivals, service, shutdown.clone()));
     tasks.spawn(access.follow(bus.clone(), shutdown.clone()));
     tasks.spawn(parts.mirror(streams));
     Ok(Bridge {
@@ -323,8 +326,35 @@ impl Parts {
     }
 }
 
+/// The streams that become shards.
+fn mirrored(config: &BridgeConfig) -> [StreamName; 2] {
+    [
+        StreamName::ingress(&config.store),
+        StreamName::events(&config.store),
+    ]
+}
+
+/// TLS as the settings have it, and what keeps its certificate fresh.
+async fn agreed(config: &BridgeConfig) -> Result<(Option<Tls>, Option<Reload>), BridgeError> {
+    let Some(files) = config.tls.files()? else {
+        return Ok((None, None));
+    };
+    let (reload, shown) = Reload::start(files).await?;
+    let tls = Tls::new(shown, tls::HTTP2).map_err(BridgeError::Tls)?;
+    Ok((Some(tls), Some(reload)))
+}
+
+/// Keeps the certificate fresh, if there is one; ends with the bridge.
+async fn keep_fresh(reload: Option<Reload>, shutdown: Shutdown) -> Result<(), BridgeError> {
+    match reload {
+        Some(reload) => reload.run(shutdown).await,
+        None => shutdown.triggered().await,
+    }
+    Ok(())
+}
+
 async fn serve(
-    listener: TcpListener,
+    arrivals: mpsc::Receiver<std::io::Result<Arrival>>,
     service: ReplayService,
     shutdown: Shutdown,
 ) -> Result<(), BridgeError> {
@@ -343,7 +373,7 @@ async fn serve(
         .add_service(ReplayServer::new(service))
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(ReceiverStream::new(arrivals), async move {
             shutdown.triggered().await
         })
         .await

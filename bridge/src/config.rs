@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use auth::AuthSettings;
+use door::certificate::TlsSettings;
 use protocol::name::StoreName;
 use protocol::record::TOPIC_PREFIX_DEFAULT;
 use protocol::secret::Secret;
@@ -65,6 +66,8 @@ pub struct BridgeConfig {
     pub deployment: String,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
+    /// TLS on it; off unless its files are named. They are read again when they change.
+    pub tls: TlsSettings,
     /// Where the process shows health and metrics; port 0 takes a free one and logs it.
     pub health: SocketAddr,
     /// The secret that HS256 tokens are signed with, at least 32 bytes. Empty: only the
@@ -136,6 +139,7 @@ impl Default for BridgeConfig {
             store: StoreName::parse("main").expect("the default store's name is valid"),
             deployment: "dev".into(),
             grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT_DEFAULT)),
+            tls: TlsSettings::default(),
             health: ADDR_DEFAULT,
             token_secret: Secret::default(),
             auth: AuthSettings::default(),

@@ -3,6 +3,8 @@
 use auth::SettingFault;
 use bus::BusError;
 use bus::directory::StoreError;
+use door::certificate::CertificateFault;
+use door::tls::TlsFault;
 use rdkafka::error::KafkaError;
 use service::fault::FaultError;
 
@@ -17,6 +19,12 @@ pub enum BridgeError {
     /// The token secret is too short.
     #[error("settings: {0}")]
     Auth(#[from] SettingFault),
+    /// The certificate of the gRPC listener, or its key, is not usable.
+    #[error("settings: tls: {0}")]
+    Certificate(#[from] CertificateFault),
+    /// The machine cannot do TLS; only another one helps.
+    #[error("tls cannot be used")]
+    Tls(#[source] TlsFault),
     /// The test switches are not accepted.
     #[error("settings: faults: {0}")]
     Faults(#[from] FaultError),
@@ -48,7 +56,12 @@ impl BridgeError {
     pub fn is_settings(&self) -> bool {
         matches!(
             self,
-            Self::Config(_) | Self::Auth(_) | Self::Faults(_) | Self::Kafka(_)
+            Self::Config(_)
+                | Self::Auth(_)
+                | Self::Certificate(_)
+                | Self::Faults(_)
+                | Self::Kafka(_)
+                | Self::Bus(BusError::Setting { .. })
         )
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! - [`config`]: settings, read once
 //! - `bridge`: starting and stopping; [`start`] and [`Bridge`]
+//! - `arrivals`: connections of readers, with TLS or without
 //! - `mirror`: streams into Kafka
 //! - `replay`: Kafka, spliced into JetStream, to gRPC clients
 //! - `kafka`: clients, topics, watermarks, the transactional producer
@@ -12,6 +13,7 @@
 //! NATS. A bridge process may be killed at any time. It must not know the edge, the
 //! workers, or anything inside an event's payload.
 
+mod arrivals;
 mod bridge;
 pub mod config;
 mod error;

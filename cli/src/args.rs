@@ -312,9 +312,14 @@ pub struct Replay {
     /// Which running `dev`, by its name; needed where several run.
     #[arg(long, env = "EDDYLINE_DEV", value_name = "NAME")]
     pub dev: Option<String>,
-    /// The bridge's gRPC; that of a running `dev` unless given.
+    /// The bridge's gRPC, HOST:PORT, or https://HOST:PORT for one with TLS; that of a
+    /// running `dev` unless given.
     #[arg(long, env = "EDDYLINE_GRPC", value_name = "ADDRESS")]
     pub grpc: Option<String>,
+    /// A PEM file with the authorities that are trusted to vouch for a bridge with TLS;
+    /// the machine's own unless given.
+    #[arg(long, env = "EDDYLINE_ROOTS", value_name = "FILE")]
+    pub roots: Option<PathBuf>,
     /// The token; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,

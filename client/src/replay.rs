@@ -4,11 +4,13 @@
 //! and checks that they are whole; it does not reconnect by itself: go on with the
 //! last [`ReplayItem::Token`].
 
+mod way;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -16,22 +18,21 @@ use protocol::header::Headers;
 use protocol::name::{Channel, ChannelPattern, FunctionName};
 use protocol::record::{MirrorGap, MirrorGapReason};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel as Connection, Endpoint};
+use tonic::transport::Channel as Connection;
 use tonic::{Code, Request, Streaming};
 
+use self::way::Way;
 use crate::proto::read_request::{End, Start};
 use crate::proto::replay_client::ReplayClient as Grpc;
 use crate::proto::{
     Earliest, Gap, GapReason, Live, ReadRequest, ReadResponse, Snapshot, StreamKind,
 };
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest response, in bytes: one event of 1 MiB with its headers fits many times.
 const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// HTTP/2 windows in bytes, so that a distant server is not held up by round trips.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// What is said of an address that is none.
+const NO_ADDRESS: ReplayError = ReplayError::Argument { field: "address" };
 
 /// What is read. All but events needs the scope `inputs`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -195,17 +196,36 @@ impl ReplayClient {
     /// # Errors
     /// [`ReplayError::Connect`], [`ReplayError::Argument`].
     pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, ReplayError> {
-        let connection = endpoint(&addr.to_string())?.connect().await?;
+        Self::open(&addr.to_string(), None, token).await
+    }
+
+    /// Connects; `address` is `host:port`, or a URL, with TLS where its scheme is `https`.
+    /// `roots` is a PEM file with the authorities that are trusted instead of the
+    /// machine's.
+    ///
+    /// # Errors
+    /// [`ReplayError::Connect`], [`ReplayError::Argument`].
+    pub async fn open(
+        address: &str,
+        roots: Option<&Path>,
+        token: &str,
+    ) -> Result<Self, ReplayError> {
+        let way = Way::to(address, roots).ok_or(NO_ADDRESS)?;
+        let endpoint = way.endpoint().ok_or(NO_ADDRESS)?;
+        let connection = endpoint.connect_with_connector(way.connector()).await?;
         Self::over(connection, token)
     }
 
-    /// Connects when it is first used, and again whenever it has to; `addr` is
-    /// `host:port`. Needs a runtime.
+    /// As [`Self::open`], but connects when it is first used, and again whenever it has
+    /// to. Needs a runtime.
     ///
     /// # Errors
     /// [`ReplayError::Argument`].
-    pub fn lazy(addr: &str, token: &str) -> Result<Self, ReplayError> {
-        Self::over(endpoint(addr)?.connect_lazy(), token)
+    pub fn lazy(address: &str, roots: Option<&Path>, token: &str) -> Result<Self, ReplayError> {
+        let way = Way::to(address, roots).ok_or(NO_ADDRESS)?;
+        let endpoint = way.endpoint().ok_or(NO_ADDRESS)?;
+        let connection = endpoint.connect_with_connector_lazy(way.connector());
+        Self::over(connection, token)
     }
 
     /// The same connection for the bearer of another token.
@@ -244,16 +264,6 @@ impl ReplayClient {
             ended: false,
         })
     }
-}
-
-fn endpoint(addr: &str) -> Result<Endpoint, ReplayError> {
-    let endpoint = Endpoint::from_shared(format!("http://{addr}"))
-        .map_err(|_| ReplayError::Argument { field: "address" })?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
 }
 
 fn bearer(token: &str) -> Result<MetadataValue<Ascii>, ReplayError> {

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::Address;
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Inside};
 use super::error::ClientError;
 use super::options::ClientOptions;
 
@@ -93,7 +93,8 @@ impl Socket {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let connection = connection::open(&place, options.roots.as_deref()).await?;
+        let connection = connection::open(&place, options.roots.as_deref(), Inside::Http1).await;
+        let connection = connection.map_err(|error| error.at(&place))?;
         let (mut stream, _) = client_async_with_config(request, connection, Some(config))
             .await
             .map_err(unreachable)?;

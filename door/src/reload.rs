@@ -90,23 +90,23 @@ impl Reload {
 
 fn describe() {
     describe_counter!(
-        "edge_certificate_reads_total",
+        "certificate_reads_total",
         "changes of the certificate's files, by outcome"
     );
     describe_gauge!(
-        "edge_certificate_expires_timestamp_seconds",
+        "certificate_expires_timestamp_seconds",
         "when the certificate that is shown ends, seconds since 1970"
     );
 }
 
 fn count(outcome: &'static str) {
-    counter!("edge_certificate_reads_total", "outcome" => outcome).increment(1);
+    counter!("certificate_reads_total", "outcome" => outcome).increment(1);
 }
 
 /// Counts a pair that is shown from now on.
 fn shown(pair: Pair) -> Arc<CertifiedKey> {
     count("read");
-    gauge!("edge_certificate_expires_timestamp_seconds").set(pair.ends_at as f64);
+    gauge!("certificate_expires_timestamp_seconds").set(pair.ends_at as f64);
     pair.signer
 }
 

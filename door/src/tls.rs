@@ -1,4 +1,4 @@
-//! TLS with clients: 1.2 and 1.3, and HTTP/1.1 inside (RFC 8446, RFC 7301).
+//! TLS with clients: 1.2 and 1.3, and one protocol inside (RFC 8446, RFC 7301).
 //!
 //! Owns the pair that is shown. Connections that stand keep what was agreed on when it
 //! changes.
@@ -19,8 +19,15 @@ use tokio_rustls::server::TlsStream;
 
 use super::certificate::provider;
 
-/// The one protocol that is spoken inside, as ALPN names it.
-const ALPN: &[u8] = b"http/1.1";
+/// Why the machine cannot do TLS.
+pub type TlsFault = rustls::Error;
+/// A connection on which TLS is agreed.
+pub type Stream = TlsStream<TcpStream>;
+
+/// HTTP/1.1 inside, as ALPN names it.
+pub const HTTP1: &[u8] = b"http/1.1";
+/// HTTP/2 inside, which gRPC is.
+pub const HTTP2: &[u8] = b"h2";
 /// Bytes that TLS may hold of what has been written to it: one record. Whatever is held
 /// there counts as taken by the client, so it must be less than what a slow one takes
 /// before it is closed.
@@ -58,15 +65,15 @@ impl ResolvesServerCert for Shown {
 pub struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// TLS that shows this pair.
+    /// TLS that shows this pair, with this protocol inside.
     ///
     /// # Errors
     /// The provider of cryptography lacks something, or the system has no randomness.
-    pub fn new(shown: Arc<Shown>) -> Result<Self, rustls::Error> {
+    pub fn new(shown: Arc<Shown>, inside: &[u8]) -> Result<Self, TlsFault> {
         let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_protocol_versions(&[&version::TLS13, &version::TLS12])?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(shown);
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![inside.to_vec()];
         // What a client needs to come back sooner it keeps itself: nothing is kept here
         // for those who are gone.
         config.ticketer = Ticketer::new()?;
@@ -82,7 +89,7 @@ impl Tls {
         &self,
         stream: TcpStream,
         within: Duration,
-    ) -> Result<TlsStream<TcpStream>, &'static str> {
+    ) -> Result<Stream, &'static str> {
         let handshake = async {
             let mut first = [0];
             let looked = stream.peek(&mut first).await;

@@ -26,7 +26,7 @@ use crate::node::{Node, Place};
 use door::arrival;
 use door::proxies::Proxies;
 use door::reload::Reload;
-use door::tls::Tls;
+use door::tls::{self, Tls};
 use shares::addresses::{Addresses, Held};
 use shares::rate::Rate;
 
@@ -60,7 +60,7 @@ impl Door {
             return Ok((Self { tls: None, proxies }, None));
         };
         let (reload, shown) = Reload::start(files).await?;
-        let tls = Some(Tls::new(shown).map_err(EdgeError::Tls)?);
+        let tls = Some(Tls::new(shown, tls::HTTP1).map_err(EdgeError::Tls)?);
         Ok((Self { tls, proxies }, Some(reload)))
     }
 }

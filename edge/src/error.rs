@@ -76,6 +76,10 @@ impl EdgeError {
                 | Self::Mirror(_)
                 | Self::Certificate(_)
                 | Self::Faults(_)
+                | Self::Nats {
+                    source: BusError::Setting { .. },
+                    ..
+                }
         )
     }
 }

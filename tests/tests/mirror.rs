@@ -13,6 +13,7 @@ mod mirror {
     mod passed;
     mod past;
     mod replay;
+    mod secured;
     mod taken;
     mod topics;
 }

@@ -45,7 +45,10 @@ pub enum WorkerError {
 impl WorkerError {
     /// Whether only other settings help.
     pub fn is_settings(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::Faults(_))
+        matches!(
+            self,
+            Self::Setting { .. } | Self::Faults(_) | Self::Bus(BusError::Setting { .. })
+        )
     }
 }
 

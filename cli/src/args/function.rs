@@ -244,10 +244,14 @@ pub struct ReplayHistory {
     /// End after this many inputs.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub count: usize,
-    /// The bridge's gRPC, for what JetStream no longer keeps; that of a running `dev`
-    /// unless given.
+    /// The bridge's gRPC, for what JetStream no longer keeps: HOST:PORT, or
+    /// https://HOST:PORT for one with TLS; that of a running `dev` unless given.
     #[arg(long, env = "EDDYLINE_GRPC", value_name = "ADDRESS")]
     pub grpc: Option<String>,
+    /// A PEM file with the authorities that are trusted to vouch for a bridge with TLS;
+    /// the machine's own unless given.
+    #[arg(long, env = "EDDYLINE_ROOTS", value_name = "FILE")]
+    pub roots: Option<PathBuf>,
     /// The token for it, with the scopes inputs and replay; that of a running `dev` unless
     /// given.
     #[arg(long, env = "EDDYLINE_TOKEN", hide_env_values = true)]

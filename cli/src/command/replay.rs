@@ -45,7 +45,7 @@ pub async fn run(args: Replay, output: &Output) -> Result<(), CliError> {
     let grpc = config::given_or_running(args.grpc.as_deref(), "--grpc", which, running)?;
     let token = |state: DevState| Some(state.token);
     let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
-    let client = ReplayClient::connect(config::resolve(&grpc).await?, &token).await;
+    let client = ReplayClient::open(&grpc, args.roots.as_deref(), &token).await;
     let client = client.map_err(refused)?;
     let mut pace = args.pace.map(Pace::new);
     let mut reading = Reading::begin(&client, request).await.map_err(refused)?;

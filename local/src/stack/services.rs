@@ -142,6 +142,7 @@ impl Services {
         let mirrors = grpc.map(|grpc| MirrorSettings {
             store: store(),
             grpc: grpc.to_string(),
+            roots: None,
             token_secret: wanted.secret.clone(),
         });
         for mut edge in bound.edges {

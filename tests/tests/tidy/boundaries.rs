@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("host", &["protocol", "service"]),
     ("workers", &["protocol", "service", "bus", "host"]),
-    ("bridge", &["protocol", "service", "auth", "bus"]),
+    ("bridge", &["protocol", "service", "auth", "bus", "door"]),
     ("client", &["protocol"]),
     ("control", &["protocol", "service", "bus", "host"]),
     (
@@ -116,7 +116,7 @@ const BELONGS_TO: [(&str, &[&str]); 10] = [
     ),
     (
         "tokio-rustls",
-        &["door", "edge", "service", "client", "tests"],
+        &["door", "edge", "service", "client", "harness", "tests"],
     ),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),

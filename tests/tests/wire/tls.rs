@@ -289,7 +289,7 @@ pub async fn changes(deployment: &Deployment, authority: &Authority, files: &Fil
     let third = authority.issue(&NAMES, 2095);
     let ended = authority.issue(&NAMES, 2001);
     for wrong in [Some(third.with_key_of(&second)), Some(ended), None] {
-        let name = r#"edge_certificate_reads_total{outcome="refused"}"#;
+        let name = r#"certificate_reads_total{outcome="refused"}"#;
         let before = metric(health, name).await.unwrap_or(0.0);
         match wrong {
             Some(wrong) => files.write(&wrong),
@@ -319,7 +319,7 @@ pub async fn changes(deployment: &Deployment, authority: &Authority, files: &Fil
 
 async fn ends_at(health: SocketAddr, expected: f64) {
     wait::until("the certificate's end is told", async || {
-        match metric(health, "edge_certificate_expires_timestamp_seconds ").await {
+        match metric(health, "certificate_expires_timestamp_seconds ").await {
             Some(told) if told == expected => Ok(()),
             other => Err(format!("{other:?}")),
         }

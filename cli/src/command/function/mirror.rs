@@ -49,7 +49,7 @@ pub(super) async fn find(args: &ReplayHistory) -> Result<Option<Bridge>, CliErro
         CliError::new(EXIT_SETTINGS, "the token is not one that names a tenant")
             .hint("make one with `eddyline token --scope 'inputs:>' --scope 'replay:>'`")
     })?;
-    let client = ReplayClient::connect(config::resolve(&grpc).await?, &token).await;
+    let client = ReplayClient::open(&grpc, args.roots.as_deref(), &token).await;
     let client = client.map_err(refused)?;
     Ok(Some(Bridge { client, tenant }))
 }

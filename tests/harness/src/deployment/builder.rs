@@ -315,6 +315,7 @@ impl Deployment {
         let mirror = bridge.map(|bridge| MirrorSettings {
             store: self.store.name.clone(),
             grpc: bridge.address().to_string(),
+            roots: None,
             token_secret: self.secret.clone(),
         });
         mirror.into_iter().collect()
