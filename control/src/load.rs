@@ -206,7 +206,7 @@ fn load(spec: &FunctionSpec, lanes: u16, seen: &BTreeMap<String, Seen>) -> Load 
             load.lag_events += lane.lag_events;
             load.lag_ms = load.lag_ms.max(lane.lag_ms);
             load.parked += lane.parked;
-            if lane.halted.is_none() {
+            if lane.halted.is_none() && lane.unread.is_none() {
                 running.insert(lane.lane);
             }
             load.by_lane.push(LaneLoad {

@@ -140,6 +140,9 @@ fn obstacle(
     if let Some(reason) = owned.halted {
         return Some(format!("it is halted on {worker}: {reason}"));
     }
+    if let Some(reason) = owned.unread {
+        return Some(format!("{worker} cannot read it for now: {reason}"));
+    }
     // What is newer has ended the trial.
     let canary = spec
         .canary
@@ -231,7 +234,11 @@ mod tests {
         let lane = &mut late.functions.get_mut(&name()).unwrap().lanes[1];
         lane.halted = Some("no schema".into());
         let halted = "it is halted on a: no schema".to_owned();
-        assert!(told(&[late]).contains(&(halted, vec![1])));
+        assert!(told(std::slice::from_ref(&late)).contains(&(halted, vec![1])));
+        let lane = &mut late.functions.get_mut(&name()).unwrap().lanes[2];
+        lane.unread = Some("maximum consumers limit reached".into());
+        let unread = "a cannot read it for now: maximum consumers limit reached".to_owned();
+        assert!(told(&[late]).contains(&(unread, vec![2])));
     }
 
     #[test]

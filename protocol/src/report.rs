@@ -112,6 +112,10 @@ pub struct LaneReport {
     /// What retention has taken before it was handled, as far as is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
+    /// Why nothing is read of it for now: a stream that has as many consumers as it takes,
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 impl LaneReport {
@@ -125,6 +129,7 @@ impl LaneReport {
             parked: 0,
             halted: None,
             lost: None,
+            unread: None,
         }
     }
 }
@@ -205,6 +210,7 @@ mod tests {
             parked: 0,
             halted: None,
             lost: None,
+            unread: None,
         };
         let json = serde_json::to_string(&lane).unwrap();
         assert_eq!(json, r#"{"lane":3,"revision":7}"#);

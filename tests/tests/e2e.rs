@@ -22,6 +22,7 @@ mod e2e {
     mod gates;
     mod history;
     mod http;
+    mod hundred;
     mod languages;
     mod logs;
     mod outcomes;

@@ -246,6 +246,19 @@ impl OwnedLane {
         self.change(|lane| lane.lost = Some(what));
     }
 
+    /// The lane cannot be read for now, or (`None`) can.
+    pub fn unread(&self, reason: Option<String>) {
+        let reason = reason.as_deref().map(short_reason);
+        let is_known = {
+            let shown = self.status.shown.lock();
+            let lane = shown.lanes.get(&self.key);
+            lane.is_none_or(|lane| lane.report.unread == reason)
+        };
+        if !is_known {
+            self.change(|lane| lane.unread = reason);
+        }
+    }
+
     /// How far behind the lane is: events, when the oldest was stored that is not settled
     /// (microseconds since 1970), and channels that wait.
     pub fn lags(&self, events: u64, oldest: Option<u64>, parked: u64) {

@@ -39,11 +39,26 @@ pub(super) fn compare(
     configured: &Map<String, Value>,
     found: &Map<String, Value>,
 ) -> Vec<Difference> {
+    differences(stream, configured, found, |field| !FREE.contains(&field))
+}
+
+/// What is not as configured of the settings on which nothing rests: not refused, but said.
+pub(super) fn remarks(
+    stream: &str,
+    configured: &Map<String, Value>,
+    found: &Map<String, Value>,
+) -> Vec<Difference> {
+    differences(stream, configured, found, |field| FREE.contains(&field))
+}
+
+fn differences(
+    stream: &str,
+    configured: &Map<String, Value>,
+    found: &Map<String, Value>,
+    which: impl Fn(&str) -> bool,
+) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let checked = configured
-        .iter()
-        .filter(|(field, _)| !FREE.contains(&field.as_str()));
-    for (field, wanted) in checked {
+    for (field, wanted) in configured.iter().filter(|(field, _)| which(field)) {
         let there = found
             .get(field)
             .cloned()
@@ -110,12 +125,15 @@ mod tests {
         let found = object(
             json!({ "max_age": 7_000_000_000u64, "republish": { "src": "a", "headers_only": false } }),
         );
-        let told: Vec<_> = compare("EVENTS-main", &configured, &found)
-            .iter()
-            .map(Difference::to_string)
-            .collect();
+        let told = |differences: Vec<Difference>| -> Vec<String> {
+            differences.iter().map(Difference::to_string).collect()
+        };
         assert_eq!(
-            told,
+            told(remarks("EVENTS-main", &configured, &found)),
+            ["EVENTS-main max_consumers: configured 10240, found 0"]
+        );
+        assert_eq!(
+            told(compare("EVENTS-main", &configured, &found)),
             [
                 "EVENTS-main deny_delete: configured true, found false",
                 "EVENTS-main max_age: configured 5s, found 7s"

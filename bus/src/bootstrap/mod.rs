@@ -11,7 +11,7 @@ use rand::Rng;
 use serde_json::{Map, Value};
 
 pub use self::compare::Difference;
-use self::compare::compare;
+use self::compare::{compare, remarks};
 pub use self::settings::StoreSettings;
 use crate::bus::Bus;
 use crate::details::StreamDetails;
@@ -65,6 +65,15 @@ pub async fn bootstrap(bus: &Bus, store: &StoreSettings) -> Result<StoreSpec, Bo
     for (name, config) in store.streams() {
         let found = find_or_create(bus, &name, &config).await?;
         differences.extend(compare(&name, &config, &found.config));
+        for remark in remarks(&name, &config, &found.config) {
+            tracing::warn!(
+                stream = remark.stream,
+                setting = remark.field,
+                configured = remark.configured,
+                found = remark.found,
+                "a stream has another setting than a new one would: it is served all the same, and `nats stream edit` changes it"
+            );
+        }
     }
     if !differences.is_empty() {
         return Err(BootstrapError::Differs(differences));

@@ -45,6 +45,8 @@ struct State {
     closed: bool,
     /// Why it has ended, unless because nobody was left.
     failed: Option<Arc<BusError>>,
+    /// Why it is not read for now.
+    refused: Option<String>,
 }
 
 /// What a function gets that asks for what comes after its position.
@@ -75,6 +77,7 @@ impl Intake {
                 taps: 1,
                 closed: false,
                 failed: None,
+                refused: None,
             }),
             news: watch::channel(()).0,
             nudge: Notify::new(),
@@ -126,6 +129,22 @@ impl Intake {
         let state = self.state.lock();
         // Not known: something may.
         state.pending.unwrap_or(1) + state.window.unread(cursor) as u64
+    }
+
+    /// Why it is not read for now, if it is not.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.state.lock().refused.clone()
+    }
+
+    /// No reader can be made for now, and why; or (`None`) there is one.
+    pub(super) fn refuse(&self, reason: Option<String>) {
+        let mut state = self.state.lock();
+        let changed = state.refused != reason;
+        state.refused = reason;
+        drop(state);
+        if changed {
+            self.news.send_replace(());
+        }
     }
 
     /// What the task does next.

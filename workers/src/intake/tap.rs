@@ -25,6 +25,10 @@ pub struct Tap {
     /// Everything up to here was returned, or is not there.
     cursor: u64,
     own: Option<Reader>,
+    /// Why it cannot read by itself for now, where it has to.
+    refused: Option<String>,
+    /// What was told last of why nothing can be read.
+    told: Option<String>,
 }
 
 impl Tap {
@@ -35,6 +39,8 @@ impl Tap {
             news: intake.news.subscribe(),
             cursor: from.saturating_sub(1),
             own: None,
+            refused: None,
+            told: None,
             intake,
         }
     }
@@ -47,8 +53,14 @@ impl Tap {
         }
     }
 
-    /// Waits for at least one event and returns what is ready, at most one batch. Cancel
-    /// safe: what was not returned comes with the next call.
+    /// Why nothing can be read for now, in words.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.clone().or_else(|| self.intake.refused())
+    }
+
+    /// Waits for at least one event and returns what is ready, at most one batch; nothing,
+    /// when [`Self::refused`] says something else. Cancel safe: what was not returned
+    /// comes with the next call.
     ///
     /// # Errors
     /// [`TapError`], as [`Reader::next_batch`] has them: what is temporary is tried again
@@ -57,14 +69,19 @@ impl Tap {
         loop {
             // Before it is looked: what comes meanwhile is not slept through.
             self.news.mark_unchanged();
+            let refused = self.refused();
+            if refused != self.told {
+                self.told = refused;
+                return Ok(Vec::new());
+            }
             let found = self.intake.take(self.cursor).map_err(TapError)?;
             match found {
                 Found::Events(events) => {
-                    self.own = None;
+                    (self.own, self.refused) = (None, None);
                     return Ok(self.returned(events));
                 }
                 Found::Nothing => {
-                    self.own = None;
+                    (self.own, self.refused) = (None, None);
                     // The sender is the intake's, which lives as long as this.
                     let _ = self.news.changed().await;
                 }
@@ -74,6 +91,7 @@ impl Tap {
                     Err(error) if error.temporary() => {
                         let place = &self.intake.place;
                         tracing::warn!(%error, stream = %place.stream, filter = %place.filter, "a function of a lane cannot read by itself for now");
+                        self.refused = Some(error.to_string());
                         sleep(AGAIN).await;
                     }
                     Err(error) => return Err(error.into()),
@@ -109,7 +127,9 @@ impl Tap {
                 let opening = self
                     .bus
                     .reader(&place.stream, Some(&place.filter), from, options);
-                none.insert(opening.await?)
+                let own = none.insert(opening.await?);
+                self.refused = None;
+                own
             }
         };
         own.next_batch().await.map(Some)

@@ -45,9 +45,13 @@ async fn open(intake: &Intake, bus: &Bus, from: u64) -> Result<Option<Reader>, B
         match bus.reader(stream, Some(filter), from, intake.options).await {
             Err(error) if error.temporary() => {
                 tracing::warn!(%error, %stream, %filter, "a lane cannot be read for now");
+                intake.refuse(Some(error.to_string()));
                 sleep(AGAIN).await;
             }
-            opened => return opened.map(Some),
+            opened => {
+                intake.refuse(None);
+                return opened.map(Some);
+            }
         }
     }
 }

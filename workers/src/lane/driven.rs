@@ -16,6 +16,7 @@ use super::quiet;
 use super::state::Machine;
 use super::tally::Tally;
 use super::version::Version;
+use crate::intake::Tap;
 use crate::status::OwnedLane;
 
 /// A lane under way.
@@ -99,7 +100,7 @@ impl Driven {
         ));
     }
 
-    pub(super) fn report(&self, machine: &mut Machine, pending: u64, shown: &OwnedLane) {
+    pub(super) fn report(&self, machine: &mut Machine, tap: &Tap, shown: &OwnedLane) {
         self.own.meter.settled(&machine.take_since(), now_us());
         let (tally, tried) = machine.take_tallies();
         if let Some(beside) = self.beside.as_ref().filter(|_| tried != Tally::default()) {
@@ -118,7 +119,8 @@ impl Driven {
                 "retention took parked inputs"
             );
         }
-        let events = pending + machine.queued() as u64;
+        shown.unread(tap.refused());
+        let events = tap.pending() + machine.queued() as u64;
         shown.lags(events, machine.oldest(), machine.parked() as u64);
     }
 }

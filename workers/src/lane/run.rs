@@ -225,7 +225,7 @@ impl Run<'_> {
                     Action::Done => return Ok(Some(End::Stopped)),
                 }
             }
-            lane.report(&mut machine, tap.pending(), self.shown);
+            lane.report(&mut machine, &tap, self.shown);
         }
     }
 

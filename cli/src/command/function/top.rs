@@ -146,6 +146,11 @@ fn state(load: &Load) -> String {
         halted.count(),
         usize::from(load.lanes) - load.by_lane.len().min(load.lanes.into()),
     );
+    let unread = load
+        .by_lane
+        .iter()
+        .filter(|lane| lane.lane.unread.is_some());
+    let unread = unread.count();
     let trial = load.trial.as_ref();
     let trial = trial.map(|trial| {
         let (version, tried) = (trial.version, thousands(trial.candidate.settled()));
@@ -158,6 +163,7 @@ fn state(load: &Load) -> String {
         (trial.is_some(), trial.unwrap_or_default()),
         (load.paused, "paused".to_owned()),
         (halted > 0, format!("{halted} lanes halted")),
+        (unread > 0, format!("{unread} lanes cannot be read")),
         (
             load.parked > 0,
             format!("{} channels wait", thousands(load.parked)),
@@ -259,8 +265,10 @@ mod tests {
     fn what_is_not_well_is_said() {
         let mut load = load();
         load.by_lane[1].lane.halted = Some("no schema".into());
+        load.by_lane[0].lane.unread = Some("maximum consumers limit reached".into());
         load.parked = 3;
-        assert_eq!(state(&load), "1 lanes halted, 3 channels wait");
+        let said = "1 lanes halted, 1 lanes cannot be read, 3 channels wait";
+        assert_eq!(state(&load), said);
         load = Load {
             paused: true,
             by_lane: Vec::new(),
