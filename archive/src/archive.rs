@@ -102,6 +102,13 @@ impl Archive {
         Ok(Self { mirrors })
     }
 
+    /// The connections to the bridges, for other questions; they have no token.
+    pub fn bridges(&self) -> BTreeMap<StoreName, ReplayClient> {
+        let all = self.mirrors.iter();
+        all.map(|(store, mirror)| (store.clone(), mirror.bridge.clone()))
+            .collect()
+    }
+
     /// Where the past of a channel is; `None`: nowhere. Channels of our own are not given
     /// by bridges.
     pub fn of(&self, store: &StoreName, channel: &Channel) -> Option<&Mirror> {

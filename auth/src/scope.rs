@@ -19,6 +19,8 @@ pub enum Action {
     Replay,
     /// Replay what publishers sent, before any function, and what became of it.
     Inputs,
+    /// Follow single events' ways: where and when, and what became of them.
+    Trace,
     /// Disconnect and revoke; the pattern is of operations, not of channels.
     Manage,
     /// Hear when a channel is occupied and vacated.
@@ -32,6 +34,7 @@ impl Action {
             "subscribe" => Some(Self::Subscribe),
             "replay" => Some(Self::Replay),
             "inputs" => Some(Self::Inputs),
+            "trace" => Some(Self::Trace),
             "manage" => Some(Self::Manage),
             "lifecycle" => Some(Self::Lifecycle),
             _ => None,
@@ -45,6 +48,7 @@ impl Action {
             Self::Subscribe => "subscribe",
             Self::Replay => "replay",
             Self::Inputs => "inputs",
+            Self::Trace => "trace",
             Self::Manage => "manage",
             Self::Lifecycle => "lifecycle",
         }

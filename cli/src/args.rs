@@ -72,6 +72,8 @@ pub enum Command {
     History(History),
     /// Read stored events back from the mirror, over gRPC.
     Replay(Replay),
+    /// Follow one event's way: edge, stream, functions, mirror.
+    Trace(Trace),
     /// Make a token.
     Token(Token),
     /// Write, try, deploy and watch functions.
@@ -274,6 +276,23 @@ pub struct History {
     pub edge: EdgeArgs,
 }
 
+/// `eddyline trace`.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// The event's id, as `sub --json` and `pub --json` show it. That of a function's output
+    /// leads to its input.
+    pub id: String,
+    /// The channel that it was published on: an id is found there alone.
+    #[arg(long)]
+    pub channel: String,
+    /// Where it stands, as its ack says; nothing is searched then.
+    #[arg(long, value_name = "SEQ")]
+    pub seq: Option<u64>,
+    /// Where, and as whom; the token needs the scope trace.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
+}
+
 /// `eddyline replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -428,6 +447,8 @@ mod tests {
             true,
         );
         check("eddyline history chat.a --limit 0", false);
+        check("eddyline trace a/b/c/1 --channel chat.a --seq 7", true);
+        check("eddyline trace a/b/c/1", false);
         check("eddyline replay chat.> --live --ingress", true);
         check("eddyline token --ttl 90m --scope publish:a", true);
         check("eddyline token --ttl 0s", false);

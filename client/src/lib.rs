@@ -14,6 +14,7 @@
 //! - `actor`: the task; `socket`: one session on one connection
 //! - `address`, `connection`: where a node is, and the way to it, TLS included
 //! - [`replay`]: stored events read back over gRPC
+//! - [`trace`]: one event's way, over HTTP
 //!
 //! Must not know what events mean, nor link anything of a server.
 
@@ -33,6 +34,7 @@ mod request;
 mod shared;
 mod socket;
 mod subscription;
+pub mod trace;
 
 pub use chain::{Chain, Link};
 pub use error::ClientError;

@@ -40,8 +40,9 @@ pub struct EdgeConfig {
     /// (`10.0.0.0/8`): from them each connection begins with a header of the PROXY
     /// protocol, version 2, and from others none does. Empty: there are none.
     pub proxies: Vec<String>,
-    /// The bridges from which history is read that a store no longer keeps; of a store
-    /// that is not named, history begins where the store does.
+    /// The bridges from which history is read that a store no longer keeps, and which are
+    /// asked where the mirror has an event that is traced. Of a store that is not named,
+    /// history begins where the store does, and traces say nothing of the mirror.
     pub mirrors: Vec<MirrorSettings>,
     /// What a client may do.
     pub limits: EdgeLimits,

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::core::hub::Hub;
 use crate::origins::Origins;
 use shares::addresses::Held;
+use trace::Tracer;
 
 /// A connection's place on the node, and among those of its address; given back when it
 /// is dropped.
@@ -42,6 +43,8 @@ pub struct Node {
     pub pages: Semaphore,
     /// Requests of backends about sessions and tokens that may still be taken on.
     pub managing: Semaphore,
+    /// Follows single events' ways.
+    pub tracer: Tracer,
     /// Asks the node to drain.
     pub shutdown: Shutdown,
     /// Sessions and HTTP connections.

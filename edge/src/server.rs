@@ -18,13 +18,14 @@ use service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use trace::{Bridges, Tracer};
 
 use crate::accept::{Door, accept};
 use crate::config::EdgeConfig;
 use crate::core::hub::{Hub, HubSettings};
 use crate::core::metrics;
 use crate::error::EdgeError;
-use crate::http::{cors, head, health, history, manage, openapi, origin, presence, publish};
+use crate::http::{cors, head, health, history, manage, openapi, origin, presence, publish, way};
 use crate::node::Node;
 use crate::origins::Origins;
 use crate::reading::{poll, sse};
@@ -61,6 +62,7 @@ pub async fn start(
     let auth = Verifier::new(&config.token_secret, &config.auth)?;
     let origins = Origins::parse(&config.origins)?;
     let archive = Archive::new(&config.mirrors)?;
+    let bridges = archive.bridges();
     let faults = Faults::parse(&config.faults).map_err(EdgeError::Faults)?;
     let (door, reload) = Door::of(&config).await?;
     let addr = public.local_addr().map_err(|source| EdgeError::Listen {
@@ -94,6 +96,7 @@ pub async fn start(
         requests: Semaphore::new(publish::REQUESTS_MAX),
         pages: Semaphore::new(history::REQUESTS_MAX),
         managing: Semaphore::new(manage::REQUESTS_MAX),
+        tracer: Tracer::new(bus.clone(), Bridges::new(bridges)),
         shutdown,
         clients: TaskTracker::new(),
     });
@@ -162,7 +165,7 @@ impl EdgeNode {
 }
 
 /// Every route: its path and its method, as the OpenAPI document has them.
-fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 11] {
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 12] {
     [
         ("/healthz", "get", get(health::healthz)),
         ("/readyz", "get", get(health::readyz)),
@@ -174,6 +177,7 @@ fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Node>>); 11] {
         ("/v1/publish", "post", post(publish::publish)),
         ("/v1/revoke", "post", post(manage::revoke)),
         ("/v1/sse", "get", get(sse::sse)),
+        ("/v1/trace/{id}", "get", get(way::way)),
         ("/v1/ws", "get", get(upgrade::upgrade)),
     ]
 }

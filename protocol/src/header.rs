@@ -14,6 +14,8 @@ pub const PUBLISHER: &str = "eddy-publisher";
 pub const N: &str = "eddy-n";
 /// When the edge accepted the event, microseconds since 1970.
 pub const TIME: &str = "eddy-time";
+/// Name of the edge node that accepted the event.
+pub const EDGE: &str = "eddy-edge";
 /// Content type of the payload; absent for `application/json`.
 pub const TYPE: &str = "eddy-type";
 /// The input position that an output was made from.
@@ -178,11 +180,12 @@ pub fn is_user_name(name: &str) -> bool {
 
 /// Names that every event carries are not copied for each.
 fn shared(name: &str) -> Cow<'static, str> {
-    const OURS: [&str; 10] = [
+    const OURS: [&str; 11] = [
         ID,
         PUBLISHER,
         N,
         TIME,
+        EDGE,
         TYPE,
         SOURCE,
         FUNCTION,

@@ -20,6 +20,7 @@
 //! - [`report`]: what a worker says of itself, and whose a lane is
 //! - [`state`]: what a function remembers of a channel
 //! - [`tick`]: what a function on a schedule is handed
+//! - [`trace`]: one event's way through a store
 //! - [`work`]: what a worker has done for a function, counted
 //! - [`log`]: what functions write into their logs
 //! - [`outcome`]: what a publisher is told of its event; dead letters
@@ -58,5 +59,6 @@ pub mod state;
 pub mod stream;
 pub mod subject;
 pub mod tick;
+pub mod trace;
 pub mod usage;
 pub mod work;

@@ -44,5 +44,6 @@ mod e2e {
     mod stores;
     mod telemetry;
     mod tour;
+    mod trace;
     mod trouble;
 }

@@ -22,7 +22,13 @@ pub(super) const TENANT: &str = "demo";
 /// Its user.
 const USER: &str = "dev";
 /// What it allows: everything in its tenant.
-pub(super) const SCOPES: [&str; 4] = ["publish:>", "subscribe:>", "replay:>", "inputs:>"];
+pub(super) const SCOPES: [&str; 5] = [
+    "publish:>",
+    "subscribe:>",
+    "replay:>",
+    "inputs:>",
+    "trace:>",
+];
 /// How long it is valid.
 pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often the status is read.

@@ -23,6 +23,7 @@ mod revoke;
 mod rollout;
 pub mod subscribe;
 pub mod token;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Presence(args) => interruptible(presence::run(args, output), &shutdown).await,
         Command::History(args) => interruptible(history::run(args, output), &shutdown).await,
         Command::Replay(args) => interruptible(replay::run(args, output), &shutdown).await,
+        Command::Trace(args) => interruptible(trace::run(args, output), &shutdown).await,
         Command::Token(args) => token::run(&args, output),
         Command::Function(args) => function::run(args, output, &shutdown).await,
         Command::Namespace(command) => {

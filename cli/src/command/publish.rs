@@ -83,6 +83,11 @@ struct Publisher<'a> {
 
 /// A client of the edge node that is named, or of a running `dev`.
 pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
+    Ok(Client::connect(options(args)?).await?)
+}
+
+/// Where, and as whom.
+pub(super) fn options(args: &EdgeArgs) -> Result<ClientOptions, CliError> {
     let which = Which {
         name: args.dev.as_deref(),
         address: args.edge.as_deref(),
@@ -93,7 +98,7 @@ pub(super) async fn connect(args: &EdgeArgs) -> Result<Client, CliError> {
     let token = config::given_or_running(args.token.as_deref(), "--token", which, token)?;
     let mut options = ClientOptions::new(edge, token);
     options.roots.clone_from(&args.roots);
-    Ok(Client::connect(options).await?)
+    Ok(options)
 }
 
 /// Waits as long as it takes, but says after a while what is waited for.

@@ -213,6 +213,7 @@ impl Hub {
             limits: &self.limits,
             accounts: &self.accounts,
             quotas: &self.quotas,
+            node: &self.name,
             now: Instant::now(),
             now_us: now_us(),
         }

@@ -21,7 +21,9 @@ pub type Named = Result<Path<String>, PathRejection>;
 pub struct Look<'a> {
     /// Whose it is.
     pub identity: Identity,
-    /// The channel, as it was written.
+    /// The token that it comes with.
+    pub token: String,
+    /// The channel, as it was written; or what else the path names.
     pub channel: String,
     /// What else is asked.
     pub query: Query,
@@ -51,6 +53,7 @@ impl<'a> Look<'a> {
         };
         Ok(Self {
             identity,
+            token,
             channel,
             query,
             _place: place,

@@ -3,6 +3,7 @@
 //! - `publish`: `POST /v1/publish`
 //! - `history`: `GET /v1/history/{channel}`
 //! - `presence`: `GET /v1/presence/{channel}`
+//! - `way`: `GET /v1/trace/{id}`
 //! - `manage`: `POST /v1/disconnect`, `POST /v1/revoke`
 //! - `look`: a request that looks at one channel
 //! - `body`: what such a request holds; `answer`: what it is answered
@@ -26,3 +27,4 @@ pub mod origin;
 pub mod presence;
 pub mod publish;
 pub mod query;
+pub mod way;

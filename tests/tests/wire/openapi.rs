@@ -13,7 +13,7 @@ use super::schema::fits;
 use super::stream::EventStream;
 
 /// Statuses that are not provoked here, and where they are.
-const ELSEWHERE: [(&str, u16, &str); 18] = [
+const ELSEWHERE: [(&str, u16, &str); 20] = [
     (
         "readyz",
         503,
@@ -36,6 +36,8 @@ const ELSEWHERE: [(&str, u16, &str); 18] = [
     ("history", 503, "as publish: the same answer"),
     ("presence", 429, "rates: as a session's commands"),
     ("presence", 503, "as publish: the same answer"),
+    ("trace", 429, "rates: as a session's commands"),
+    ("trace", 503, "as publish: the same answer"),
     ("sse", 503, "reading: more sessions than a node may have"),
     ("poll", 503, "reading: as there"),
     ("disconnect", 403, "manage: without its scope"),
@@ -258,12 +260,14 @@ fn fitting(document: &Document, operation: &Operation<'_>, answer: &Answer) {
 }
 
 /// What the token of these requests allows: the namespace `secret` is missing.
-const SCOPES: [&str; 5] = [
+const SCOPES: [&str; 7] = [
     "manage:>",
     "publish:chat.>",
     "publish:nowhere.>",
     "subscribe:chat.>",
     "subscribe:nowhere.>",
+    "trace:chat.>",
+    "trace:nowhere.>",
 ];
 
 struct Request {
@@ -306,6 +310,16 @@ const PRESENCE: [(&str, bool, u16); 5] = [
     ("nowhere.a", true, 404),
     ("chat.%20", true, 422),
 ];
+/// Follows an event of a channel, likewise.
+const TRACE: [(&str, bool, u16); 6] = [
+    ("channel=chat.a&seq=one", true, 400),
+    ("seq=1", true, 400),
+    ("channel=chat.a", false, 401),
+    ("channel=secret.a", true, 403),
+    ("channel=nowhere.a", true, 404),
+    ("channel=chat.*", true, 422),
+];
+
 /// The same of what backends ask for.
 fn managing(long: &str) -> Vec<(&'static str, Request, u16)> {
     let mut rows = Vec::new();
@@ -395,6 +409,10 @@ fn reading() -> Vec<(&'static str, Request, u16)> {
     for (rest, token, status) in PRESENCE {
         let request = Request::get(format!("/v1/presence/{rest}"), token);
         rows.push(("presence", request, status));
+    }
+    for (rest, token, status) in TRACE {
+        let request = Request::get(format!("/v1/trace/acme%2Fjoe%2Fc%2F1?{rest}"), token);
+        rows.push(("trace", request, status));
     }
     for id in ["sse", "poll"] {
         let read = |rest: &str, token| Request::get(format!("/v1/{id}?channel={rest}"), token);

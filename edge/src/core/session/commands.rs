@@ -16,7 +16,7 @@ use protocol::frame::{
     Connect, End, ErrorBody, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, JSON_DEPTH_MAX,
     Mark, Publish, StoredIn, Subscribe, json_depth,
 };
-use protocol::header::{Headers, USER_HEADER_VALUE_BYTES_MAX, is_user_value};
+use protocol::header::{self, Headers, USER_HEADER_VALUE_BYTES_MAX, is_user_value};
 use protocol::id::{EventId, Publisher};
 use protocol::name::{Channel, ClientId};
 use protocol::revocation::Revocations;
@@ -48,6 +48,8 @@ pub struct Rules<'a> {
     pub accounts: &'a Accounts,
     /// What tenants have stored.
     pub quotas: &'a Quotas,
+    /// The node's name.
+    pub node: &'a str,
     /// Now.
     pub now: Instant,
     /// Now, microseconds since 1970.
@@ -200,6 +202,27 @@ pub(super) fn readable(
     }
 }
 
+/// A channel whose events somebody may trace, and where it lives. No other scope covers
+/// that, and none that of reserved channels.
+pub fn traceable(
+    rules: &Rules<'_>,
+    identity: &Identity,
+    text: &str,
+) -> Result<(Channel, Place), ErrorBody> {
+    let channel = match Channel::for_client(text) {
+        Ok(channel) => channel,
+        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
+    };
+    if !identity.scopes.allows(Action::Trace, &channel) {
+        let message = format!("no scope allows to trace events of {channel}");
+        return refuse(ErrorCode::Forbidden, message);
+    }
+    match rules.directory.place(&identity.tenant, &channel) {
+        Some(place) => Ok((channel, place)),
+        None => unknown_namespace(&channel),
+    }
+}
+
 /// How far `first_sent` may lie ahead of our clock: clients reckon our time, and nodes
 /// differ, but by no more than this.
 const FIRST_SENT_AHEAD_MAX: Duration = Duration::from_secs(60);
@@ -311,10 +334,14 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     } else {
         (Kind::Ev, StreamName::events(&place.store), StoredIn::Events)
     };
+    let mut headers = envelope.to_headers();
+    if is_node_name(rules.node) {
+        headers.push(header::EDGE, rules.node);
+    }
     let draft = Draft {
         tenant: tenant.clone(),
         n,
-        headers: envelope.to_headers(),
+        headers,
         id: envelope.id,
         subject: Subject::event(kind, &place.store, place.lane, tenant, &channel),
         payload,
@@ -331,6 +358,14 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
         return Err(Refusal { error, held });
     }
     Ok(draft)
+}
+
+/// Longest name of a node that its events carry, bytes: each of them pays for it.
+const NODE_NAME_BYTES_MAX: usize = 64;
+
+/// Whether events say which node took them: a name that no header can carry stays away.
+fn is_node_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NODE_NAME_BYTES_MAX && is_user_value(name)
 }
 
 /// What is said of an event of this writer.

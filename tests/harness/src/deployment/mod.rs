@@ -43,12 +43,13 @@ pub use setup::{FunctionChoice, TICKS};
 /// How long tokens of tests last.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// What tokens of tests allow.
-const SCOPES: [&str; 5] = [
+const SCOPES: [&str; 6] = [
     "publish:>",
     "subscribe:>",
     "replay:>",
     "inputs:>",
     "manage:>",
+    "trace:>",
 ];
 
 /// A whole system under test.

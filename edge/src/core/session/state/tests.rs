@@ -88,6 +88,7 @@ impl World {
             limits,
             accounts: &self.accounts,
             quotas: &self.quotas,
+            node: "edge-1",
             now: *now,
             now_us: self.now_us,
         }
