@@ -138,6 +138,14 @@ impl Letter {
         self.source.stream == protocol::stream::StreamName::ingress(&self.store)
     }
 
+    /// Where the input is stored again for a reactive function: a channel of its own, on
+    /// the lane whose function it is.
+    pub(crate) fn place(&self) -> Subject {
+        let Source { epoch, seq, .. } = &self.source;
+        let place = Channel::redrive(&self.function, epoch.as_str(), *seq);
+        Subject::event(Kind::Ev, &self.store, self.lane, &self.tenant, &place)
+    }
+
     /// Where the input was stored.
     pub(crate) fn input_subject(&self) -> Subject {
         let kind = match self.is_of_gate() {
@@ -150,14 +158,23 @@ impl Letter {
     /// The input again, as `stored`, the message of this letter, holds it.
     pub(crate) fn input(&self, stored: &Stored) -> Outgoing {
         let mut headers = Headers::new();
-        let own =
-            |name: &str| name.starts_with(dead_letter::PREFIX) || name == dead_letter::REDRIVE;
+        let own = |name: &str| {
+            name.starts_with(dead_letter::PREFIX)
+                || [dead_letter::REDRIVE, header::CHANNEL].contains(&name)
+        };
         for (name, value) in stored.headers.iter().filter(|(name, _)| !own(name)) {
             headers.push_read(name, value);
         }
         headers.push(dead_letter::REDRIVE, self.source.to_string());
+        let subject = match self.is_of_gate() {
+            true => self.input_subject(),
+            false => {
+                headers.push(header::CHANNEL, self.channel.as_str());
+                self.place()
+            }
+        };
         Outgoing {
-            subject: self.input_subject(),
+            subject,
             headers,
             payload: stored.payload.clone(),
             msg_id: None,

@@ -13,6 +13,7 @@ use protocol::header;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::outcome::{LetterEnd, dead_letter};
 use protocol::position::Source;
+use protocol::spec::Trigger;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 use tokio::time::{Instant, sleep};
@@ -159,30 +160,30 @@ impl Deployer {
     }
 
     /// Stores a letter's input again, for its function alone: however often this is done,
-    /// for as long as INGRESS keeps it, there is one. It comes after what was published
+    /// for as long as its stream keeps it, there is one. It comes after what was published
     /// on its channel meanwhile.
     ///
     /// # Errors
-    /// A letter of a reactive function, or one that is settled, is refused; those of the
-    /// bus, after which the same call finds out what was done.
+    /// A letter whose function is not there to handle it, or makes its inputs itself, or one
+    /// that is settled, is refused; those of the bus, after which the same call finds out
+    /// what was done.
     pub async fn redrive(&self, letter: &Letter) -> Result<Redriven, ControlError> {
         check_open(letter)?;
-        if !letter.is_of_gate() {
-            let problem = format!(
-                "{} is a reactive function: its input is an event that others have handled, and \
-                 would handle again; publish what is missing, or drop the letter",
-                letter.function
-            );
-            return Err(ControlError::refused("letter", problem));
-        }
         let stream = StreamName::rejected(&letter.store);
         let stored = self.bus.get(&stream, letter.seq).await?;
         let stored = stored.ok_or_else(|| missing(&letter.store, letter.seq))?;
-        if stored.headers.get(header::GATE) != Some(letter.function.as_str()) {
-            let problem = "its input names no gate, so nobody would handle it: drop the letter";
-            return Err(ControlError::refused("letter", problem));
-        }
-        let (seq, again) = self.store_once(letter, letter.input(&stored)).await?;
+        let input = letter.input(&stored);
+        let (seq, again) = match letter.is_of_gate() {
+            true if stored.headers.get(header::GATE) != Some(letter.function.as_str()) => {
+                let problem = "its input names no gate, so nobody would handle it: drop the letter";
+                return Err(ControlError::refused("letter", problem));
+            }
+            true => self.store_once(letter, input).await?,
+            false => {
+                self.is_reactive(letter).await?;
+                self.store_alone(letter, input).await?
+            }
+        };
         self.end(letter, LetterEnd::Redriven).await?;
         Ok(Redriven { seq, again })
     }
@@ -194,6 +195,53 @@ impl Deployer {
     pub async fn drop_letter(&self, letter: &Letter) -> Result<(), ControlError> {
         check_open(letter)?;
         self.end(letter, LetterEnd::Dropped).await
+    }
+
+    /// Checks that a letter's function would handle its event again.
+    async fn is_reactive(&self, letter: &Letter) -> Result<(), ControlError> {
+        let land = self.landscape().await?;
+        let function = &letter.function;
+        let deployed = land.functions.get(function);
+        let spec = deployed.filter(|entry| entry.spec.store == letter.store);
+        let problem = match spec.map(|entry| &entry.spec.trigger) {
+            Some(Trigger::Reactive(_)) => return Ok(()),
+            Some(Trigger::Schedule(_)) => format!(
+                "{function} is called by its schedule, and each of its ticks is made once: drop \
+                 the letter"
+            ),
+            Some(Trigger::Gate) => format!(
+                "{function} is a gate now, and its letter's input is an event that others have \
+                 handled: drop the letter"
+            ),
+            None => format!("{function} is not deployed in store {}", letter.store),
+        };
+        Err(ControlError::refused("letter", problem))
+    }
+
+    /// Stores an event again on a channel of its own, where nothing else ever stands.
+    async fn store_alone(
+        &self,
+        letter: &Letter,
+        input: Outgoing,
+    ) -> Result<(u64, bool), ControlError> {
+        let (stream, subject) = (letter.source.stream.clone(), input.subject.clone());
+        for _ in 0..ROUNDS_MAX {
+            let first = Outgoing {
+                expect: Some(Expect::LastOnSubject(0)),
+                ..input.clone()
+            };
+            match self.bus.publish(first).await {
+                Ok(ack) => return Ok((ack.seq, false)),
+                // Where it is unknown whether it was stored, the look tells.
+                Err(BusError::GuardRefused | BusError::Timeout) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(there) = self.bus.last_on(&stream, &subject).await? {
+                return Ok((there.seq, true));
+            }
+        }
+        let what = format!("the channel of letter {}", letter.seq);
+        Err(ControlError::Conflict { what })
     }
 
     /// Stores an input that is not there yet; its sequence, and whether it was there.

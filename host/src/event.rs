@@ -5,6 +5,7 @@
 
 use protocol::bus::Stored;
 use protocol::envelope::{Envelope, EnvelopeError};
+use protocol::header;
 use protocol::name::{Channel, Tenant};
 use protocol::subject::{Parsed, SubjectError};
 
@@ -13,8 +14,11 @@ use protocol::subject::{Parsed, SubjectError};
 pub struct Event {
     /// Whose it is.
     pub tenant: Tenant,
-    /// Its channel.
+    /// Its channel: what the guest sees, and what is remembered belongs to.
     pub channel: Channel,
+    /// The channel that its subject names: the same, but for one that was redriven for one
+    /// function and stands on a channel of its own.
+    pub place: Channel,
     /// Its headers, typed.
     pub envelope: Envelope,
     /// The event as the stream holds it.
@@ -37,19 +41,23 @@ pub fn address(stored: &Stored) -> Result<(Tenant, Channel), SubjectError> {
 }
 
 impl Event {
-    /// Reads the headers of an event whose subject has been read.
+    /// Reads the headers of an event whose subject has been read: `place` is the channel
+    /// there.
     ///
     /// # Errors
     /// The event itself, and what is wrong with its headers.
     pub fn read(
         tenant: Tenant,
-        channel: Channel,
+        place: Channel,
         stored: Stored,
     ) -> Result<Self, Box<(Stored, EnvelopeError)>> {
-        match Envelope::from_headers(&stored.headers) {
-            Ok(envelope) => Ok(Self {
+        let read = Envelope::from_headers(&stored.headers);
+        let read = read.and_then(|envelope| Ok((envelope, channel(&place, &stored)?)));
+        match read {
+            Ok((envelope, channel)) => Ok(Self {
                 tenant,
                 channel,
+                place,
                 envelope,
                 stored,
             }),
@@ -57,8 +65,25 @@ impl Event {
         }
     }
 
+    /// Whether it was redriven for one function, and stands on a channel of its own.
+    pub fn is_redriven(&self) -> bool {
+        self.place != self.channel
+    }
+
     /// Its sequence in the input stream.
     pub fn seq(&self) -> u64 {
         self.stored.seq
     }
+}
+
+/// The channel of an event that stands at a place.
+fn channel(place: &Channel, stored: &Stored) -> Result<Channel, EnvelopeError> {
+    if place.redriven_for().is_none() {
+        return Ok(place.clone());
+    }
+    let channel = stored.headers.get(header::CHANNEL).map(Channel::parse);
+    let bad = EnvelopeError {
+        header: header::CHANNEL,
+    };
+    channel.and_then(Result::ok).ok_or(bad)
 }

@@ -281,6 +281,7 @@ fn next(item: &Item, emit: Emit) -> Item {
     let event = Event {
         tenant: before.tenant.clone(),
         channel: before.channel.clone(),
+        place: before.place.clone(),
         envelope,
         stored,
     };

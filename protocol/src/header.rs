@@ -28,6 +28,9 @@ pub const GATE: &str = "eddy-gate";
 /// On a tick: the function whose schedule made it. It is that function's to handle; to
 /// others it is an event like any other.
 pub const TICK: &str = "eddy-tick";
+/// On an event that a redrive has stored again for one function, on a channel of its own:
+/// the channel that it was on.
+pub const CHANNEL: &str = "eddy-channel";
 /// How many functions an event has passed.
 pub const HOPS: &str = "eddy-hops";
 /// A clock that the publisher attaches; carried opaquely, and on by functions.

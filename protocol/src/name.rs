@@ -21,6 +21,8 @@ pub const USER_BYTES_MAX: usize = 128;
 pub const OUTCOME_NAMESPACE: &str = "_outcome";
 /// First token of the channels on which is told when a channel is occupied or vacated.
 pub const LIFECYCLE_NAMESPACE: &str = "_lifecycle";
+/// First token of channels on which single events stand that were redriven.
+pub const REDRIVE_NAMESPACE: &str = "_redrive";
 /// Longest token that stands for a user, in bytes.
 pub const USER_TOKEN_BYTES_MAX: usize = 61;
 
@@ -321,6 +323,25 @@ impl Channel {
             .strip_prefix(LIFECYCLE_NAMESPACE)?
             .strip_prefix('.')?;
         Self::for_client(of).ok()
+    }
+
+    /// Where an event stands that a redrive has stored again for one function: a channel of
+    /// its own, so that it waits for nobody there, and nobody for it. The input that it
+    /// was is named by its store's epoch and its sequence.
+    ///
+    /// # Panics
+    /// If the epoch is none: it has letters and digits alone.
+    pub fn redrive(function: &FunctionName, epoch: &str, seq: u64) -> Self {
+        let text = format!("{REDRIVE_NAMESPACE}.{function}.{epoch}-{seq}");
+        Self::parse(&text).expect("names, letters and digits make a channel")
+    }
+
+    /// The function that an event on this channel is for, if it is such a channel: it is
+    /// that function's and no other's.
+    pub fn redriven_for(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix(REDRIVE_NAMESPACE)?.strip_prefix('.')?;
+        let (function, input) = rest.split_once('.')?;
+        (!input.contains('.')).then_some(function)
     }
 
     /// The first token, which names the namespace (or a reserved word).

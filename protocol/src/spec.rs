@@ -270,6 +270,9 @@ impl FunctionSpec {
     /// a gate that went by what it knows of namespaces would pass over what was accepted
     /// before it heard of one.
     pub fn handles(&self, channel: &Channel, headers: &Headers) -> bool {
+        if let Some(function) = channel.redriven_for() {
+            return function == self.name.as_str();
+        }
         match &self.trigger {
             Trigger::Gate => headers.get(header::GATE) == Some(self.name.as_str()),
             // Patterns never cover reserved channels.

@@ -15,13 +15,14 @@ use protocol::name::{Channel, StoreName, Tenant};
 use protocol::position::{Epoch, Source};
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Parsed, Subject};
-use protocol::trace::{Searched, Trace};
+use protocol::trace::{Hop, Searched, Trace};
 use shares::turns::Turns;
 use tokio::time::timeout;
 
 use crate::mirror::{Bridges, locate};
 use crate::search::{self, Place};
 use crate::settlement::{self, Owner};
+use crate::standing::Input;
 use crate::versions::Versions;
 use crate::way::{Station, Way};
 
@@ -237,6 +238,21 @@ impl Tracer {
         Ok(all)
     }
 
+    /// The event of a reactive function's dead letter, if it was stored again for that one.
+    async fn again(
+        &self,
+        asked: &Asked,
+        owner: Owner<'_>,
+        input: &Input,
+    ) -> Result<Option<Station>, BusError> {
+        let Source { stream, epoch, seq } = &input.source;
+        let place = Channel::redrive(owner.function, epoch.as_str(), *seq);
+        let (store, lane) = (&asked.store, owner.lane);
+        let subject = Subject::event(Kind::Ev, store, lane, &input.tenant, &place);
+        let stored = self.bus.last_on(stream, &subject).await?;
+        Ok(stored.and_then(|stored| Station::read(stream, &asked.epoch, stored)))
+    }
+
     /// Follows what was stored, breadth first.
     async fn follow(
         &self,
@@ -269,12 +285,16 @@ impl Tracer {
                     function: &function,
                 };
                 let settlement = settlement::find(&self.bus, owner, input).await?;
-                let key = (&input.tenant, &input.channel);
+                let channel = station.channel();
+                let key = (&input.tenant, &channel);
                 let ran = |mark: &settlement::Mark| {
                     let digest = &mark.checkpoint.digest;
                     versions.ran(&function, digest, mark.time_us, key)
                 };
                 next.extend(way.handled(&station, &function, settlement, ran, sees));
+                if !stream.is_ingress() && matches!(way.hops.last(), Some(Hop::DeadLetter { .. })) {
+                    next.extend(self.again(asked, owner, input).await?);
+                }
             }
         }
         Ok(())

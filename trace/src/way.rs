@@ -58,6 +58,16 @@ impl Station {
     pub fn redrive_of(&self) -> Option<Source> {
         Source::parse(self.stored.headers.get(dead_letter::REDRIVE)?)
     }
+
+    /// The channel that it is an event of: one that was redriven for one function stands
+    /// on another.
+    pub fn channel(&self) -> Channel {
+        let place = &self.input.channel;
+        let of = self.stored.headers.get(header::CHANNEL);
+        let of = of.filter(|_| place.redriven_for().is_some());
+        let of = of.and_then(|text| Channel::parse(text).ok());
+        of.unwrap_or_else(|| place.clone())
+    }
 }
 
 /// What the mirror may have: its place there is asked for.
@@ -112,17 +122,20 @@ impl Way {
             stream,
             seq: stored.seq,
             time: stored.time_us,
-            channel: input.channel.as_str().to_owned(),
+            channel: station.channel().as_str().to_owned(),
             id: get(header::ID).unwrap_or_default(),
             function,
             redrive_of: get(dead_letter::REDRIVE),
         });
-        self.wanted.push(Wanted {
-            stream: input.source.stream.clone(),
-            seq: stored.seq,
-            channel: input.channel.clone(),
-            letter_of: None,
-        });
+        // Nobody replays what stands on a channel of its own.
+        if input.channel.redriven_for().is_none() {
+            self.wanted.push(Wanted {
+                stream: input.source.stream.clone(),
+                seq: stored.seq,
+                channel: input.channel.clone(),
+                letter_of: None,
+            });
+        }
         true
     }
 
@@ -164,7 +177,7 @@ impl Way {
         };
         self.push(told.hop(input, function));
         if let Some(letter) = &made.letter {
-            self.letter(function, input, &events, letter);
+            self.letter(function, station, &events, letter);
         }
         let outputs = made.outputs.into_iter();
         let outputs = outputs.filter_map(|stored| Station::read(&events, &source.epoch, stored));
@@ -191,7 +204,7 @@ impl Way {
     fn letter(
         &mut self,
         function: &FunctionName,
-        input: &Input,
+        station: &Station,
         events: &StreamName,
         letter: &Stored,
     ) {
@@ -207,7 +220,7 @@ impl Way {
         self.wanted.push(Wanted {
             stream: events.clone(),
             seq: letter.seq,
-            channel: input.channel.clone(),
+            channel: station.channel(),
             letter_of: Some(function.clone()),
         });
     }

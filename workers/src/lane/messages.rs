@@ -138,18 +138,19 @@ impl Scope {
 
     /// The dead letter of an input, whether or not it can be read as an event.
     pub fn dead_letter(&self, stored: &Stored, reason: &str, attempts: u32) -> Outgoing {
-        self.letter(stored, &self.spec, reason, attempts)
+        let subject = stored.subject.clone();
+        self.letter(stored, subject, &self.spec, (reason, attempts))
     }
 
     fn letter(
         &self,
         stored: &Stored,
+        input: String,
         version: &FunctionSpec,
-        reason: &str,
-        attempts: u32,
+        (reason, attempts): (&str, u32),
     ) -> Outgoing {
         let mut headers = stored.headers.clone();
-        headers.push(dead_letter::SUBJECT, stored.subject.clone());
+        headers.push(dead_letter::SUBJECT, input);
         headers.push(dead_letter::REASON, reason);
         headers.push(dead_letter::ATTEMPTS, attempts.to_string());
         headers.push(dead_letter::DIGEST, version.digest.as_str());
@@ -253,7 +254,12 @@ impl Scope {
         reason: String,
         attempts: u32,
     ) -> Vec<Outgoing> {
-        let letter = self.letter(&event.stored, self.version(event), &reason, attempts);
+        // Of one that was redriven, that of its first life: what it is about has not changed.
+        let (kind, store) = (self.kind(), &self.store.name);
+        let input = Subject::event(kind, store, self.lane, &event.tenant, &event.channel);
+        let input = input.as_str().to_owned();
+        let told = (reason.as_str(), attempts);
+        let letter = self.letter(&event.stored, input, self.version(event), told);
         let mut messages = self.told(event, outcome, reason);
         messages.push(letter);
         messages

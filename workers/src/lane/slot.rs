@@ -74,13 +74,19 @@ impl Slot {
         (stored.seq, stored.time_us)
     }
 
-    /// Its channel, unless it is passed.
+    /// The channel on which it stands and waits, unless it is passed.
     pub fn key(&self) -> Option<Key> {
         match self {
             Self::Pass(_) => None,
             Self::Foreign { key, .. } => Some(key.clone()),
-            Self::Handle(event) => Some((event.tenant.clone(), event.channel.clone())),
+            Self::Handle(event) => Some((event.tenant.clone(), event.place.clone())),
         }
+    }
+
+    /// Whether it is run by itself: what it remembers is another channel's than the one it
+    /// stands on, and events of that one may be in the same run.
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Self::Handle(event) if event.is_redriven())
     }
 
     /// The event as it came.

@@ -451,6 +451,13 @@ impl Machine {
         {
             let view = &self.staging.view;
             let slot = Slot::classify(&self.scope, stored, |key| view.waits(key));
+            if slot.is_alone() {
+                match events {
+                    0 => slots.push(slot),
+                    _ => self.queue.push_front(slot.into_stored()),
+                }
+                break;
+            }
             if let Slot::Handle(event) = &slot {
                 bytes += packed_bytes(event);
                 if events > 0 && bytes > RUN_BYTES_MAX {

@@ -53,7 +53,7 @@ impl Machine {
         &mut self,
         tenant: Tenant,
         events: Vec<Stored>,
-        complete: bool,
+        mut complete: bool,
         now: u64,
     ) -> Option<Action> {
         if events.is_empty() && !complete {
@@ -68,11 +68,22 @@ impl Machine {
         }
         let mut slots = Slots::default();
         let parked = &self.staging.view.parked;
-        for event in events {
-            slots.push(Slot::classify(&self.scope, event, |key| {
-                parked.contains_key(key)
-            }));
+        let (mut events, mut handled) = (events.into_iter(), false);
+        for event in events.by_ref() {
+            let slot = Slot::classify(&self.scope, event, |key| parked.contains_key(key));
+            let alone = slot.is_alone();
+            if alone && handled {
+                complete = false;
+                break;
+            }
+            handled |= matches!(slot, Slot::Handle(_));
+            slots.push(slot);
+            if alone {
+                break;
+            }
         }
+        // What was read behind one that is run by itself is read again.
+        complete &= events.next().is_none();
         let items = slots.items(|_| 0);
         if items.is_empty() {
             self.settle_held(&tenant, slots, complete, Vec::new(), now);
@@ -116,7 +127,7 @@ impl Machine {
                 self.stage(hold(seq + 1, Vec::new()), now);
                 continue;
             }
-            let key = (event.tenant.clone(), event.channel.clone());
+            let key = (event.tenant.clone(), event.place.clone());
             match verdict::judge(&self.scope, &mut self.tallies, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);

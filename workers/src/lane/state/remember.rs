@@ -63,6 +63,7 @@ impl Machine {
     }
 }
 
+/// Whose memory an event has: its channel's, wherever it stands.
 fn key(event: &Event) -> Key {
     (event.tenant.clone(), event.channel.clone())
 }

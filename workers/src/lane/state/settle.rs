@@ -32,7 +32,7 @@ impl Machine {
                 self.stage(Effect::settled(at, Vec::new()), now);
                 continue;
             }
-            let key = (event.tenant.clone(), event.channel.clone());
+            let key = (event.tenant.clone(), event.place.clone());
             match verdict::judge(&self.scope, &mut self.tallies, &event, outcome, None, now) {
                 Verdict::Settled(messages, changes) => {
                     let memory = self.remember(&event, changes);

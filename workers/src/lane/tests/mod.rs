@@ -398,4 +398,5 @@ proptest! {
 }
 
 mod cases;
+mod redriven;
 mod schedule;
