@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 
 use super::address::Address;
-use super::connection;
+use super::connection::{self, Inside};
 use super::error::ClientError;
 use super::options::ClientOptions;
 
@@ -86,7 +86,9 @@ async fn ask(
         address: edge.to_owned(),
         source: Arc::new(tungstenite::Error::Io(source)),
     };
-    let mut connection = connection::open(&place, options.roots.as_deref()).await?;
+    let mut connection = connection::open(&place, options.roots.as_deref(), Inside::Http1)
+        .await
+        .map_err(|error| error.at(&place))?;
     let request = request(&place, options.token.expose(), query);
     let write = connection.write_all(request.as_bytes()).await;
     write.map_err(unreachable)?;
