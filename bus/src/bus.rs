@@ -314,6 +314,20 @@ impl Bus {
         either!(self, bus => bus.create_stream(name, config).await)
     }
 
+    /// Gives a stream other settings: all of them, as [`Self::describe`] tells them.
+    pub(crate) async fn update_stream(
+        &self,
+        name: &str,
+        config: &Map<String, Value>,
+    ) -> Result<StreamDetails, BusError> {
+        either!(self, bus => bus.update_stream(name, config).await)
+    }
+
+    /// Removes a stream with all that it holds.
+    pub(crate) async fn delete_stream(&self, name: &str) -> Result<(), BusError> {
+        either!(self, bus => bus.delete_stream(name).await)
+    }
+
     /// The last message on a subject or filter, from the stream's leader.
     pub(crate) async fn leader_last(
         &self,

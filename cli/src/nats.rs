@@ -6,11 +6,11 @@ use std::str::FromStr;
 use bus::{Bus, BusError};
 use control::{ControlError, Deployer, Landscape};
 use protocol::name::NameError;
-use protocol::secret::Secret;
+use running::{DevState, Which};
 use service::settings::NatsSettings;
 
 use crate::args::nats::NatsArgs;
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
 use crate::output::Output;
 
@@ -30,7 +30,7 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
     };
     let running = |state: DevState| state.nats;
     let url = config::given_or_running(args.nats.as_deref(), "--nats", which, running)?;
-    let mut settings = settings(&url);
+    let mut settings = NatsSettings::of_address(&url);
     settings.tls.ca = args.nats_ca.clone();
     settings.credentials = args.nats_credentials.clone();
     settings.nkey = args.nats_nkey.clone();
@@ -46,24 +46,6 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
                 .hint("is `eddyline dev` running? --nats names another address"),
         })
 }
-
-/// The settings that an address stands for; the name and password in it, if there are,
-/// are not sent as a part of it.
-fn settings(url: &str) -> NatsSettings {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
-    let Some((who, host)) = rest.rsplit_once('@') else {
-        return NatsSettings {
-            url: url.to_owned(),
-            ..NatsSettings::default()
-        };
-    };
-    let (user, password) = who.split_once(':').unwrap_or((who, ""));
-    NatsSettings {
-        url: format!("{scheme}://{host}"),
-        user: Some(user.to_owned()),
-        password: Some(Secret::new(password)),
-        ..NatsSettings::default()
-    }
 }
 
 /// Connects as somebody who deploys.
@@ -72,8 +54,8 @@ fn settings(url: &str) -> NatsSettings {
 /// As [`connect`].
 pub async fn deployer(args: &NatsArgs) -> Result<Deployer, CliError> {
     let bus = connect(args).await?;
-    let who = args.by.clone().unwrap_or_else(config::who);
-    Ok(Deployer::new(&bus, who).compiled(config::compiled()))
+    let who = args.by.clone().unwrap_or_else(running::who);
+    Ok(Deployer::new(&bus, who).compiled(running::compiled()))
 }
 
 /// Reads a name of the command line.
@@ -115,20 +97,5 @@ impl From<BusError> for CliError {
             error if error.temporary() => Self::new(EXIT_UNAVAILABLE, text),
             _ => Self::new(EXIT_FAILED, text),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_operator_is_read_from_the_address() {
-        let own = settings("nats://operator:s3cret@127.0.0.1:4");
-        assert_eq!(own.url, "nats://127.0.0.1:4");
-        assert_eq!(own.user.as_deref(), Some("operator"));
-        assert_eq!(own.password.unwrap().expose(), "s3cret");
-        let open = settings("nats://127.0.0.1:4");
-        assert_eq!((open.url.as_str(), open.user), ("nats://127.0.0.1:4", None));
     }
 }

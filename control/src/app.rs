@@ -196,13 +196,10 @@ impl App {
         let app: Self = toml::from_str(text)
             .map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
         let mut functions = app.functions.iter();
-        let both = |entry: &FunctionEntry| entry.schedule.is_some() && !entry.on.is_empty();
-        match functions.find(|(_, entry)| both(entry)) {
+        let wrong = functions.find_map(|(name, entry)| Some((name, entry.contradiction()?)));
+        match wrong {
             None => Ok(app),
-            Some((name, _)) => Err(format!(
-                "functions.{name}: has `on` and a `schedule`: what handles events and what is \
-                 called at stated times are two functions"
-            )),
+            Some((name, problem)) => Err(format!("functions.{name}: {problem}")),
         }
     }
 }
@@ -215,6 +212,15 @@ impl FunctionEntry {
             None if self.on.is_empty() => Trigger::Gate,
             None => Trigger::Reactive(self.on.clone()),
         }
+    }
+
+    /// What contradicts itself in it, if anything does.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let both = self.schedule.is_some() && !self.on.is_empty();
+        both.then_some(
+            "has `on` and a `schedule`: what handles events and what is called at stated times \
+             are two functions",
+        )
     }
 
     /// Where its module is: as the file says, or where its build leaves it, beside its

@@ -11,6 +11,7 @@ use protocol::stream::Bucket;
 use serde::Serialize;
 use service::clock;
 
+use crate::expected::Expected;
 use crate::landscape::Landscape;
 
 /// Versions of a function that are kept unless told otherwise, the deployed one included:
@@ -25,6 +26,8 @@ pub struct Deployer {
     pub(crate) keep: usize,
     /// Where compiled code is kept from one check to the next, if it is.
     pub(crate) compiled: Option<PathBuf>,
+    /// What its next change is made to.
+    pub(crate) expected: Expected,
 }
 
 impl Deployer {
@@ -35,7 +38,14 @@ impl Deployer {
             by: by.into(),
             keep: VERSIONS_KEPT,
             compiled: None,
+            expected: Expected::Whatever,
         }
+    }
+
+    /// Changes and removes only what it expects to be there.
+    #[must_use]
+    pub fn expecting(self, expected: Expected) -> Self {
+        Self { expected, ..self }
     }
 
     /// Keeps the compiled code of what it checks in a folder. Whoever can write there can

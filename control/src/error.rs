@@ -1,6 +1,7 @@
 //! Why something is not configured, deployed or taken back. Owns nothing.
 
 use bus::BusError;
+use bus::bootstrap::BootstrapError;
 use host::{CheckError, HostError};
 use protocol::spec::SpecError;
 
@@ -32,6 +33,15 @@ pub enum ControlError {
         /// What was looked for.
         what: String,
     },
+    /// It was to be made, and is there already, and different; nothing was changed.
+    #[error("{what} is there already, and different")]
+    Exists {
+        /// What.
+        what: String,
+    },
+    /// A store is not made, changed or removed.
+    #[error("the store")]
+    Store(#[from] BootstrapError),
     /// Somebody else changed it at the same moment; temporary, and nothing was changed.
     #[error("{what} was changed by somebody else at the same moment")]
     Conflict {
@@ -83,7 +93,7 @@ impl ControlError {
     pub fn temporary(&self) -> bool {
         match self {
             Self::Conflict { .. } => true,
-            Self::Bus(error) => error.temporary(),
+            Self::Bus(error) | Self::Store(BootstrapError::Bus(error)) => error.temporary(),
             Self::Mirror(error) => error.temporary,
             Self::Of { source, .. } => source.temporary(),
             _ => false,

@@ -135,7 +135,10 @@ impl Deployer {
         if spec.canary.is_some() {
             rules::function(wanted, land.last(&spec.name), planned)?;
         }
-        check_age(&self.bus, wanted).await?;
+        // A store that is yet to be made keeps nothing yet.
+        if land.stores.contains_key(&wanted.store) {
+            check_age(&self.bus, wanted).await?;
+        }
         self.check_modules(wanted.clone(), modules.to_vec(), planned)
             .await?;
         Ok(notes)
@@ -150,8 +153,11 @@ impl Deployer {
         mut notes: Vec<String>,
     ) -> Result<Deployed, ControlError> {
         let now = land.functions.get(&spec.name);
-        self.put_modules(&modules).await?;
         let same = now.filter(|now| now.spec == spec);
+        let what = format!("the function {}", spec.name);
+        self.expected
+            .check(now.map(|now| now.revision), same.is_some(), &what)?;
+        self.put_modules(&modules).await?;
         let mut revision = same.map_or(0, |same| same.revision);
         let changed = same.is_none();
         if changed {
@@ -231,6 +237,8 @@ impl Deployer {
     pub async fn remove_function(&self, name: &FunctionName) -> Result<FunctionSpec, ControlError> {
         let land = self.landscape().await?;
         let now = deployed(&land, name)?;
+        let what = format!("the function {name}");
+        self.expected.check(Some(now.revision), false, &what)?;
         rules::removal_of_function(name, &land)?;
         trial::none_on_trial(&now.spec)?;
         self.keep_ended(&land, name).await?;
@@ -274,7 +282,10 @@ pub(crate) fn deployed<'a>(
 }
 
 /// The module of the first stage, and the stages that follow on it.
-fn stages(draft: &FunctionDraft, modules: &[Bytes]) -> Result<(Digest, Vec<Stage>), ControlError> {
+pub(crate) fn stages(
+    draft: &FunctionDraft,
+    modules: &[Bytes],
+) -> Result<(Digest, Vec<Stage>), ControlError> {
     let missing = |of: &FunctionName| ControlError::Missing {
         what: format!("module of {of}"),
     };

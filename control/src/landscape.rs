@@ -3,7 +3,7 @@
 //!
 //! Owns a copy of the buckets at one moment. It must not know what is allowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Bus, BusError};
 use protocol::name::{FunctionName, Namespace, StoreName};
@@ -41,6 +41,15 @@ pub struct Landscape {
     pub ended: BTreeMap<FunctionName, FunctionSpec>,
     /// Keys of specs that this program cannot read, and why.
     pub unreadable: BTreeMap<String, String>,
+}
+
+/// What others, or a plan's other parts, are about to do.
+#[derive(Debug, Clone, Default)]
+pub struct Pending {
+    /// What will be there as well, or instead.
+    pub there: Landscape,
+    /// Namespaces that will be gone before what is planned is done.
+    pub gone: BTreeSet<Namespace>,
 }
 
 impl Landscape {
@@ -124,6 +133,19 @@ impl Landscape {
                 None
             }
         }
+    }
+
+    /// Once what is pending has been done.
+    #[must_use]
+    pub fn after(&self, pending: &Pending) -> Self {
+        let there = &pending.there;
+        let mut land = self.clone();
+        land.namespaces
+            .retain(|name, _| !pending.gone.contains(name));
+        land.stores.extend(there.stores.clone());
+        land.namespaces.extend(there.namespaces.clone());
+        land.functions.extend(there.functions.clone());
+        land
     }
 
     /// Refuses to change what cannot be read: it may be newer than this program.

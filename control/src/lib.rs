@@ -6,6 +6,8 @@
 //! - `draft`: a function as it is wanted
 //! - `landscape`: all that is configured and deployed; `rules`: what may be beside it
 //! - `deployer`: who does it; `namespace`, `function`, `versions`: what they do
+//! - `alone`: what can be judged where nobody can be asked what there is; `expected`: what
+//!   a change is made to; `store`: stores made, changed, removed
 //! - `trial`: a version beside the deployed one; `judgement`: how that ends by hand
 //! - `plan`: all of that for a whole application; `rollout`: whether every lane runs it
 //! - `letter`, `rejected`: dead letters, and what is done with them
@@ -18,12 +20,14 @@
 //! Owns no state: what is deployed lives in the buckets. Used by whoever deploys, not by
 //! the services; must not know lanes, sessions or shards.
 
+pub mod alone;
 pub mod app;
 mod candidate;
 mod deployer;
 mod disconnect;
 mod draft;
 mod error;
+mod expected;
 mod fate;
 mod function;
 mod held;
@@ -44,16 +48,18 @@ mod revocation;
 mod rollout;
 mod rules;
 mod seam;
+mod store;
 mod trial;
 mod versions;
 
 pub use deployer::{Deployer, VERSIONS_KEPT};
 pub use draft::{CanaryDraft, FunctionDraft, StageDraft, Start, digest};
 pub use error::ControlError;
+pub use expected::Expected;
 pub use fate::{Fate, Output};
 pub use function::Deployed;
 pub use history::Missing;
-pub use landscape::{Entry, Landscape};
+pub use landscape::{Entry, Landscape, Pending};
 pub use letter::{Letter, Settled};
 pub use load::{LaneLoad, Load, Loads, Rates, Watcher};
 pub use logs::Logs;

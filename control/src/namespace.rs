@@ -4,7 +4,7 @@
 
 use protocol::class::Classes;
 use protocol::name::{FunctionName, Namespace, StoreName};
-use protocol::spec::{NamespaceSpec, Path, PresenceSetting, key};
+use protocol::spec::{NamespaceSpec, Path, PresenceSetting, Written, key};
 
 use crate::deployer::{Deployer, json};
 use crate::error::ControlError;
@@ -51,6 +51,36 @@ impl NamespaceDraft {
             presence: None,
         }
     }
+
+    /// As a spec, over the one that there is.
+    pub(crate) fn spec(self, before: Option<&NamespaceSpec>, written: Written) -> NamespaceSpec {
+        NamespaceSpec {
+            name: self.name,
+            store: self.store,
+            path: self.gate.map_or(Path::Direct, Path::Function),
+            classes: self
+                .classes
+                .or(before.map(|spec| spec.classes))
+                .unwrap_or_default(),
+            conflate: match self.conflate {
+                Some(header) => Some(header).filter(|header| !header.is_empty()),
+                None => before.and_then(|spec| spec.conflate.clone()),
+            },
+            batch_ms: self
+                .batch_ms
+                .or(before.map(|spec| spec.batch_ms))
+                .unwrap_or_default(),
+            quota_bytes: match self.quota_bytes {
+                Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+                None => before.and_then(|spec| spec.quota_bytes),
+            },
+            presence: match self.presence {
+                Some(setting) => setting.spec(),
+                None => before.and_then(|spec| spec.presence),
+            },
+            written: Some(written),
+        }
+    }
 }
 
 /// What became of a namespace that was wanted.
@@ -58,6 +88,8 @@ impl NamespaceDraft {
 pub struct Applied {
     /// Its spec, as it is stored.
     pub spec: NamespaceSpec,
+    /// Its revision in `CONFIG`.
+    pub revision: u64,
     /// It was not there before.
     pub created: bool,
     /// It was there, and different.
@@ -89,32 +121,7 @@ impl Deployer {
     ) -> Result<NamespaceSpec, ControlError> {
         land.readable(&key::namespace(&draft.name))?;
         let before = land.namespaces.get(&draft.name).map(|entry| &entry.spec);
-        let wanted = NamespaceSpec {
-            name: draft.name,
-            store: draft.store,
-            path: draft.gate.map_or(Path::Direct, Path::Function),
-            classes: draft
-                .classes
-                .or(before.map(|spec| spec.classes))
-                .unwrap_or_default(),
-            conflate: match draft.conflate {
-                Some(header) => Some(header).filter(|header| !header.is_empty()),
-                None => before.and_then(|spec| spec.conflate.clone()),
-            },
-            batch_ms: draft
-                .batch_ms
-                .or(before.map(|spec| spec.batch_ms))
-                .unwrap_or_default(),
-            quota_bytes: match draft.quota_bytes {
-                Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
-                None => before.and_then(|spec| spec.quota_bytes),
-            },
-            presence: match draft.presence {
-                Some(setting) => setting.spec(),
-                None => before.and_then(|spec| spec.presence),
-            },
-            written: Some(self.written()),
-        };
+        let wanted = draft.spec(before, self.written());
         // Who wrote it, and when, is no difference.
         let same = before.filter(|spec| {
             let written = spec.written.clone();
@@ -133,17 +140,21 @@ impl Deployer {
     ) -> Result<Applied, ControlError> {
         let before = land.namespaces.get(&spec.name);
         let changed = before.is_some_and(|before| before.spec != spec);
+        let what = format!("the namespace {}", spec.name);
+        let mut revision = before.map(|before| before.revision);
+        self.expected
+            .check(revision, before.is_some() && !changed, &what)?;
         if before.is_none() || changed {
             let (key, config) = (key::namespace(&spec.name), self.config().await?);
             let written = match before {
                 None => config.create(&key, json(&spec)).await,
                 Some(before) => config.update(&key, json(&spec), before.revision).await,
             };
-            let what = format!("the namespace {}", spec.name);
-            written.map_err(|error| ControlError::written(error, what))?;
+            revision = Some(written.map_err(|error| ControlError::written(error, what))?);
         }
         Ok(Applied {
             spec,
+            revision: revision.unwrap_or_default(),
             created: before.is_none(),
             changed,
             notes,
@@ -162,6 +173,7 @@ impl Deployer {
         let Some(entry) = land.namespaces.get(name) else {
             return Err(ControlError::Missing { what });
         };
+        self.expected.check(Some(entry.revision), false, &what)?;
         rules::removal_of_namespace(name, &land)?;
         let config = self.config().await?;
         let deleted = config.delete(&key::namespace(name), entry.revision).await;

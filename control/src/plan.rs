@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bus::BusError;
 use bytes::Bytes;
 use protocol::name::FunctionName;
 use protocol::spec::{FunctionSpec, NamespaceSpec};
@@ -15,7 +16,7 @@ use crate::deployer::Deployer;
 use crate::draft::FunctionDraft;
 use crate::error::ControlError;
 use crate::function::Deployed;
-use crate::landscape::{Entry, Landscape};
+use crate::landscape::{Entry, Landscape, Pending};
 use crate::namespace::NamespaceDraft;
 use crate::rules;
 
@@ -138,8 +139,25 @@ impl Deployer {
     /// # Errors
     /// [`ControlError`] names the part and its field. Nothing is changed.
     pub async fn plan(&self, wanted: Wanted) -> Result<Plan, ControlError> {
-        let land = self.landscape().await?;
-        let (mut planned, mut things) = (land.clone(), Vec::new());
+        self.plan_beside(wanted, &Pending::default()).await
+    }
+
+    /// The same, after what is pending. Where nothing has been set up, there is nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub async fn plan_beside(
+        &self,
+        wanted: Wanted,
+        pending: &Pending,
+    ) -> Result<Plan, ControlError> {
+        let mut land = match self.landscape().await {
+            Err(BusError::NotFound) => Landscape::default(),
+            land => land?,
+        };
+        land.namespaces
+            .retain(|name, _| !pending.gone.contains(name));
+        let (mut planned, mut things) = (land.after(pending), Vec::new());
         for draft in wanted.namespaces {
             let name = draft.name.clone();
             let spec = self.namespace_spec(&land, draft);

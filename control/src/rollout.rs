@@ -70,7 +70,10 @@ impl Deployer {
     }
 
     /// What the workers of a store say.
-    pub(crate) async fn reports(&self, store: &StoreName) -> Result<Vec<WorkerReport>, BusError> {
+    ///
+    /// # Errors
+    /// Those of the bus. Cancel safe.
+    pub async fn reports(&self, store: &StoreName) -> Result<Vec<WorkerReport>, BusError> {
         let entries = self.bus.kv(Bucket::Workers).await?.entries().await?;
         let prefix = worker_key(store, "");
         let ours = entries.iter().filter(|(key, ..)| key.starts_with(&prefix));

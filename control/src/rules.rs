@@ -133,6 +133,31 @@ pub fn removal_of_namespace(name: &Namespace, land: &Landscape) -> Result<(), Sp
     }
 }
 
+/// Whether a store may be removed.
+///
+/// # Errors
+/// [`SpecError`]: a namespace lives in it, or a function handles it.
+pub fn removal_of_store(name: &StoreName, land: &Landscape) -> Result<(), SpecError> {
+    let namespaces = land.namespaces.values().map(|entry| &entry.spec);
+    let mut namespaces = namespaces.filter(|spec| spec.store == *name);
+    if let Some(spec) = namespaces.next() {
+        let problem = format!(
+            "the namespace {} lives in {name}: remove it first",
+            spec.name
+        );
+        return refuse("name", problem);
+    }
+    let functions = land.functions.values().map(|entry| &entry.spec);
+    let mut functions = functions.filter(|spec| spec.store == *name);
+    match functions.next() {
+        None => Ok(()),
+        Some(spec) => {
+            let problem = format!("the function {} handles {name}: remove it first", spec.name);
+            refuse("name", problem)
+        }
+    }
+}
+
 /// Whether a function may be removed.
 ///
 /// # Errors

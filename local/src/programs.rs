@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 /// Where `make functions` puts modules, from the folder of build profiles.
 const MODULES_FOLDER: &str = "wasm32-wasip2/release";
-/// Where compiled code is, in the cache folder.
-const COMPILED: &str = "compiled";
 /// What every variable of ours starts with. Services take such variables for
 /// settings, so a child process inherits none but the log filter.
 const PREFIX: &str = "EDDYLINE_";
@@ -45,5 +43,5 @@ pub(crate) fn private_variables() -> Vec<String> {
 /// Where compiled code of functions is kept, in the cache folder of a machine: each is
 /// compiled once, by whichever process comes first.
 pub fn compiled(cache: &Path) -> PathBuf {
-    cache.join(COMPILED)
+    running::compiled_in(cache)
 }

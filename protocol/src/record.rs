@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{FunctionName, StoreName, Tenant};
 use crate::position::Epoch;
 use crate::stream::StreamName;
 use crate::subject::{Kind, Parsed};
@@ -26,22 +27,31 @@ pub const TOPIC_BYTES_MAX: usize = 249;
 pub fn topic(prefix: &str, parsed: &Parsed) -> Option<String> {
     match parsed {
         Parsed::Event {
-            kind: Kind::In,
+            kind,
             tenant,
             channel,
             ..
-        } => Some(name(prefix, "in", tenant.as_str(), channel.namespace())),
-        Parsed::Event {
-            kind: Kind::Ev,
-            tenant,
-            channel,
-            ..
-        } => Some(name(prefix, "ev", tenant.as_str(), channel.namespace())),
+        } => event_topic(prefix, *kind, tenant, channel.namespace()),
         Parsed::DeadLetter {
             store, function, ..
-        } => Some(name(prefix, "rej", store.as_str(), function.as_str())),
-        Parsed::Checkpoint { .. } | Parsed::Event { .. } => None,
+        } => Some(dead_letter_topic(prefix, store, function)),
+        Parsed::Checkpoint { .. } => None,
     }
+}
+
+/// The topic of a namespace's events of a kind; `None` for what is not mirrored.
+pub fn event_topic(prefix: &str, kind: Kind, tenant: &Tenant, namespace: &str) -> Option<String> {
+    let kind = match kind {
+        Kind::In => "in",
+        Kind::Ev => "ev",
+        _ => return None,
+    };
+    Some(name(prefix, kind, tenant.as_str(), namespace))
+}
+
+/// The topic of a function's dead letters.
+pub fn dead_letter_topic(prefix: &str, store: &StoreName, function: &FunctionName) -> String {
+    name(prefix, "rej", store.as_str(), function.as_str())
 }
 
 fn name(prefix: &str, kind: &str, one: &str, other: &str) -> String {

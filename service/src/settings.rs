@@ -26,6 +26,8 @@ const ENV_IGNORED: &[&str] = &[
     "roots",
     "cache",
     "nats_url",
+    "nats_user",
+    "nats_password",
     "nats_ca",
     "nats_credentials",
     "nats_nkey",
@@ -101,6 +103,27 @@ impl Default for NatsSettings {
             nkey: None,
             credentials: None,
             tls: NatsTls::default(),
+        }
+    }
+}
+
+impl NatsSettings {
+    /// The settings that an address stands for, such as people write it; the name and
+    /// password in it, if there are, are not sent as a part of it.
+    pub fn of_address(url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
+        let Some((who, host)) = rest.rsplit_once('@') else {
+            return Self {
+                url: url.to_owned(),
+                ..Self::default()
+            };
+        };
+        let (user, password) = who.split_once(':').unwrap_or((who, ""));
+        Self {
+            url: format!("{scheme}://{host}"),
+            user: Some(user.to_owned()),
+            password: Some(Secret::new(password)),
+            ..Self::default()
         }
     }
 }
@@ -231,6 +254,16 @@ mod tests {
             ..NatsSettings::default()
         };
         assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_user_is_read_from_the_address() {
+        let own = NatsSettings::of_address("nats://operator:s3cret@127.0.0.1:4");
+        assert_eq!(own.url, "nats://127.0.0.1:4");
+        assert_eq!(own.user.as_deref(), Some("operator"));
+        assert_eq!(own.password.unwrap().expose(), "s3cret");
+        let open = NatsSettings::of_address("nats://127.0.0.1:4");
+        assert_eq!((open.url.as_str(), open.user), ("nats://127.0.0.1:4", None));
     }
 
     #[test]

@@ -108,6 +108,8 @@ mod bus {
                 setup {
                     a_bootstrap_repeats_and_tells_differences
                     a_second_store_shares_the_buckets
+                    a_store_is_changed_and_read_back
+                    a_store_is_removed_with_what_it_holds_only_if_told_so
                     modules_round_trip
                 }
                 state {

@@ -1,17 +1,21 @@
 //! Creates the streams and buckets of a store, or checks that they are as configured.
 //!
 //! Owns no state; running it any number of times, also at once, is harmless. What
-//! exists with other settings is never changed: that is for a person to decide, who
-//! is told every difference.
+//! exists with other settings is never changed by a bootstrap: that is for a person to
+//! decide, who is told every difference, and may ask for it by [`change`] and [`remove`].
 
+mod change;
 mod compare;
+mod found;
 mod settings;
 
 use rand::Rng;
 use serde_json::{Map, Value};
 
+pub use self::change::{change, remove};
 pub use self::compare::Difference;
 use self::compare::{compare, remarks};
+pub use self::found::{Found, find};
 pub use self::settings::StoreSettings;
 use crate::bus::Bus;
 use crate::details::StreamDetails;
@@ -37,12 +41,30 @@ pub enum BootstrapError {
     /// What exists has other settings; nothing was changed.
     #[error("the store exists with other settings: {}", list(.0))]
     Differs(Vec<Difference>),
+    /// A store that holds events is not removed unless that is said; nothing was changed.
+    #[error("{stream} holds events, which would be lost with it")]
+    Holds {
+        /// The stream.
+        stream: String,
+    },
     /// The spec in `CONFIG` cannot be read.
     #[error("the spec of the store in CONFIG cannot be read")]
     Spec(#[source] serde_json::Error),
     /// The bus failed; see whether it is temporary.
     #[error("bootstrap: {0}")]
     Bus(#[from] BusError),
+}
+
+impl Difference {
+    /// Lanes are no stream's setting.
+    fn of_lanes(store: &StoreSettings, found: u16) -> Self {
+        Self {
+            stream: Bucket::Config.as_str().into(),
+            field: format!("{} lanes", key::store(&store.name)),
+            configured: store.lanes.to_string(),
+            found: found.to_string(),
+        }
+    }
 }
 
 fn list(differences: &[Difference]) -> String {
@@ -80,12 +102,8 @@ pub async fn bootstrap(bus: &Bus, store: &StoreSettings) -> Result<StoreSpec, Bo
     }
     let spec = find_or_create_spec(bus, store).await?;
     if spec.lanes != store.lanes {
-        return Err(BootstrapError::Differs(vec![Difference {
-            stream: Bucket::Config.as_str().into(),
-            field: format!("{} lanes", key::store(&store.name)),
-            configured: store.lanes.to_string(),
-            found: spec.lanes.to_string(),
-        }]));
+        let difference = Difference::of_lanes(store, spec.lanes);
+        return Err(BootstrapError::Differs(vec![difference]));
     }
     Ok(spec)
 }

@@ -116,7 +116,10 @@ impl Default for StoreSettings {
 }
 impl StoreSettings {
     /// Checks the settings against each other.
-    pub(super) fn check(&self) -> Result<(), BootstrapError> {
+    ///
+    /// # Errors
+    /// [`BootstrapError::Settings`] names the setting.
+    pub fn check(&self) -> Result<(), BootstrapError> {
         let check = |holds: bool, field, problem| {
             if holds {
                 Ok(())

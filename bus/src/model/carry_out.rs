@@ -38,6 +38,14 @@ impl Network {
                 let created = self.server.create(&name, &config, wall);
                 Some(created.map(Reply::Details))
             }
+            Request::Change { name, config } => {
+                let changed = self.server.change(&name, &config, wall);
+                Some(changed.map(Reply::Details))
+            }
+            Request::Delete { name } => {
+                let removed = self.server.streams.remove(&name).map(|_| Reply::Done);
+                Some(removed.ok_or(BusError::NotFound))
+            }
             Request::PutObject { store, name, bytes } => Some(self.bucket(&store).map(|()| {
                 self.server.objects.entry((store, name)).or_insert(bytes);
                 Reply::Done

@@ -286,6 +286,23 @@ impl Connection {
         }
     }
 
+    pub(crate) async fn update_stream(
+        &self,
+        name: &str,
+        config: &Map<String, Value>,
+    ) -> Result<StreamDetails, BusError> {
+        let (name, config) = (name.into(), config.clone());
+        match self.ask(Request::Change { name, config }).await? {
+            Reply::Details(details) => Ok(details),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(crate) async fn delete_stream(&self, name: &str) -> Result<(), BusError> {
+        let name = name.into();
+        self.ask(Request::Delete { name }).await.map(drop)
+    }
+
     pub(crate) async fn last_seqs(
         &self,
         stream: &StreamName,

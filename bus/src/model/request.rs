@@ -47,6 +47,13 @@ pub(super) enum Request {
         name: String,
         config: Map<String, Value>,
     },
+    Change {
+        name: String,
+        config: Map<String, Value>,
+    },
+    Delete {
+        name: String,
+    },
     PutObject {
         store: String,
         name: String,

@@ -88,6 +88,22 @@ impl Server {
         Ok(details)
     }
 
+    /// Gives a stream other settings.
+    ///
+    /// # Errors
+    /// [`BusError::NotFound`]; [`BusError::Api`] for an unknown kind.
+    pub(super) fn change(
+        &mut self,
+        name: &str,
+        json: &Map<String, Value>,
+        now_us: u64,
+    ) -> Result<StreamDetails, BusError> {
+        let config = StreamConfig::read(json)?;
+        let stream = self.stream(name, now_us)?;
+        stream.config = config;
+        Ok(stream.details(stream.log.last_seq(), now_us))
+    }
+
     /// Stores one message in a stream.
     ///
     /// # Errors

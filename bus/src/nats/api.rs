@@ -315,10 +315,36 @@ impl Bus {
         name: &str,
         config: &Map<String, Value>,
     ) -> Result<details::StreamDetails, BusError> {
+        self.put_stream("CREATE", name, config).await
+    }
+
+    /// Gives a stream other settings; what is left out falls back to the server's own.
+    pub(crate) async fn update_stream(
+        &self,
+        name: &str,
+        config: &Map<String, Value>,
+    ) -> Result<details::StreamDetails, BusError> {
+        self.put_stream("UPDATE", name, config).await
+    }
+
+    async fn put_stream(
+        &self,
+        call: &str,
+        name: &str,
+        config: &Map<String, Value>,
+    ) -> Result<details::StreamDetails, BusError> {
         let mut query = config.clone();
         query.insert("name".into(), name.into());
-        self.api::<_, StreamDetails>(&format!("STREAM.CREATE.{name}"), &query)
+        self.api::<_, StreamDetails>(&format!("STREAM.{call}.{name}"), &query)
             .await?
             .plain()
+    }
+
+    /// Removes a stream with all that it holds.
+    pub(crate) async fn delete_stream(&self, name: &str) -> Result<(), BusError> {
+        let call = format!("STREAM.DELETE.{name}");
+        self.api::<_, Value>(&call, &serde_json::json!({}))
+            .await
+            .map(drop)
     }
 }

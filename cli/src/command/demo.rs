@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::name::{Tenant, User};
+use running::{DevState, Which};
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use super::dev::{self, SCOPES, TENANT, TOKEN_TTL};
 use crate::args::Demo;
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::output::{Output, thousands};
 use demo::generator::{Session, generate};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::name::{Tenant, User};
+use running::{Claim, DevState};
 use serde::Serialize;
 use service::shutdown::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::args::{Dev, StackArgs};
-use crate::config::{self, Claim, DevState};
 use crate::error::{CliError, sentence};
 use crate::output::{Output, thousands};
 use local::{OnStep, Stack, StackOptions, Status};
@@ -76,7 +76,7 @@ struct StatusTold {
 /// The stack does not start.
 pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), CliError> {
     let parent = args.with_parent.then(parent_id);
-    let claim = Claim::take(&config::cache(), args.name.as_deref())?;
+    let claim = Claim::take(&running::cache(), args.name.as_deref())?;
     let options = StackOptions {
         edge_ports: args.ports,
         grpc_port: args.grpc_port,
@@ -90,7 +90,7 @@ pub async fn run(args: Dev, output: &Output, shutdown: &Shutdown) -> Result<(), 
     let ready = ready(&stack, claim.name());
     let outcome = match claim.write(&state(&stack, &ready)) {
         Ok(()) => serve(&mut stack, &ready, parent, output, shutdown).await,
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     drop(claim);
     output.note("stopping");
@@ -310,7 +310,7 @@ fn welcome(ready: &Ready, program: &str) -> String {
     text.push_str("Try it in a second terminal (the token is found by itself):\n\n");
     let edges: Vec<String> = ready.edges.iter().map(|e| format!("--edge {e}")).collect();
     let which = match ready.name.as_str() {
-        config::NAME => String::new(),
+        running::NAME => String::new(),
         name => format!(" --dev {name}"),
     };
     let mut commands = vec![

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::frame::{Published, StoredIn};
+use running::{DevState, Which};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::io::BufReader;
@@ -14,7 +15,7 @@ use tokio::io::BufReader;
 use super::input::{Line, Lines};
 use super::outcomes::Outcomes;
 use crate::args::{EdgeArgs, Publish};
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_FAILED, sentence};
 use crate::output::Output;
 use client::{Ack, Client, ClientError, ClientOptions, Draft};

@@ -8,12 +8,13 @@ use protocol::header;
 use protocol::id::Publisher;
 use protocol::name::ChannelPattern;
 use protocol::record::MirrorGap;
+use running::{DevState, Which};
 use serde::Serialize;
 
 use self::paced::{Pace, Reading};
 use super::event::{Data, Shown};
 use crate::args::Replay;
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
 use crate::moment::moment;
 use crate::output::Output;

@@ -3,10 +3,11 @@
 use auth::{Scopes, Signer};
 use protocol::name::{Tenant, User};
 use protocol::secret::Secret;
+use running::{DevState, Which};
 use serde::Serialize;
 
 use crate::args::Token;
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_SETTINGS};
 use crate::output::Output;
 

@@ -36,11 +36,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bridge", &["protocol", "service", "auth", "bus", "door"]),
     ("client", &["protocol"]),
     ("control", &["protocol", "service", "bus", "host"]),
+    ("running", &["devstack"]),
+    (
+        "provider",
+        &["protocol", "service", "bus", "control", "running"],
+    ),
     (
         "local",
         &[
             "protocol", "service", "archive", "auth", "bus", "edge", "workers", "bridge",
-            "control", "devstack",
+            "control", "devstack", "running",
         ],
     ),
     ("demo", &["protocol", "client"]),
@@ -57,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "local",
             "demo",
             "devstack",
+            "running",
             "workbench",
         ],
     ),
@@ -118,13 +124,18 @@ const BELONGS_TO: [(&str, &[&str]); 10] = [
     ),
     (
         "tokio-rustls",
-        &["door", "edge", "service", "client", "harness", "tests"],
+        &[
+            "door", "edge", "service", "client", "harness", "provider", "tests",
+        ],
     ),
     ("wasmtime", &["host"]),
     ("moka", &["host"]),
     ("rdkafka", &["bridge", "harness", "tests"]),
     ("rdkafka-sys", &["bridge"]),
-    ("tonic", &["bridge", "client", "cli", "harness", "tests"]),
+    (
+        "tonic",
+        &["bridge", "client", "cli", "provider", "harness", "tests"],
+    ),
     ("async-nats", &["bus", "harness", "tests"]),
 ];
 

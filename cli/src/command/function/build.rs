@@ -11,7 +11,6 @@ use workbench::tool::ToolError;
 
 use super::failure;
 use crate::args::author::Build;
-use crate::config;
 use crate::error::CliError;
 use crate::output::{Output, thousands};
 
@@ -41,7 +40,7 @@ pub(super) async fn run(args: Build, output: &Output) -> Result<(), CliError> {
 /// Builds a function and shows what its tools say.
 pub(super) async fn build(project: &Project, output: &Output) -> Result<Built, BuildError> {
     let mut tell = |line: &str| output.note(line);
-    let built = workbench::build::build(project, Some(config::compiled()), &mut tell).await;
+    let built = workbench::build::build(project, Some(running::compiled()), &mut tell).await;
     // What was on standard error is told already; this tool said it elsewhere.
     if let Err(BuildError::Recipe(RecipeError::Tool(ToolError::Failed { lines, out, .. }))) = &built
         && *out

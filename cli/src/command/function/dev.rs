@@ -14,6 +14,7 @@ use std::convert::Infallible;
 
 use bus::Bus;
 use local::{Stack, StackOptions};
+use running::{Claim, DevState, Which};
 use service::shutdown::Shutdown;
 use workbench::build::{BuildError, Built};
 use workbench::project::Project;
@@ -24,7 +25,6 @@ use super::build;
 use super::failure;
 use crate::args::author::FunctionDev;
 use crate::args::nats::NatsArgs;
-use crate::config::{self, Claim, DevState, Which};
 use crate::error::CliError;
 use crate::nats;
 use crate::output::Output;
@@ -68,11 +68,11 @@ async fn host(name: Option<&str>, output: &Output, shutdown: &Shutdown) -> Resul
         name,
         address: None,
     };
-    if let Some(state) = config::find(&config::cache(), which)? {
+    if let Some(state) = running::find(&running::cache(), which)? {
         output.note(&format!("joining the running dev named {}", state.name));
         return Ok(Host { state, own: None });
     }
-    let claim = Claim::take(&config::cache(), None)?;
+    let claim = Claim::take(&running::cache(), None)?;
     let options = StackOptions {
         // One node is enough for one person.
         edge_ports: vec![0],
@@ -182,7 +182,7 @@ fn welcome(project: &Project, stack: &str) -> String {
         );
     }
     let which = match stack {
-        config::NAME => String::new(),
+        running::NAME => String::new(),
         name => format!(" --dev {name}"),
     };
     let mut gated = project.app.namespaces.iter();

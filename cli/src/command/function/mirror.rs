@@ -11,11 +11,12 @@ use control::{Asked, Mirror, MirrorError, Mirrored, Place, Query};
 use futures_util::StreamExt;
 use protocol::name::Tenant;
 use protocol::record::MirrorGap;
+use running::{DevState, Which};
 use serde::Deserialize;
 
 use crate::args::function::ReplayHistory;
 use crate::command::replay::refused;
-use crate::config::{self, DevState, Which};
+use crate::config;
 use crate::error::{CliError, EXIT_SETTINGS, sentence};
 
 /// A bridge.
@@ -38,7 +39,7 @@ pub(super) async fn find(args: &ReplayHistory) -> Result<Option<Bridge>, CliErro
         (Some(grpc), _) => Some(grpc.clone()),
         // Another NATS than that of a `dev` has another mirror.
         (None, Some(_)) => None,
-        (None, None) => config::find(&config::cache(), which)?.and_then(|state| state.grpc),
+        (None, None) => running::find(&running::cache(), which)?.and_then(|state| state.grpc),
     };
     let Some(grpc) = grpc else {
         return Ok(None);

@@ -10,7 +10,6 @@ use workbench::golden::{Runner, diff, file};
 use super::build;
 use super::failure;
 use crate::args::author::Test;
-use crate::config;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::{Output, harmless};
 
@@ -60,7 +59,7 @@ pub(super) async fn run(args: Test, output: &Output) -> Result<(), CliError> {
     let spec = project
         .spec(&built.modules)
         .map_err(|error| CliError::new(EXIT_SETTINGS, format!("the function's {error}")))?;
-    let runner = Runner::new(spec, built.modules, Some(config::compiled())).await;
+    let runner = Runner::new(spec, built.modules, Some(running::compiled())).await;
     let runner = runner.map_err(failure::of_run)?;
     let mut count = Count::default();
     for path in &files {

@@ -11,7 +11,6 @@ use workbench::build::Built;
 use workbench::project::Project;
 
 use super::super::build::DIGITS;
-use crate::config;
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -36,7 +35,7 @@ pub(super) async fn put(
     app.namespaces.retain(|_, entry| is_ours(&entry.gate));
     app.functions.retain(|other, _| other == name);
     let modules = BTreeMap::from([(name.clone(), built.modules)]);
-    let deployer = Deployer::new(bus, config::who()).compiled(config::compiled());
+    let deployer = Deployer::new(bus, running::who()).compiled(running::compiled());
     let plan = deployer.plan(Wanted::of_app(&app, &modules)?).await?;
     let mut deployed = None;
     for step in &plan.steps {
