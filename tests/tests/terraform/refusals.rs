@@ -176,7 +176,10 @@ async fn each_refusal_names_what_it_is_about() {
         return;
     };
     let url = deployment.servers.nats_url().to_owned();
-    for Case { rest, says, at } in [of_functions(), of_values(), of_others()].into_iter().flatten() {
+    for Case { rest, says, at } in [of_functions(), of_values(), of_others()]
+        .into_iter()
+        .flatten()
+    {
         terraform.write("main.tf", &config(&url, &rest));
         let shown = terraform.shown(&["plan"]).await;
         let errors: Vec<_> = shown.iter().filter(|shown| shown.is_error).collect();
