@@ -45,8 +45,14 @@ lint: prerequisites
 functions: prerequisites
 	$(CARGO) build $(FUNCTIONS)
 
-build: functions
+build: functions target/terraformrc
 	$(CARGO) build --workspace --bins --examples
+
+# Lets Terraform find the provider that is built here, without `terraform init`.
+target/terraformrc: Makefile
+	@mkdir -p target
+	@printf 'provider_installation {\n  dev_overrides {\n    "eddyline/eddyline" = "%s"\n  }\n  direct {}\n}\n' \
+		'$(CURDIR)/target/debug' >$@
 
 fetch: build
 	target/debug/devstack fetch

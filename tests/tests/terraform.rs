@@ -16,4 +16,5 @@ mod terraform {
     mod refusals;
     mod shell;
     mod stores;
+    mod trials;
 }

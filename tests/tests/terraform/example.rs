@@ -11,6 +11,26 @@ use super::shell::Terraform;
 
 /// What `eddyline dev --json` says once it serves.
 const READY: &str = r#"{"ready":"#;
+/// An edit that the gate lets pass.
+const EDIT: &str = r#"{"txn":1,"update":"AAA="}"#;
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// As Terraform itself would write it.
+#[tokio::test]
+async fn every_configuration_is_formatted() {
+    let Some(terraform) = Terraform::new("").await else {
+        return;
+    };
+    let folder = root().join("terraform");
+    let folder = folder.to_str().unwrap();
+    let told = terraform
+        .done(&["fmt", "-check", "-recursive", folder])
+        .await;
+    assert_eq!(told, "");
+}
 
 /// A cache that holds what this checkout's does, but for what runs here.
 fn cache_in(folder: &Path) {
@@ -40,8 +60,7 @@ async fn eddyline(cache: &Path, line: &[&str]) -> (bool, String) {
 
 /// The example, with the module that was built for this run.
 fn example() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let main = std::fs::read_to_string(root.join("terraform/examples/local/main.tf")).unwrap();
+    let main = std::fs::read_to_string(root().join("terraform/examples/local/main.tf")).unwrap();
     let module = "\"${path.module}/../../../target/wasm32-wasip2/release/document_gate.wasm\"";
     assert!(
         main.contains(module),
@@ -83,8 +102,12 @@ async fn the_example_does_what_its_page_says() {
     let _dev = dev(cache.path()).await;
     terraform.apply().await;
     terraform.is_level().await;
-    let edit = r#"{"txn":1,"update":"AAA="}"#;
-    let publish = ["pub", "drawing.a", edit];
+    for page in ["README.md", "examples/local/README.md"] {
+        let page = std::fs::read_to_string(root().join("terraform").join(page)).unwrap();
+        let line = format!("eddyline pub drawing.a '{EDIT}'");
+        assert!(page.contains(&line), "the page says what is done here");
+    }
+    let publish = ["pub", "drawing.a", EDIT];
     harness::until("the namespace is there", async || {
         let (stored, told) = eddyline(cache.path(), &publish).await;
         stored.then_some(()).ok_or(told)

@@ -1,19 +1,24 @@
 //! `eddyline_function`. Owns its schema.
 
 mod attributes;
+mod canary;
+mod module;
 mod spec;
+mod trial;
+mod wanted;
 
 use bus::BusError;
-use bytes::Bytes;
-use control::{Action, ControlError, Expected, Thing, Wanted, alone};
+use control::{ControlError, Expected, alone};
 use protocol::name::FunctionName;
-use protocol::spec::Trigger;
 
 use self::attributes::attributes;
-pub use self::spec::read_module;
-use self::spec::{Written, digests, state, written};
-use crate::connection::{Connection, unasked};
-use crate::diagnostic::{Diagnostic, Diagnostics, note};
+use self::canary::Before;
+pub use self::module::read_module;
+use self::spec::{state, written};
+use self::trial::judge;
+use self::wanted::Wanted;
+use crate::connection::Connection;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{Fields, fill};
 use crate::resource::lifecycle::{Done, Resource, named};
 use crate::schema::Schema;
@@ -34,70 +39,43 @@ impl Default for Functions {
     }
 }
 
-impl Functions {
-    /// Plans with NATS: what would be refused, and what is there already.
-    async fn judge(
-        &self,
-        on: &Connection,
-        prior: &Value,
-        written: &Written,
-        modules: Vec<Bytes>,
-    ) -> Result<Diagnostics, Diagnostics> {
-        let draft = written.draft();
-        let deployer = match on.deployer().await {
-            Ok(deployer) => deployer,
-            Err(why) => {
-                let judged = alone::function(draft, modules, Some(running::compiled())).await;
-                judged.map_err(|error| vec![error.into()])?;
-                return Ok(vec![unasked(&why)]);
-            }
-        };
-        let wanted = Wanted {
-            functions: vec![(draft, modules)],
-            ..Wanted::default()
-        };
-        let plan = deployer.plan_beside(wanted, &on.pending()).await;
-        let plan = plan.map_err(|error| vec![Diagnostic::from(error)])?;
-        let mut told = Diagnostics::new();
-        for step in &plan.steps {
-            let Thing::Function(spec, _) = &step.thing else {
-                continue;
-            };
-            if prior.is_null() && matches!(step.action, Action::Change(_)) {
-                let what = step.what();
-                return Err(vec![ControlError::Exists { what }.into()]);
-            }
-            // Whoever names a gate refers to it here, and so comes after it.
-            if spec.trigger != Trigger::Gate || spec.paused.is_some() {
-                told.extend(step.notes.iter().map(|text| note(text)));
-            }
-            on.expect_function((**spec).clone());
-        }
-        Ok(told)
+/// Deploys a function, and what is tried beside it.
+async fn put(on: &Connection, expected: Expected, prior: &Value, planned: &Object) -> Done {
+    let planned = Value::Map(planned.clone());
+    let wanted = Wanted::read(&planned)?;
+    let wanted = wanted.ok_or_else(|| vec![Diagnostic::error("not everything is known", "")])?;
+    let digests = wanted.digests();
+    let mut known = digests
+        .iter()
+        .filter(|(name, _)| planned.get(name).is_known());
+    if known.any(|(name, now)| planned.get(name) != now) {
+        let detail = "Nothing was deployed. Plan again, and apply what is there now.";
+        let summary = "a module has changed since the plan was made";
+        return Err(vec![Diagnostic::error(summary, detail).at("module")]);
     }
-
-    async fn put(&self, on: &Connection, expected: Expected, planned: &Object) -> Done {
-        let planned = Value::Map(planned.clone());
-        let written = written(&planned)?;
-        let written =
-            written.ok_or_else(|| vec![Diagnostic::error("not everything is known", "")])?;
-        let modules = written.modules().map_err(|problem| vec![problem])?;
-        let changed = digests(&modules)
-            .iter()
-            .any(|(name, now)| planned.get(name).is_known() && planned.get(name) != now);
-        if changed {
-            let detail = "Nothing was deployed. Plan again, and apply what is there now.";
-            let summary = "module has changed since the plan was made";
-            return Err(vec![Diagnostic::error(summary, detail).at("module")]);
-        }
-        let deployer = on.deployer().await.map_err(|error| vec![error])?;
-        let deployer = deployer.expecting(expected);
-        let deployed = deployer.deploy(written.draft(), modules).await;
-        let deployed = deployed.map_err(|error| vec![Diagnostic::from(error)])?;
-        let found = state(&deployed.spec, deployed.revision, &planned);
-        let planned = planned.object().cloned().unwrap_or_default();
-        Ok((fill(&planned, &found), Vec::new()))
+    let deployer = on.deployer().await.map_err(|error| vec![error])?;
+    let failed = |error| vec![Diagnostic::from(error)];
+    let (draft, modules) = (wanted.written.draft(), wanted.modules.clone());
+    let trial = wanted.trial.as_ref();
+    canary::end_other(&deployer, &draft.name, &modules, trial, expected).await?;
+    let own = deployer.clone().expecting(expected);
+    let mut deployed = own.deploy(draft.clone(), modules).await.map_err(failed)?;
+    if let Some((trial, wasm)) = trial
+        && wanted.judged(&Before(prior)).is_none()
+    {
+        let beside = deployer.clone();
+        let beside = beside.expecting(Expected::Revision(deployed.revision));
+        let tried = beside.deploy(trial.draft(draft), wanted.tried(wasm)).await;
+        deployed = tried.map_err(failed)?;
     }
+    let land = deployer.landscape().await;
+    let land = land.map_err(|error| vec![Diagnostic::from(error)])?;
+    let mut basis = planned.object().cloned().unwrap_or_default();
+    let version = prior.get("canary_version").clone();
+    basis.insert("canary_version".to_owned(), version);
+    let found = state(&land, &deployed.spec, deployed.revision, &Value::Map(basis));
+    let planned = planned.object().cloned().unwrap_or_default();
+    Ok((fill(&planned, &found), Vec::new()))
 }
 
 #[tonic::async_trait]
@@ -111,15 +89,15 @@ impl Resource for Functions {
     }
 
     fn validate(&self, config: &Value) -> Diagnostics {
-        let filled = propose(&self.0, &Value::Null, config);
-        match written(&Value::Map(filled.planned)) {
-            Err(problems) => problems,
-            Ok(None) => Vec::new(),
-            Ok(Some(written)) => match alone::fields(&written.draft()) {
-                Ok(()) => Vec::new(),
-                Err(error) => vec![error.into()],
-            },
-        }
+        let filled = Value::Map(propose(&self.0, &Value::Null, config).planned);
+        let judged = written(&filled).and_then(|written| {
+            canary::wanted(&filled)?;
+            let Some(written) = written else {
+                return Ok(());
+            };
+            alone::fields(&written.draft()).map_err(|error| vec![error.into()])
+        });
+        judged.err().unwrap_or_default()
     }
 
     async fn plan(&self, on: &Connection, prior: &Value, proposal: &mut Proposal) -> Diagnostics {
@@ -127,27 +105,34 @@ impl Resource for Functions {
             // It is asked for anew, as one that is to be made.
             return Vec::new();
         }
-        let written = match written(&Value::Map(proposal.planned.clone())) {
+        let wanted = match Wanted::read(&Value::Map(proposal.planned.clone())) {
             Err(problems) => return problems,
             Ok(None) => return Vec::new(),
-            Ok(Some(written)) => written,
+            Ok(Some(wanted)) => wanted,
         };
-        let modules = match written.modules() {
-            Err(problem) => return vec![problem],
-            Ok(modules) => modules,
-        };
-        let digests = digests(&modules);
+        let before = Before(prior);
+        let advice = wanted.judged(&before).map(|trial| before.advice(trial));
+        if let Some(advice) = advice.clone().filter(|_| before.was_promoted()) {
+            // What is deployed is what was tried: deploying the rest would take it back.
+            return vec![Diagnostic {
+                is_error: proposal.changes,
+                ..advice
+            }];
+        }
+        let digests = wanted.digests();
         if digests.iter().any(|(name, now)| prior.get(name) != now) {
             proposal.changed(&self.0);
         }
-        for (name, now) in digests {
-            proposal.planned.insert(name.to_owned(), now);
-        }
+        proposal.know(digests);
         if !proposal.changes {
-            return Vec::new();
+            return advice.into_iter().collect();
         }
-        let judged = self.judge(on, prior, &written, modules).await;
+        if wanted.trial.is_none() {
+            proposal.know(["canary_version", "canary_state"].map(|name| (name, Value::Null)));
+        }
+        let judged = judge(on, prior, proposal, &wanted).await;
         let mut told = judged.unwrap_or_else(|problems| problems);
+        told.extend(advice);
         let (was, start) = (prior.get("start"), &proposal.planned["start"]);
         if !was.is_null() && was != start {
             let detail = "A function that is deployed keeps where it began.";
@@ -166,7 +151,7 @@ impl Resource for Functions {
                 let unreadable = land.readable(name.as_str());
                 unreadable.map_err(|error| vec![error.into()])?;
                 let entry = land.functions.get(&name);
-                Ok(entry.map(|entry| state(&entry.spec, entry.revision, prior)))
+                Ok(entry.map(|entry| state(&land, &entry.spec, entry.revision, prior)))
             }
             Err(BusError::NotFound) => Ok(None),
             Err(error) => Err(vec![error.into()]),
@@ -174,13 +159,13 @@ impl Resource for Functions {
     }
 
     async fn create(&self, on: &Connection, planned: &Object) -> Done {
-        self.put(on, Expected::New, planned).await
+        put(on, Expected::New, &Value::Null, planned).await
     }
 
     async fn update(&self, on: &Connection, prior: &Value, planned: &Object) -> Done {
         let seen = prior.get("revision").as_u64();
         let expected = seen.map_or(Expected::Whatever, Expected::Revision);
-        self.put(on, expected, planned).await
+        put(on, expected, prior, planned).await
     }
 
     async fn remove(&self, on: &Connection, prior: &Value) -> Result<(), Diagnostics> {
@@ -190,6 +175,7 @@ impl Resource for Functions {
         let deployer = on.deployer().await.map_err(|error| vec![error])?;
         let seen = prior.get("revision").as_u64();
         let expected = seen.map_or(Expected::Whatever, Expected::Revision);
+        canary::end_other(&deployer, &name, &[], None, expected).await?;
         match deployer.expecting(expected).remove_function(&name).await {
             Ok(_) | Err(ControlError::Missing { .. }) => Ok(()),
             Err(error) => Err(vec![error.into()]),

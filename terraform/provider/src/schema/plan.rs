@@ -58,6 +58,13 @@ impl Proposal {
         }
     }
 
+    /// Some of what is planned is known already.
+    pub fn know(&mut self, known: impl IntoIterator<Item = (&'static str, Value)>) {
+        let known = known.into_iter();
+        self.planned
+            .extend(known.map(|(name, value)| (name.to_owned(), value)));
+    }
+
     fn forget_what_changes(&mut self, schema: &Schema) {
         let changing = schema.attributes.iter();
         let changing = changing.filter(|attribute| matches!(attribute.usage, Usage::Changing));

@@ -3,6 +3,7 @@
 use control::app::StartEntry;
 use protocol::spec::FunctionLimits;
 
+use super::canary;
 use crate::fields::value_of;
 use crate::schema::{Attribute, Kind};
 use crate::value::{Object, Value};
@@ -98,6 +99,13 @@ fn runs() -> Vec<Attribute> {
             false,
             "Whether its events may come back to it through other functions.",
         ),
+        Attribute::optional(
+            "canary",
+            Kind::Object(canary::attributes()),
+            "Another module on a share of the channels, beside the function's own, once that is \
+             deployed: workers promote it or take it back. Removed while it is on trial it is taken \
+             back; made the function's own `module`, it is promoted.",
+        ),
         Attribute::default(
             "start",
             Kind::Text,
@@ -120,6 +128,17 @@ fn told() -> Vec<Attribute> {
             "stage_digests",
             Kind::texts(),
             "The digests of the modules of its further stages.",
+        ),
+        Attribute::changing(
+            "canary_digest",
+            Kind::Text,
+            "The digest of the module on trial.",
+        ),
+        Attribute::changing("canary_version", Kind::Number, "The version on trial."),
+        Attribute::changing(
+            "canary_state",
+            Kind::Text,
+            "How its trial stands: `on_trial`, `promoted` or `rolled_back`.",
         ),
         Attribute::changing("version", Kind::Number, "Counts its deployments."),
         Attribute::changing("revision", Kind::Number, "Its revision in `FUNCTIONS`."),

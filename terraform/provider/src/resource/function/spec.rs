@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use control::app::{FunctionEntry, StageEntry, StartEntry};
-use control::{FunctionDraft, digest};
+use control::{FunctionDraft, Landscape, digest};
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
 use protocol::spec::{FunctionLimits, FunctionSpec, HeaderFilter, Schedule, Trigger};
-use protocol::stream::MODULE_BYTES_MAX;
 
+use super::canary;
+use super::module::read_module;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{Fields, value_of};
 use crate::value::{Object, Value};
@@ -45,23 +46,6 @@ impl Written {
             })
         });
         std::iter::once(Ok(own)).chain(further).collect()
-    }
-}
-
-/// Reads a module's file.
-///
-/// # Errors
-/// Why it cannot be one.
-pub fn read_module(path: &Path) -> Result<Bytes, String> {
-    let shown = path.display();
-    let read = std::fs::read(path);
-    let wasm = read.map_err(|error| format!("module {shown} cannot be read: {error}"))?;
-    match wasm.len() <= MODULE_BYTES_MAX {
-        true => Ok(wasm.into()),
-        false => Err(format!(
-            "module {shown} has {} bytes, more than {MODULE_BYTES_MAX}",
-            wasm.len()
-        )),
     }
 }
 
@@ -121,7 +105,7 @@ pub fn written(value: &Value) -> Result<Option<Written>, Diagnostics> {
 }
 
 /// What is deployed. What a deployment does not keep is as it was.
-pub fn state(spec: &FunctionSpec, revision: u64, prior: &Value) -> Object {
+pub fn state(land: &Landscape, spec: &FunctionSpec, revision: u64, prior: &Value) -> Object {
     let on = match &spec.trigger {
         Trigger::Reactive(on) => value_of(on),
         Trigger::Gate | Trigger::Schedule(_) => Value::List(Vec::new()),
@@ -157,7 +141,9 @@ pub fn state(spec: &FunctionSpec, revision: u64, prior: &Value) -> Object {
             optional(deployed.map(|deployed| Value::text(&deployed.by))),
         ),
     ];
-    all.map(|(name, value)| (name.to_owned(), value)).into()
+    let trial = canary::state(land, spec, prior);
+    let all = all.into_iter().chain(trial);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Its further stages; a deployment knows digests, and the state which file each was.
