@@ -46,7 +46,6 @@ pub async fn connect(args: &NatsArgs) -> Result<Bus, CliError> {
                 .hint("is `eddyline dev` running? --nats names another address"),
         })
 }
-}
 
 /// Connects as somebody who deploys.
 ///
