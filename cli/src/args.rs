@@ -163,6 +163,9 @@ pub struct Demo {
     pub stack: StackArgs,
 }
 
+/// Most events that `sub` lets the node be ahead: what the client holds without dropping any.
+const CREDIT_MAX: u64 = client::QUEUE_DELIVERIES as u64 / 2;
+
 /// Which edge node to talk to, and as whom.
 #[derive(Debug, Args)]
 pub struct EdgeArgs {
@@ -234,6 +237,10 @@ pub struct Subscribe {
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
+    /// Let the node be at most N events of each channel ahead of what is printed; the rest
+    /// waits in the store.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CREDIT_MAX))]
+    pub credit: Option<u64>,
     /// Where, and as whom.
     #[command(flatten)]
     pub edge: EdgeArgs,
@@ -441,6 +448,8 @@ mod tests {
         check("eddyline pub chat.a - --wait 0s", true);
         check("eddyline pub chat.a - --wait soon", false);
         check("eddyline sub", false);
+        check("eddyline sub chat.a --credit 10", true);
+        check("eddyline sub chat.a --credit 0", false);
         check("eddyline sub chat.a chat.b --from earliest --count 2", true);
         check(
             "eddyline history chat.a --from 2h --backwards --limit 5",

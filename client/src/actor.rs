@@ -51,6 +51,7 @@ enum Pending {
     Publish(u64),
     History(Reader),
     Presence(Looker),
+    Credit,
     PassOn(PassWaiter),
     Subscribe {
         channel: String,
@@ -375,6 +376,12 @@ impl Actor {
             Pending::Publish(n) => self.settled(n, frame),
             Pending::History(reader) => paged(reader, frame),
             Pending::Presence(looker) => looked(looker, frame),
+            Pending::Credit => {
+                // The channel may have been left meanwhile; then nothing was granted.
+                if let Some(error) = frame.error {
+                    tracing::debug!(message = %error.message, "credit was not granted");
+                }
+            }
             Pending::PassOn(waiter) => self.passed_on(waiter, frame),
             Pending::Subscribe {
                 channel,

@@ -11,13 +11,15 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{Ephemeral, Event, Gap, Start, Subscribe, Subscribed};
+use protocol::frame::{CREDIT_EVENTS_MAX, Ephemeral, Event, Gap, Start, Subscribe, Subscribed};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::chain::{Chain, Link};
 use super::error::ClientError;
+use super::granter::{Granter, GranterEnd};
+use super::options::SubscribeOptions;
 use super::subscription::{Delivery, PresenceChange};
 
 /// Where a subscription stands with the node.
@@ -57,8 +59,10 @@ pub(super) struct Channel {
     pub end: Arc<OnceLock<ClientError>>,
     pub answer: Option<Answer>,
     start: Start,
-    /// Whether it is told who is there.
-    watch: bool,
+    /// What it wants; its credit is what is left of it.
+    options: SubscribeOptions,
+    /// Ends with it.
+    pub end_of_credit: GranterEnd,
     chain: Option<Chain>,
     /// Ephemeral events that were dropped and not told yet.
     dropped: u64,
@@ -67,7 +71,8 @@ pub(super) struct Channel {
 impl Channel {
     pub fn new(
         generation: u64,
-        (start, watch): (Start, bool),
+        (start, options): (Start, SubscribeOptions),
+        granter: Granter,
         sender: mpsc::Sender<Delivery>,
         end: Arc<OnceLock<ClientError>>,
         answer: Answer,
@@ -79,7 +84,8 @@ impl Channel {
             end,
             answer: Some(answer),
             start,
-            watch,
+            options,
+            end_of_credit: GranterEnd(granter),
             chain: None,
             dropped: 0,
         }
@@ -96,7 +102,8 @@ impl Channel {
             channel: channel.to_owned(),
             from: Some(resumed.unwrap_or_else(|| self.start.clone())),
             echo,
-            presence: self.watch,
+            presence: self.options.presence,
+            credit: self.options.credit,
         }
     }
 
@@ -125,12 +132,34 @@ impl Channel {
     /// Somebody came or left. Without room for it the channel is left: the answer to the
     /// next subscription says who is there.
     pub fn presence(&mut self, change: PresenceChange) -> Deed {
-        if self.state != State::Live || !self.watch {
+        if self.state != State::Live || !self.options.presence {
             return Deed::Nothing;
         }
         match self.sender.try_send(Delivery::Presence(change)) {
             Err(TrySendError::Full(_)) => Deed::LeaveFull,
             Ok(()) | Err(TrySendError::Closed(_)) => Deed::Nothing,
+        }
+    }
+
+    /// Whether it is sent what its reader has granted, and no more.
+    pub fn is_counted(&self) -> bool {
+        self.options.credit.is_some()
+    }
+
+    /// The node may send so many events more, as far as it may at all: returns how many.
+    pub fn grant(&mut self, events: u64) -> u64 {
+        let Some(left) = &mut self.options.credit else {
+            return 0;
+        };
+        let granted = events.min(CREDIT_EVENTS_MAX.saturating_sub(*left));
+        *left += granted;
+        granted
+    }
+
+    /// The node has sent an event.
+    fn spend(&mut self) {
+        if let Some(left) = &mut self.options.credit {
+            *left = left.saturating_sub(1);
         }
     }
 
@@ -148,6 +177,7 @@ impl Channel {
             Err(TrySendError::Full(())) => return Deed::LeaveFull,
             Err(TrySendError::Closed(())) => {}
         }
+        self.spend();
         Deed::Nothing
     }
 
@@ -158,6 +188,7 @@ impl Channel {
         if self.state != State::Live {
             return;
         }
+        self.spend();
         let wanted = 1 + usize::from(self.dropped > 0);
         if self.sender.capacity() < self.sender.max_capacity() / 2 + wanted {
             self.dropped += 1;
@@ -219,7 +250,18 @@ mod tests {
         let (sender, receiver) = mpsc::channel(queue);
         let (answer, _) = oneshot::channel();
         let start = Start::Named(Named::Now);
-        let channel = Channel::new(1, (start, true), sender, Arc::default(), answer);
+        let options = SubscribeOptions {
+            presence: true,
+            credit: Some(100),
+        };
+        let channel = Channel::new(
+            1,
+            (start, options),
+            Granter::new("a", true),
+            sender,
+            Arc::default(),
+            answer,
+        );
         (channel, receiver)
     }
 
@@ -342,6 +384,29 @@ mod tests {
         assert_eq!([told(), told()], [1, 2]);
         assert_eq!(channel.subscribed(&reply(4)).unwrap(), Deed::Nothing);
         assert_eq!(told(), 4);
+    }
+
+    #[test]
+    fn what_is_left_of_a_credit_goes_on_with_the_next_subscription() {
+        let (mut channel, _queue) = channel(3);
+        let left = |channel: &mut Channel| channel.ask("a", true).credit;
+        assert_eq!(left(&mut channel), Some(100));
+        channel.subscribed(&subscribed(1, 4)).unwrap();
+        for seq in 5..8 {
+            assert_eq!(push(&mut channel, seq, seq - 1), Deed::Nothing);
+        }
+        assert_eq!(
+            push(&mut channel, 8, 7),
+            Deed::LeaveFull,
+            "and it comes again"
+        );
+        channel.ephemeral(fleeting("1"), Instant::now());
+        assert_eq!(left(&mut channel), Some(96));
+        assert_eq!(channel.grant(10), 10);
+        assert_eq!(channel.grant(u64::MAX), CREDIT_EVENTS_MAX - 106);
+        assert_eq!(left(&mut channel), Some(CREDIT_EVENTS_MAX));
+        channel.options.credit = None;
+        assert_eq!(channel.grant(1), 0);
     }
 
     #[test]

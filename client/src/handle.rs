@@ -18,7 +18,8 @@ use tokio::task::AbortHandle;
 
 use super::actor::Actor;
 use super::error::ClientError;
-use super::options::{ClientOptions, Draft};
+use super::granter::Granter;
+use super::options::{ClientOptions, Draft, SubscribeOptions};
 use super::request::{Request, Wanted};
 use super::shared::{ClientStats, Shared, lock};
 use super::socket::Socket;
@@ -147,7 +148,8 @@ impl Client {
         channel: &str,
         start: Start,
     ) -> Result<Subscription, ClientError> {
-        self.receive(channel, start, false).await
+        self.subscribe_with(channel, start, SubscribeOptions::default())
+            .await
     }
 
     /// Receives a channel, and who comes and goes there: the subscription also yields
@@ -160,7 +162,11 @@ impl Client {
         channel: &str,
         start: Start,
     ) -> Result<Subscription, ClientError> {
-        self.receive(channel, start, true).await
+        let options = SubscribeOptions {
+            presence: true,
+            ..SubscribeOptions::default()
+        };
+        self.subscribe_with(channel, start, options).await
     }
 
     /// Asks who is on a channel: `members`, or their count alone. Cancel safe.
@@ -178,20 +184,26 @@ impl Client {
         looked.await.map_err(|_| ClientError::Lost)?
     }
 
-    async fn receive(
+    /// Receives a channel as `options` say.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`], and what of the options the node refuses.
+    pub async fn subscribe_with(
         &self,
         channel: &str,
         start: Start,
-        watch: bool,
+        options: SubscribeOptions,
     ) -> Result<Subscription, ClientError> {
         let (sender, receiver) = mpsc::channel(self.queue);
+        let granter = Granter::new(channel, options.credit.is_some());
         let (answer, answered) = oneshot::channel();
         let (alive, reader) = oneshot::channel();
         let end = Arc::new(OnceLock::new());
         let wanted = Wanted {
             channel: channel.to_owned(),
             start,
-            watch,
+            options,
+            granter: granter.clone(),
             sender,
             end: Arc::clone(&end),
             answer,
@@ -204,6 +216,7 @@ impl Client {
             end,
             ended: false,
             subscribed,
+            granter,
             _alive: alive,
         })
     }

@@ -10,6 +10,7 @@
 //! - `outstanding`: which event is sent next, and what an answer means for it
 //! - `channel`: what one subscription is doing
 //! - `chain`: whether a delivery follows the one before
+//! - `granter`: events that a reader is ready to take
 //! - `request`, `shared`: what handles ask of the task, and what it tells them
 //! - `actor`: the task; `socket`: one session on one connection
 //! - `address`, `connection`: where a node is, and the way to it, TLS included
@@ -25,6 +26,7 @@ mod chain;
 mod channel;
 mod connection;
 mod error;
+mod granter;
 mod handle;
 mod options;
 mod outstanding;
@@ -38,8 +40,11 @@ pub mod trace;
 
 pub use chain::{Chain, Link};
 pub use error::ClientError;
+pub use granter::Granter;
 pub use handle::{Ack, Client};
-pub use options::{ClientOptions, Draft, Resend, data_of, data_of_ephemeral};
+pub use options::{
+    ClientOptions, Draft, QUEUE_DELIVERIES, Resend, SubscribeOptions, data_of, data_of_ephemeral,
+};
 pub use shared::ClientStats;
 pub use subscription::{Delivery, PresenceChange, Subscription};
 

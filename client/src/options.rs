@@ -58,6 +58,20 @@ impl ClientOptions {
     }
 }
 
+/// What a subscription wants beside its channel's events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// Whether it is told who is on the channel, and who comes and goes.
+    pub presence: bool,
+    /// How many events the node may send before [`Subscription::grant`] lets it send more;
+    /// all of them when `None`. What is not sent waits in the store. More than
+    /// [`CREDIT_EVENTS_MAX`] is refused.
+    ///
+    /// [`Subscription::grant`]: super::Subscription::grant
+    /// [`CREDIT_EVENTS_MAX`]: protocol::frame::CREDIT_EVENTS_MAX
+    pub credit: Option<u64>,
+}
+
 /// An event to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::channel::Answer;
 use super::error::ClientError;
-use super::options::Draft;
+use super::granter::Granter;
+use super::options::{Draft, SubscribeOptions};
 use super::subscription::Delivery;
 
 /// Sends an event's outcome to whoever published it.
@@ -46,8 +47,10 @@ pub(super) enum Request {
 pub(super) struct Wanted {
     pub channel: String,
     pub start: Start,
-    /// Whether it is told who is there.
-    pub watch: bool,
+    /// What it wants beside the channel's events.
+    pub options: SubscribeOptions,
+    /// Where its reader grants events.
+    pub granter: Granter,
     pub sender: mpsc::Sender<Delivery>,
     pub end: Arc<OnceLock<ClientError>>,
     pub answer: Answer,

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::error::ClientError;
+use super::granter::Granter;
 
 /// Something that a channel delivered, in the channel's order.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,7 @@ pub struct Subscription {
     pub(super) end: Arc<OnceLock<ClientError>>,
     pub(super) ended: bool,
     pub(super) subscribed: Subscribed,
+    pub(super) granter: Granter,
     /// Tells the actor, by being dropped, that nobody reads any more.
     pub(super) _alive: oneshot::Sender<()>,
 }
@@ -82,6 +84,19 @@ impl Subscription {
     /// What the node answered: channel, epoch, and after which sequence it began.
     pub fn subscribed(&self) -> &Subscribed {
         &self.subscribed
+    }
+
+    /// Lets the node send so many events more: as [`Granter::grant`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn grant(&self, events: u64) -> Result<(), ClientError> {
+        self.granter.grant(events)
+    }
+
+    /// What grants events where the subscription itself is out of reach.
+    pub fn granter(&self) -> Granter {
+        self.granter.clone()
     }
 
     /// The next delivery; `None` once the subscription has ended. Cancel safe.

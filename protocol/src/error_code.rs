@@ -77,6 +77,8 @@ pub enum ErrorCode {
     PresenceOff,
     /// As many channels are watched for presence on this node as may be.
     TooManyWatched,
+    /// Credit of no event, of too many, or for a subscription without any.
+    BadCredit,
     /// The gate refused an ephemeral event.
     Rejected,
     /// The gate failed on an ephemeral event, and would again.
@@ -105,7 +107,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -140,6 +142,7 @@ impl ErrorCode {
         Self::ClassRefused,
         Self::PresenceOff,
         Self::TooManyWatched,
+        Self::BadCredit,
         Self::Rejected,
         Self::GateFailed,
         Self::GateUnavailable,

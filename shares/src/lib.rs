@@ -8,17 +8,22 @@
 //! - [`rate`]: how fast something may go on
 //! - [`addresses`]: connections by where they come from
 //! - [`budget`]: what all clients together may leave waiting
+//! - [`outbox`]: what waits for one client; [`lossy`]: what of it may give way
 //! - [`departures`]: who leaves a draining node when
 //! - [`places`]: as many at a time for each as are free
+//! - [`credit`]: what clients are ready to take
 //! - [`ledger`]: how much of the stores each tenant has, and may have
 //!
 //! It knows neither sessions nor the bus.
 
 pub mod addresses;
 pub mod budget;
+pub mod credit;
 pub mod departures;
 pub mod ledger;
 pub mod line;
+pub mod lossy;
+pub mod outbox;
 pub mod places;
 pub mod queue;
 pub mod rate;

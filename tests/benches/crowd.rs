@@ -205,12 +205,7 @@ pub async fn subscriber(
         token: token.to_owned(),
         client: format!("crowd{n}"),
     });
-    let subscribe = Action::Subscribe(Subscribe {
-        channel: channel.to_owned(),
-        from: None,
-        echo: true,
-        presence: false,
-    });
+    let subscribe = Action::Subscribe(Subscribe::new(channel));
     for (id, action) in [(1, connect), (2, subscribe)] {
         stream
             .write_all(&masked(&encode(Encoding::Json, &Command::new(id, action)))?)

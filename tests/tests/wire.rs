@@ -10,6 +10,7 @@ mod wire {
     mod access;
     mod closes;
     mod commands;
+    mod credit;
     mod depth;
     mod door;
     mod ephemeral;

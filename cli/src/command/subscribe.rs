@@ -1,5 +1,7 @@
 //! `eddyline sub`: prints what channels deliver.
 
+use std::collections::HashMap;
+
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use protocol::frame::{Ephemeral, Event, Gap};
@@ -12,7 +14,8 @@ use crate::args::Subscribe;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::Output;
 use client::{
-    Client, ClientError, Delivery, Named, Start, Subscription, data_of, data_of_ephemeral,
+    Client, ClientError, Delivery, Granter, Named, Start, SubscribeOptions, Subscription, data_of,
+    data_of_ephemeral,
 };
 
 /// Where to start.
@@ -42,8 +45,10 @@ pub async fn run(args: Subscribe, output: &Output) -> Result<(), CliError> {
     let place = place(&args.from)?;
     let client = connect(&args.edge).await?;
     let mut deliveries = SelectAll::new();
+    let mut credits = HashMap::new();
     for channel in &args.channels {
-        let subscription = subscribe(&client, channel, &place).await?;
+        let subscription = subscribe(&client, channel, &place, args.credit).await?;
+        credits.insert(channel.clone(), Printed::new(&subscription, args.credit));
         let subscribed = subscription.subscribed();
         let (epoch, after) = (&subscribed.epoch, subscribed.after);
         output.note(&format!("{channel}: from {epoch}:{after} on"));
@@ -56,7 +61,13 @@ pub async fn run(args: Subscribe, output: &Output) -> Result<(), CliError> {
         // Both branches are cancel safe.
         tokio::select! {
             delivery = deliveries.next() => match delivery {
-                Some((channel, delivery)) => left -= show(&channel, delivery, output)?,
+                Some((channel, delivery)) => {
+                    let events = show(&channel, delivery, output)?;
+                    if let Some(printed) = credits.get_mut(&channel) {
+                        printed.add(events)?;
+                    }
+                    left -= events;
+                }
                 None => return Err(CliError::new(EXIT_FAILED, "the subscription ended")),
             },
             Ok(()) = connected.changed() => {
@@ -69,26 +80,60 @@ pub async fn run(args: Subscribe, output: &Output) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What of a channel's credit has been printed, and may be granted again.
+struct Printed {
+    granter: Granter,
+    /// Half of the credit at a time, so that the node is never idle for it; `None`: it is
+    /// not counted.
+    step: Option<u64>,
+    events: u64,
+}
+
+impl Printed {
+    fn new(subscription: &Subscription, credit: Option<u64>) -> Self {
+        Self {
+            granter: subscription.granter(),
+            step: credit.map(|credit| credit.div_ceil(2)),
+            events: 0,
+        }
+    }
+
+    fn add(&mut self, events: u64) -> Result<(), ClientError> {
+        self.events += events;
+        match self.step {
+            Some(step) if self.events >= step => {
+                self.granter.grant(std::mem::take(&mut self.events))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 async fn subscribe(
     client: &Client,
     channel: &str,
     place: &Place,
+    credit: Option<u64>,
 ) -> Result<Subscription, ClientError> {
-    match place {
-        Place::Start(start) => client.subscribe(channel, start.clone()).await,
+    let options = SubscribeOptions {
+        credit,
+        ..SubscribeOptions::default()
+    };
+    let start = match place {
+        Place::Start(start) => start.clone(),
         Place::Sequence(seq) => {
             // A position needs the epoch, which a subscription tells.
             let probe = client.subscribe(channel, Start::Named(Named::Now)).await?;
             let epoch = probe.subscribed().epoch.clone();
             drop(probe);
-            let after = Position {
+            Start::After(Position {
                 epoch,
                 seq: *seq,
                 time: None,
-            };
-            client.subscribe(channel, Start::After(after)).await
+            })
         }
-    }
+    };
+    client.subscribe_with(channel, start, options).await
 }
 
 /// Prints a delivery; returns how many events it was.

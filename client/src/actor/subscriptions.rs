@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use protocol::frame::{Action, ErrorBody, FromServer, Unsubscribe, Withdrawn};
+use protocol::frame::{Action, ErrorBody, FromServer, Grant, Unsubscribe, Withdrawn};
 
-use super::wake::{Wake, later, room};
+use super::wake::{Wake, grants, later, room};
 use super::{Actor, Pending, count};
 use crate::channel::{Channel, Deed, State};
 use crate::error::ClientError;
@@ -37,14 +37,34 @@ impl Actor {
         let (start, answer) = (wanted.start, wanted.answer);
         let subscription = Channel::new(
             generation,
-            (start, wanted.watch),
+            (start, wanted.options),
+            wanted.granter,
             wanted.sender,
             wanted.end,
             answer,
         );
+        if subscription.is_counted() {
+            self.wakes.push(grants(channel.clone(), &subscription));
+        }
         self.channels.insert(channel.clone(), subscription);
         if self.is_connected() {
             self.ask(&channel, State::Asked);
+        }
+    }
+
+    /// Lets the node send more events on a channel; where it is not subscribed at the moment,
+    /// the next subscription says so.
+    fn grant(&mut self, name: String, generation: u64, events: u64) {
+        let open = self.channels.get_mut(&name);
+        let Some(channel) = open.filter(|open| open.generation == generation) else {
+            return;
+        };
+        let events = channel.grant(events);
+        self.wakes.push(grants(name.clone(), channel));
+        let asked = matches!(channel.state, State::Asked | State::Live);
+        if events > 0 && asked && self.is_connected() {
+            let channel = name;
+            self.command(Action::Credit(Grant { channel, events }), Pending::Credit);
         }
     }
 
@@ -92,6 +112,7 @@ impl Actor {
 
     pub(super) fn wake(&mut self, wake: Wake) {
         match wake {
+            Wake::Granted(channel, generation, events) => self.grant(channel, generation, events),
             Wake::Closed(channel, generation) => self.leave(&channel, generation),
             Wake::Again(channel, generation) => {
                 let current = self.channels.get(&channel);

@@ -15,6 +15,8 @@ const RETRY_DEFAULT: Duration = Duration::from_millis(100);
 pub(super) enum Wake {
     /// There is room again, or the wait is over: subscribe.
     Again(String, u64),
+    /// The reader takes so many events more.
+    Granted(String, u64, u64),
     /// The reader is gone.
     Closed(String, u64),
 }
@@ -26,6 +28,17 @@ pub(super) fn room(name: String, channel: &Channel, queue: usize) -> BoxFuture<'
         // An error means that the reader is gone, of which another wake tells.
         drop(sender.reserve_many((queue / 2).max(1)).await);
         Wake::Again(name, generation)
+    })
+}
+
+/// Waits until a channel's reader takes more events, or it has ended.
+pub(super) fn grants(name: String, channel: &Channel) -> BoxFuture<'static, Wake> {
+    let (granter, generation) = (channel.end_of_credit.0.clone(), channel.generation);
+    Box::pin(async move {
+        match granter.granted().await {
+            Some(events) => Wake::Granted(name, generation, events),
+            None => Wake::Granted(name, generation, 0),
+        }
     })
 }
 

@@ -105,6 +105,14 @@ impl Encoded {
         }
     }
 
+    /// How many events it is of those that its reader has granted: a gap is none.
+    pub fn events(&self) -> u64 {
+        match &self.body {
+            Body::Event(_) => 1,
+            Body::Gap { .. } => 0,
+        }
+    }
+
     /// How long ago an edge node accepted it, by that one's clock and by this time,
     /// microseconds since 1970. `None` of a gap, and of what was not published by a client.
     pub fn age(&self, now_us: u64) -> Option<Duration> {

@@ -63,6 +63,8 @@ pub struct Meters {
     pub held_dropped: Counter,
     /// Subscriptions paused because their client's outbox was full.
     pub lagging: Counter,
+    /// Subscriptions that were paused because their clients had granted no more.
+    pub spent: Counter,
     /// Gaps announced.
     pub gaps: Counter,
     /// Answers of a leader that were older than what is known.
@@ -118,6 +120,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         probe_failures: counter!("edge_probe_failures_total"),
         held_dropped: counter!("edge_held_dropped_total"),
         lagging: counter!("edge_lagging_total"),
+        spent: counter!("edge_credit_spent_total"),
         gaps: counter!("edge_gaps_total"),
         stale_answers: counter!("edge_stale_answers_total"),
         rollbacks: counter!("edge_rollbacks_total"),
@@ -135,7 +138,7 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
 });
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 31] = [
+const COUNTERS: [(&str, &str); 32] = [
     (
         "edge_deliveries_total",
         "events put into outboxes, live, from the stream, or ephemeral",
@@ -188,6 +191,10 @@ const COUNTERS: [(&str, &str); 31] = [
     (
         "edge_lagging_total",
         "subscriptions paused because an outbox was full",
+    ),
+    (
+        "edge_credit_spent_total",
+        "subscriptions paused because their clients had granted no more",
     ),
     (
         "edge_payloads_total",

@@ -2,7 +2,7 @@
 //!
 //! - `session`: one session's state machine, and what its steps do
 //! - `admission`: how much of the node each connection, user and tenant may have
-//! - `port`, `outbox`: a session's mailbox, and what waits to be sent to its client
+//! - `port`: a session's mailbox, and what waits to be sent to its client
 //! - `publisher`: from a checked command to a stored event
 //! - `quota`: how much of the stores each tenant may have
 //! - `feed`, `registry`, `probe`: one relay per active channel, repaired by itself
@@ -12,6 +12,7 @@
 //! - `ephemeral`: what is passed on and not stored
 //! - `presence`: who is on a channel, over all nodes
 //! - `delivery`: what subscribers get, encoded once; `run`: several of it in one message
+//! - `wants`: what a subscriber wants of a channel's events
 //! - `directory`, `namespaces`: the configuration that the node follows
 //! - `sessions`: who has to hear what is revoked
 //! - `gates`: which gates are so far behind that publishers have to wait
@@ -34,7 +35,6 @@ pub mod limits;
 pub mod managing;
 pub mod metrics;
 pub mod namespaces;
-pub mod outbox;
 pub mod port;
 pub mod presence;
 pub mod probe;
@@ -47,3 +47,4 @@ pub mod request;
 pub mod run;
 pub mod session;
 pub mod sessions;
+pub mod wants;

@@ -14,10 +14,12 @@ use protocol::name::Channel;
 use tokio::sync::Notify;
 
 use super::ephemeral::fleeting::Fleeting;
-use super::ephemeral::lossy::{Lossy, Passed};
-use super::outbox::{Full, Outbox};
+use super::metrics::meters;
 use super::run::{Form, Run};
 use shares::budget::Budget;
+use shares::credit::Credits;
+use shares::lossy::{Lossy, Passed};
+use shares::outbox::{Full, Outbox};
 
 /// What part of the bytes of an outbox ephemeral events may take, beside it: a second of
 /// many cursors, and no more than a client can take in one go when it is back.
@@ -102,6 +104,8 @@ pub enum Pushed {
     All(u64),
     /// Up to this sequence, then the outbox was full.
     Full(u64),
+    /// Up to this sequence, then its client had granted no more.
+    Spent(u64),
     /// The subscription is closed.
     Closed,
 }
@@ -110,15 +114,31 @@ pub enum Pushed {
 struct State {
     outbox: Outbox,
     /// Ephemeral events that wait; there for as long as some do.
-    lossy: Option<Box<Lossy>>,
+    lossy: Option<Box<Lossy<Fleeting>>>,
     notes: Vec<Note>,
     /// Subscriptions that are being made: their commands are not answered yet.
     expected: Vec<u64>,
     /// Subscriptions that take events; few, so a list.
     open: Vec<u64>,
     closed: bool,
+    /// What those may still be sent that count it; there for as long as one does.
+    credits: Option<Box<Credits>>,
     /// A paused subscription waits for room.
     room_awaited: bool,
+}
+
+impl State {
+    /// Whether a subscription may be sent an event.
+    fn allows(&self, id: u64) -> bool {
+        let credits = self.credits.as_deref();
+        credits.is_none_or(|credits| credits.allows(id))
+    }
+}
+
+/// Takes so many events of what a subscription may be sent; false: it has not so many.
+fn spend(credits: &mut Option<Box<Credits>>, id: u64, events: u64) -> bool {
+    let credits = credits.as_deref_mut();
+    credits.is_none_or(|credits| credits.spend(id, events))
 }
 
 /// The meeting place of one session.
@@ -147,6 +167,7 @@ impl Port {
             expected: Vec::new(),
             open: Vec::new(),
             closed: false,
+            credits: None,
             room_awaited: false,
         };
         Self {
@@ -203,19 +224,29 @@ impl Port {
         if !state.open.contains(&id) {
             return Pushed::Closed;
         }
-        let all = run.hand_out(encoding, self.form, at, |seq, payload| {
-            let taken = state.outbox.try_push(payload.clone()) != Err(Full);
+        let mut spent = false;
+        let State {
+            outbox, credits, ..
+        } = &mut *state;
+        let all = run.hand_out(encoding, self.form, at, |seq, events, payload| {
+            spent = !spend(credits, id, events);
+            if spent {
+                return false;
+            }
+            let taken = outbox.try_push(payload.clone()) != Err(Full);
             if taken {
                 reached = seq;
+            } else if let Some(credits) = credits {
+                credits.give_back(id, events);
             }
             taken
         });
         drop(state);
         self.wake.notify_one();
-        if all {
-            Pushed::All(reached)
-        } else {
-            Pushed::Full(reached)
+        match (all, spent) {
+            (true, _) => Pushed::All(reached),
+            (false, true) => Pushed::Spent(reached),
+            (false, false) => Pushed::Full(reached),
         }
     }
 
@@ -254,13 +285,17 @@ impl Port {
         if events.is_empty() || !state.open.contains(&id) {
             return Passed::default();
         }
+        let allowed = state.allows(id);
         let lossy = state.lossy.get_or_insert_with(|| {
             let charge = self.budget.charge();
             Box::new(Lossy::new(encoding, self.lossy_bytes, charge))
         });
         let mut passed = Passed::default();
         for event in events {
-            passed += lossy.push(id, Arc::clone(event));
+            passed += match allowed {
+                true => lossy.push(id, Arc::clone(event)),
+                false => lossy.refuse(id, event),
+            };
         }
         drop(state);
         self.wake.notify_one();
@@ -307,6 +342,9 @@ impl Port {
         if let Some(lossy) = &mut state.lossy {
             lossy.forget(id);
         }
+        if let Some(credits) = &mut state.credits {
+            credits.forget(id);
+        }
         remove(&mut state.expected, id)
     }
 
@@ -315,7 +353,7 @@ impl Port {
         let mut state = self.state.lock();
         state.closed = true;
         (state.open, state.expected) = (Vec::new(), Vec::new());
-        state.lossy = None;
+        (state.lossy, state.credits) = (None, None);
         let notes = std::mem::take(&mut state.notes);
         drop(state);
         drop(notes);
@@ -361,11 +399,12 @@ impl Port {
         let Some(lossy) = &mut state.lossy else {
             return;
         };
-        let outbox = &mut state.outbox;
-        lossy.take(frames_max - taken, |frame| {
+        let (outbox, credits) = (&mut state.outbox, &mut state.credits);
+        let dropped = lossy.take(frames_max - taken, credits.as_deref_mut(), |frame| {
             outbox.handed_out(frame.len());
             into(frame);
         });
+        meters().gave_way.increment(dropped);
         if lossy.is_empty() {
             state.lossy = None;
         }
@@ -402,66 +441,7 @@ fn remove(list: &mut Vec<u64>, id: u64) -> bool {
     place.map(|place| list.swap_remove(place)).is_some()
 }
 
+mod credit;
+
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-    use shares::budget::FREE_BYTES;
-
-    use super::*;
-
-    fn frames(port: &Port) -> usize {
-        let mut frames = 0;
-        port.take(usize::MAX, |_| frames += 1);
-        frames
-    }
-
-    #[test]
-    fn a_session_is_asked_to_end_once() {
-        let port = Port::new(100, &Budget::new(1 << 30), Form::Joined);
-        for _ in 0..3 {
-            port.disconnect();
-            port.recheck();
-        }
-        let notes = port.take_notes();
-        assert!(matches!(notes[..], [Note::Disconnected, Note::Revocations]));
-        port.close();
-        port.disconnect();
-        assert!(port.take_notes().is_empty());
-    }
-
-    fn reply() -> Bytes {
-        Bytes::from_static(b"reply")
-    }
-
-    #[test]
-    fn a_subscription_is_answered_once_by_whoever_comes_first() {
-        let port = Port::new(100, &Budget::new(0), Form::Joined);
-        port.expect(1);
-        port.expect(2);
-        assert!(port.shut(1) && !port.open(1, reply()));
-        assert_eq!(frames(&port), 0);
-        assert!(port.open(2, reply()) && !port.shut(2));
-        assert_eq!(frames(&port), 1);
-        assert!(!port.send_for(2, reply()));
-        assert!(!port.open(3, reply()), "nobody expects it");
-        port.expect(4);
-        port.close();
-        assert!(!port.open(4, reply()) && !port.shut(4));
-    }
-
-    #[tokio::test]
-    async fn room_that_came_by_others_is_told_at_the_next_write() {
-        let bytes = 4 * FREE_BYTES;
-        let budget = Budget::new(bytes);
-        let mut others = budget.charge();
-        others.set(FREE_BYTES + bytes);
-        let port = Port::new(bytes, &budget, Form::Joined);
-        port.send(vec![0; 100].into());
-        port.take(1, drop);
-        let mut room = Box::pin(port.room());
-        assert!((&mut room).now_or_never().is_none());
-        drop(others);
-        port.written(1);
-        assert!(room.now_or_never().is_some());
-    }
-}
+mod tests;

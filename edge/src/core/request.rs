@@ -1,12 +1,11 @@
 //! A subscription that passed every check, ready to be made. Plain data.
 
-use std::sync::Arc;
-
 use protocol::frame::Start;
 use protocol::name::{Channel, Tenant};
 
 use super::directory::Place;
 use super::presence::seat::Seating;
+use super::wants::Wants;
 
 /// A subscription that is to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +22,10 @@ pub struct Request {
     pub place: Place,
     /// Where to start.
     pub start: Start,
-    /// The writer whose ephemeral events are left out: its own, if it wants none of them.
-    pub own: Option<Arc<str>>,
+    /// What it wants of the channel's events.
+    pub wants: Wants,
+    /// How many events it may be sent before more are granted.
+    pub credit: Option<u64>,
     /// Its session is a member of the channel, where that tells who is on it.
     pub seating: Option<Box<Seating>>,
 }

@@ -33,6 +33,8 @@ struct Joined {
     /// The sequences of the first and the last of them.
     first: u64,
     last: u64,
+    /// Events that count as such.
+    count: u64,
     payload: Bytes,
 }
 
@@ -69,20 +71,20 @@ impl Run {
     }
 
     /// Hands out the payloads of the events after `at`, each with the sequence of its last
-    /// event, until one is not taken: false then.
+    /// event and how many events it is, until one is not taken: false then.
     pub fn hand_out(
         &self,
         encoding: Encoding,
         form: Form,
         at: u64,
-        mut take: impl FnMut(u64, &Bytes) -> bool,
+        mut take: impl FnMut(u64, u64, &Bytes) -> bool,
     ) -> bool {
         if form == Form::Apart || self.events.len() < 2 {
             return one_by_one(&self.events, encoding, at, &mut take);
         }
         self.joined(encoding).iter().all(|joined| {
             // Where all of it finds no room, a part may.
-            let whole = joined.first > at && take(joined.last, &joined.payload);
+            let whole = joined.first > at && take(joined.last, joined.count, &joined.payload);
             whole || one_by_one(&self.events[joined.events.clone()], encoding, at, &mut take)
         })
     }
@@ -106,6 +108,7 @@ impl Run {
                     events,
                     first,
                     last,
+                    count: run.iter().map(|event| event.events()).sum(),
                     payload,
                 });
             }
@@ -119,10 +122,10 @@ fn one_by_one(
     events: &[Arc<Encoded>],
     encoding: Encoding,
     at: u64,
-    take: &mut impl FnMut(u64, &Bytes) -> bool,
+    take: &mut impl FnMut(u64, u64, &Bytes) -> bool,
 ) -> bool {
     let mut after = events.iter().filter(|event| event.seq() > at);
-    after.all(|event| take(event.seq(), event.payload(encoding)))
+    after.all(|event| take(event.seq(), event.events(), event.payload(encoding)))
 }
 
 /// What a frame counts as when frames are joined. One with a line break in it stays alone:
@@ -190,7 +193,7 @@ mod tests {
     /// The sequences of each payload, of at most so many payloads.
     fn handed(run: &Run, encoding: Encoding, form: Form, at: u64, max: usize) -> Vec<Vec<u64>> {
         let mut out = Vec::new();
-        run.hand_out(encoding, form, at, |seq, payload| {
+        run.hand_out(encoding, form, at, |seq, _, payload| {
             if out.len() == max {
                 return false;
             }
@@ -223,7 +226,7 @@ mod tests {
     fn of_what_finds_no_room_together_a_part_does() {
         let run = run(4, 1);
         let mut taken = Vec::new();
-        let all = run.hand_out(Encoding::Json, Form::Joined, 0, |seq, payload| {
+        let all = run.hand_out(Encoding::Json, Form::Joined, 0, |seq, _, payload| {
             let alone = !payload.contains(&b'\n');
             if alone && taken.len() < 2 {
                 taken.push(seq);
@@ -247,7 +250,7 @@ mod tests {
         let events = events.map(|event| Encoded::event("doc.1".into(), event));
         let run = Run::new(events.collect());
         let mut messages = Vec::new();
-        run.hand_out(Encoding::Json, Form::Joined, 0, |_, payload| {
+        run.hand_out(Encoding::Json, Form::Joined, 0, |_, _, payload| {
             messages.push(payload.clone());
             true
         });

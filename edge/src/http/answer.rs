@@ -35,6 +35,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadChannel
         | ErrorCode::BadClient
         | ErrorCode::BadData
+        | ErrorCode::BadCredit
         | ErrorCode::Rejected
         | ErrorCode::GateFailed
         | ErrorCode::NotDirect

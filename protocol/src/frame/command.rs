@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::credit::Grant;
 use super::history::History;
 use super::payload::Payload;
 use super::presence::AskPresence;
@@ -58,6 +59,13 @@ pub struct Command {
         skip_serializing_if = "Option::is_none"
     )]
     pub presence: Option<AskPresence>,
+    /// Take more events of a channel.
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub credit: Option<Grant>,
     /// Ask for the server's time; keeps an idle session open.
     #[serde(
         default,
@@ -84,6 +92,8 @@ pub enum Action {
     History(History),
     /// See [`AskPresence`].
     Presence(AskPresence),
+    /// See [`Grant`].
+    Credit(Grant),
     /// See [`Ping`].
     Ping(Ping),
 }
@@ -99,6 +109,7 @@ impl Command {
             self.publish.map(Action::Publish),
             self.history.map(Action::History),
             self.presence.map(Action::Presence),
+            self.credit.map(Action::Credit),
             self.ping.map(Action::Ping),
         ]
         .into_iter()
@@ -121,6 +132,7 @@ impl Command {
             Action::Publish(body) => command.publish = Some(body),
             Action::History(body) => command.history = Some(body),
             Action::Presence(body) => command.presence = Some(body),
+            Action::Credit(body) => command.credit = Some(body),
             Action::Ping(body) => command.ping = Some(body),
         }
         command
@@ -161,6 +173,22 @@ pub struct Subscribe {
     /// Whether the client is told who is on the channel, and who comes and goes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presence: bool,
+    /// How many events it may be sent before its client grants more; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<u64>,
+}
+
+impl Subscribe {
+    /// A channel from now on, and nothing beside its events.
+    pub fn new(channel: impl Into<String>) -> Self {
+        Self {
+            channel: channel.into(),
+            from: None,
+            echo: true,
+            presence: false,
+            credit: None,
+        }
+    }
 }
 
 const fn echo() -> bool {

@@ -6,6 +6,7 @@
 
 mod codec;
 mod command;
+mod credit;
 mod delimit;
 mod depth;
 mod history;
@@ -19,6 +20,7 @@ pub use codec::{DecodeError, Encoding, Unreadable, decode_commands, decode_from_
 pub use command::{
     Action, Command, Connect, Named, Ping, Publish, Refresh, Start, Subscribe, Unsubscribe,
 };
+pub use credit::{CREDIT_EVENTS_MAX, Grant, Granted};
 pub use depth::{JSON_DEPTH_MAX, json_depth};
 pub use history::{
     AtSequence, AtTime, End, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, HistoryPage,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::credit::Granted;
 use super::history::HistoryPage;
 use super::presence::{Join, Leave, Presence};
 use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Withdrawn};
@@ -40,6 +41,8 @@ pub enum Outcome {
     /// The ephemeral event was passed on.
     #[serde(rename = "publish")]
     PassedOn(PassedOn),
+    /// More events may be sent.
+    Credit(Granted),
     /// The server's time.
     Ping(Pong),
     /// Refused.
@@ -245,6 +248,8 @@ pub struct FromServer {
     pub history: Option<Box<HistoryPage>>,
     /// Reply to `presence`; push: who is on a channel, in place of what was told before.
     pub presence: Option<Presence>,
+    /// Reply to `credit`.
+    pub credit: Option<Granted>,
     /// Reply to `ping`.
     pub ping: Option<Pong>,
     /// Refusal.

@@ -192,10 +192,10 @@ fn commands() -> impl Strategy<Value = Command> {
         (".{0,30}", proptest::option::of(start), any::<bool>()).prop_map(
             |(channel, from, echo)| {
                 Action::Subscribe(Subscribe {
-                    channel,
                     from,
                     echo,
-                    presence: false,
+                    credit: echo.then_some(channel.len() as u64),
+                    ..Subscribe::new(channel)
                 })
             }
         ),
@@ -221,6 +221,8 @@ fn commands() -> impl Strategy<Value = Command> {
                 expected_seq: first_sent.map(|at| at / 3),
                 clock: first_sent.map(|at| at.to_string()),
             })),
+        (".{0,30}", any::<u64>())
+            .prop_map(|(channel, events)| Action::Credit(Grant { channel, events })),
         Just(Action::Ping(Ping {})),
     ];
     (any::<u64>(), action).prop_map(|(id, action)| Command::new(id, action))

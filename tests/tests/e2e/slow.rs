@@ -50,10 +50,8 @@ async fn stalled(deployment: &Deployment) -> RawSession {
         .await
         .unwrap();
     let subscribe = Subscribe {
-        channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
-        echo: true,
-        presence: false,
+        ..Subscribe::new("chat.a")
     };
     let reply = session.ask(Action::Subscribe(subscribe)).await.unwrap();
     assert_eq!(reply.subscribe.expect("subscribed").after, 0);

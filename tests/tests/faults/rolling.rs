@@ -71,12 +71,7 @@ impl Guest {
     async fn enter(&self, node: SocketAddr) -> anyhow::Result<RawSession> {
         let mut session = RawSession::open(node, Encoding::Json, None).await?;
         session.connect(&self.token, &self.name).await?;
-        let subscribe = Action::Subscribe(Subscribe {
-            channel: "chat.guests".into(),
-            from: None,
-            echo: true,
-            presence: false,
-        });
+        let subscribe = Action::Subscribe(Subscribe::new("chat.guests"));
         let reply = session.ask(subscribe).await?;
         anyhow::ensure!(reply.error.is_none(), "{:?}", reply.error);
         Ok(session)

@@ -32,13 +32,13 @@ const SETTINGS: [Row; 20] = [
     ),
     (
         "outbox_bytes",
-        "edge/src/core/outbox.rs::the_limit_obeyed_and_violated",
+        "shares/src/outbox.rs::the_limit_obeyed_and_violated",
         "tests/tests/e2e/slow.rs::who_reads_again_is_complete_and_others_do_not_notice",
     ),
     (
         "outboxes_bytes",
-        "edge/src/core/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
-        "edge/src/core/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
+        "shares/src/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
+        "shares/src/outbox.rs::the_bytes_of_the_node_obeyed_and_violated",
     ),
     (
         "connections",
@@ -113,7 +113,12 @@ const SETTINGS: [Row; 20] = [
 ];
 
 /// The limits that are constants which a client can meet, as PROTOCOL.md states them.
-const STATED: [Row; 18] = [
+const STATED: [Row; 19] = [
+    (
+        "At most 1,000,000 events",
+        "shares/src/credit.rs::credit_within_and_beyond_its_limit",
+        "tests/tests/wire/credit.rs::provoke",
+    ),
     (
         "256 frames",
         "tests/tests/wire/commands.rs::limits_obeyed",

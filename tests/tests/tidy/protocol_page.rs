@@ -68,6 +68,7 @@ fn fields() -> BTreeSet<String> {
     let folder = tree::root().join("protocol/src/frame");
     [
         "command.rs",
+        "credit.rs",
         "history.rs",
         "presence.rs",
         "reply.rs",

@@ -218,12 +218,7 @@ pub async fn provoke_epoch(deployment: &Deployment, seen: &mut Seen) {
         &deployment.token("ann"),
     )
     .await;
-    let subscribe = Subscribe {
-        channel: "chat.life".into(),
-        from: None,
-        echo: true,
-        presence: false,
-    };
+    let subscribe = Subscribe::new("chat.life");
     let reply = client
         .ask(Action::Subscribe(subscribe))
         .await

@@ -66,10 +66,8 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
 
 fn subscribe(channel: &str, from: Option<Start>) -> Action {
     Action::Subscribe(Subscribe {
-        channel: channel.into(),
         from,
-        echo: true,
-        presence: false,
+        ..Subscribe::new(channel)
     })
 }
 

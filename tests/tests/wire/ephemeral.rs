@@ -53,10 +53,8 @@ fn ephemeral(encoding: Encoding, channel: &str, n: u64, data: &[u8]) -> Action {
 
 fn subscribe(channel: &str, echo: bool) -> Action {
     Action::Subscribe(Subscribe {
-        channel: channel.into(),
-        from: None,
         echo,
-        presence: false,
+        ..Subscribe::new(channel)
     })
 }
 

@@ -208,10 +208,8 @@ async fn clocks(deployment: &Deployment) {
 
 async fn first_of(session: &mut RawSession, channel: &str) -> Event {
     let subscribe = Subscribe {
-        channel: channel.into(),
         from: Some(Start::Named(Named::Earliest)),
-        echo: true,
-        presence: false,
+        ..Subscribe::new(channel)
     };
     session.send(Action::Subscribe(subscribe)).await.unwrap();
     loop {

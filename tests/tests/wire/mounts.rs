@@ -13,12 +13,7 @@ use super::seen::Probe;
 const MOUNTS: u64 = 128;
 
 fn subscribe(channel: &str) -> Action {
-    Action::Subscribe(Subscribe {
-        channel: channel.into(),
-        from: None,
-        echo: true,
-        presence: false,
-    })
+    Action::Subscribe(Subscribe::new(channel))
 }
 
 fn unsubscribe(channel: &str) -> Action {

@@ -69,10 +69,8 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
     ];
     let subscribes = from.into_iter().map(|from| {
         Action::Subscribe(Subscribe {
-            channel: "chat.flood".into(),
             from,
-            echo: true,
-            presence: false,
+            ..Subscribe::new("chat.flood")
         })
     });
     let typed = Publish {

@@ -74,10 +74,8 @@ fn ask(channel: &str, members: bool) -> Action {
 
 fn subscribe(channel: &str, presence: bool) -> Action {
     Action::Subscribe(Subscribe {
-        channel: channel.into(),
-        from: None,
-        echo: true,
         presence,
+        ..Subscribe::new(channel)
     })
 }
 

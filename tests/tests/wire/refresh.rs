@@ -17,12 +17,7 @@ use super::tokens::sign;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn subscribe(channel: &str) -> Action {
-    Action::Subscribe(Subscribe {
-        channel: channel.into(),
-        from: None,
-        echo: true,
-        presence: false,
-    })
+    Action::Subscribe(Subscribe::new(channel))
 }
 
 fn event(channel: &str, n: u64) -> Action {

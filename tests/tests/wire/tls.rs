@@ -82,12 +82,7 @@ async fn sessions(deployment: &Deployment, config: &ClientConfig, client: &str) 
         let connected = session.connect(&deployment.token("tls"), client).await;
         connected.expect("a valid token");
         let channel = format!("chat.{client}");
-        let subscribe = Action::Subscribe(Subscribe {
-            channel: channel.clone(),
-            from: None,
-            echo: true,
-            presence: false,
-        });
+        let subscribe = Action::Subscribe(Subscribe::new(channel.clone()));
         assert_eq!(session.ask(subscribe).await.unwrap().error, None);
         let data = format!("\"{}\"", "x".repeat(DATA_BYTES - 2));
         for n in 0..8 {

@@ -238,10 +238,8 @@ pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut See
         .await;
     }
     let subscribe = Subscribe {
-        channel: "chat.a".into(),
         from: Some(Start::Named(Named::Earliest)),
-        echo: true,
-        presence: false,
+        ..Subscribe::new("chat.a")
     };
     for action in [Action::Ping(Ping {}), Action::Subscribe(subscribe)] {
         let codes = (ErrorCode::NotConnected, CloseCode::Unauthorized);

@@ -9,6 +9,7 @@ use bus::Incoming;
 use bytes::Bytes;
 use protocol::frame::{Encoding, Ephemeral, Payload, Push, encode};
 use protocol::header::{self, Headers};
+use shares::lossy::Passing;
 
 use crate::core::delivery::{data_in, envelope_of, names};
 use crate::core::run;
@@ -82,51 +83,9 @@ impl Fleeting {
         joined.collect()
     }
 
-    /// How many events it is.
-    pub fn count(&self) -> u64 {
-        self.parts.len().max(1) as u64
-    }
-
-    /// Its channel.
-    pub fn channel(&self) -> &Arc<str> {
-        &self.channel
-    }
-
-    /// Its key, if it is conflated.
-    pub fn key(&self) -> Option<&Arc<str>> {
-        self.key.as_ref()
-    }
-
-    /// The same for a client to whom it stands for so many older ones.
-    pub fn standing_for(&self, encoding: Encoding, conflated: u64) -> Bytes {
-        if conflated == 0 {
-            return self.payload(encoding).clone();
-        }
-        let frame = Ephemeral {
-            conflated,
-            ..self.to_frame(encoding)
-        };
-        encode(encoding, &Push::Ephemeral(frame))
-    }
-
     /// Whether this writer, `{user}/{client}` as in headers, has published it.
     pub fn is_of(&self, writer: &str) -> bool {
         self.headers.get(header::PUBLISHER) == Some(writer)
-    }
-
-    /// What a client in this encoding is sent; made at the first call.
-    pub fn payload(&self, encoding: Encoding) -> &Bytes {
-        let slot = match encoding {
-            Encoding::Json => &self.json,
-            Encoding::Msgpack => &self.msgpack,
-        };
-        slot.get_or_init(|| match self.parts.is_empty() {
-            true => encode(encoding, &Push::Ephemeral(self.to_frame(encoding))),
-            false => {
-                let parts = self.parts.iter().map(|part| part.payload(encoding));
-                run::join(encoding, parts)
-            }
-        })
     }
 
     fn to_frame(&self, encoding: Encoding) -> Ephemeral {
@@ -148,6 +107,45 @@ impl Fleeting {
             conflated: 0,
             data,
         }
+    }
+}
+
+impl Passing for Fleeting {
+    fn count(&self) -> u64 {
+        self.parts.len().max(1) as u64
+    }
+
+    fn channel(&self) -> &Arc<str> {
+        &self.channel
+    }
+
+    fn key(&self) -> Option<&Arc<str>> {
+        self.key.as_ref()
+    }
+
+    fn standing_for(&self, encoding: Encoding, conflated: u64) -> Bytes {
+        if conflated == 0 {
+            return self.payload(encoding).clone();
+        }
+        let frame = Ephemeral {
+            conflated,
+            ..self.to_frame(encoding)
+        };
+        encode(encoding, &Push::Ephemeral(frame))
+    }
+
+    fn payload(&self, encoding: Encoding) -> &Bytes {
+        let slot = match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Msgpack => &self.msgpack,
+        };
+        slot.get_or_init(|| match self.parts.is_empty() {
+            true => encode(encoding, &Push::Ephemeral(self.to_frame(encoding))),
+            false => {
+                let parts = self.parts.iter().map(|part| part.payload(encoding));
+                run::join(encoding, parts)
+            }
+        })
     }
 }
 

@@ -5,7 +5,6 @@
 //! - `asking`: takes those with a gate there, by request and reply; `verdict`: what the
 //!   gate's answer means
 //! - `fleeting`: one as subscribers get it, encoded once
-//! - `lossy`: those that wait for one client, of which the oldest give way
 //! - `hearing`: a channel's subscription to them, where its namespace allows them
 //!
 //! Nothing here waits for JetStream, and nothing durable waits for what is here.
@@ -15,6 +14,5 @@ pub mod asking;
 pub mod draft;
 pub mod fleeting;
 pub mod hearing;
-pub mod lossy;
 pub mod passing;
 pub mod verdict;

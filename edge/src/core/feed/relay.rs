@@ -15,6 +15,7 @@ use protocol::position::Epoch;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind, Subject};
 use service::clock::now_us;
+use shares::lossy::{Passed, Passing};
 use tokio::sync::{Notify, watch};
 
 use super::repair::Source;
@@ -23,11 +24,11 @@ use super::state::{FeedState, Missing, Output, Probed, Repaired};
 use crate::core::delivery::{Encoded, caught_up};
 use crate::core::directory::Place;
 use crate::core::ephemeral::fleeting::Fleeting;
-use crate::core::ephemeral::lossy::Passed;
 use crate::core::leader::DOUBTS;
 use crate::core::metrics::meters;
 use crate::core::port::{Note, Port, Pushed};
 use crate::core::run::{Form, Run};
+use crate::core::wants::Wants;
 
 impl Link for Arc<Encoded> {
     fn seq(&self) -> u64 {
@@ -73,7 +74,7 @@ pub enum Join {
         /// The feed's position.
         to: u64,
     },
-    /// The outbox was full; the subscriber stands here.
+    /// The outbox was full, or its client has granted no more; the subscriber stands here.
     Full {
         /// Last sequence pushed.
         at: u64,
@@ -93,8 +94,8 @@ pub struct Subscriber {
     pub port: Arc<Port>,
     /// How they are encoded.
     pub encoding: Encoding,
-    /// The writer whose ephemeral events it does not want: its own.
-    pub own: Option<Arc<str>>,
+    /// What it wants of them.
+    pub wants: Wants,
 }
 
 struct Live {
@@ -229,7 +230,7 @@ impl Feed {
         } = subscriber;
         match port.push_run(*id, *encoding, &Run::new(run), at) {
             Pushed::Closed => return Join::Closed,
-            Pushed::Full(at) => return Join::Full { at },
+            Pushed::Full(at) | Pushed::Spent(at) => return Join::Full { at },
             Pushed::All(_) => {}
         }
         let at = at.max(position);
@@ -280,15 +281,18 @@ impl Feed {
                 id,
                 port,
                 encoding,
-                own,
+                wants,
             } = subscriber;
             let others;
-            let is_own = |event: &Fleeting| own.as_ref().is_some_and(|own| event.is_of(own));
+            let is_own = |event: &Fleeting| {
+                let own = wants.own.as_ref();
+                own.is_some_and(|own| event.is_of(own))
+            };
             let run = if all.iter().any(|event| is_own(event)) {
                 let of_others = all.iter().filter(|event| !is_own(event));
                 others = of_others.copied().collect();
                 &others
-            } else if port.form() == Form::Joined {
+            } else if port.form() == Form::Joined && !wants.counted {
                 &together
             } else {
                 &all
@@ -334,6 +338,11 @@ impl Feed {
                 }
                 Pushed::Full(at) => {
                     meters().lagging.increment(1);
+                    port.note(Note::Lagging { id: *id, at });
+                    false
+                }
+                Pushed::Spent(at) => {
+                    meters().spent.increment(1);
                     port.note(Note::Lagging { id: *id, at });
                     false
                 }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::core::namespaces;
 use crate::core::port::Port;
+use crate::core::wants::Wants;
 
 /// Runs of nodes that lose and delay what they say: half a minute of them.
 const SEEDS: u64 = 20;
@@ -117,7 +118,7 @@ impl Node {
             id,
             port: port.clone(),
             encoding: Encoding::Json,
-            own: None,
+            wants: Wants::default(),
         };
         port.expect(id);
         let seat = self

@@ -48,6 +48,9 @@ pub fn attach(
     subscriber: Subscriber,
     request: Request,
 ) -> impl Future<Output = ()> + Send {
+    if let Some(events) = request.credit {
+        subscriber.port.limit(request.id, events);
+    }
     subscriber.port.expect(request.id);
     make(replays, places, subscriber, request)
 }
@@ -227,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::core::directory::Place;
+    use crate::core::wants::Wants;
 
     #[test]
     fn positions_of_other_streams_are_refused() {
@@ -248,7 +252,8 @@ mod tests {
             channel,
             place,
             start: Start::Named(Named::Now),
-            own: None,
+            wants: Wants::default(),
+            credit: None,
             seating: None,
         };
         assert!(check(&request, &position("aa", 10), 10).is_ok());

@@ -66,12 +66,16 @@ impl Reader {
                         self.prev = reached;
                     }
                     at = reached;
+                    self.subscriber.port.granted(self.subscriber.id).await;
                 }
-                Join::Behind { to } => match self.read(&mut at, to).await {
-                    Stop::Done => at = at.max(to),
-                    Stop::Pause => {}
-                    Stop::Closed => return,
-                },
+                Join::Behind { to } => {
+                    self.subscriber.port.granted(self.subscriber.id).await;
+                    match self.read(&mut at, to).await {
+                        Stop::Done => at = at.max(to),
+                        Stop::Pause => {}
+                        Stop::Closed => return,
+                    }
+                }
             }
         }
     }
@@ -149,7 +153,7 @@ impl Reader {
             } = &self.subscriber;
             let before = *at;
             let pushed = port.push_run(*id, *encoding, run, before);
-            if let Pushed::All(reached) | Pushed::Full(reached) = pushed {
+            if let Pushed::All(reached) | Pushed::Full(reached) | Pushed::Spent(reached) = pushed {
                 *at = reached;
                 let count = run
                     .events()
@@ -161,6 +165,11 @@ impl Reader {
             match pushed {
                 Pushed::All(_) => return None,
                 Pushed::Closed => return Some(Stop::Closed),
+                // What waits for credit waits without a turn.
+                Pushed::Spent(_) => {
+                    self.prev = *at;
+                    return Some(Stop::Pause);
+                }
                 Pushed::Full(_) => {}
             }
             if timeout(ROOM_TIMEOUT, port.room()).await.is_err() {

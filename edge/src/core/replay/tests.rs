@@ -27,6 +27,7 @@ use crate::core::port::Port;
 use crate::core::registry::Feeds;
 use crate::core::request::Request;
 use crate::core::run::Form;
+use crate::core::wants::Wants;
 use shares::budget::Budget;
 
 /// Events of the channel, and bytes of each: one answer of the stream ends by its bytes,
@@ -87,7 +88,7 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         id: 1,
         port: port.clone(),
         encoding: Encoding::Msgpack,
-        own: None,
+        wants: Wants::default(),
     };
     let request = Request {
         command: 1,
@@ -96,7 +97,8 @@ fn subscribe(bus: &Bus, store: &StoreSpec) -> Arc<Port> {
         channel: channel(),
         place,
         start: Start::Named(Named::Earliest),
-        own: None,
+        wants: Wants::default(),
+        credit: None,
         seating: None,
     };
     let replays = Replays::new(bus.clone(), LOOK_INTERVAL);

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Encoding, ErrorBody, GoingAway, Outcome, Push, Reply, Unreadable, Withdrawn, decode_commands,
-    encode,
+    Encoding, ErrorBody, GoingAway, Grant, Granted, Outcome, Push, Reply, Unreadable, Withdrawn,
+    decode_commands, encode,
 };
 use protocol::name::Channel;
 use rand::Rng;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::credit;
 use super::state::{State, Step};
 use crate::core::ephemeral;
 use crate::core::feed::relay::{FeedKey, Subscriber};
@@ -33,6 +34,7 @@ use crate::core::registry::FeedGuard;
 use crate::core::replay;
 use crate::core::request::Request;
 use crate::core::sessions::{Known, Listed};
+use crate::core::wants::Wants;
 
 /// Clients of a draining node are asked to come back within this, at random, so that
 /// they do not come to the other nodes at once, milliseconds.
@@ -51,7 +53,7 @@ pub enum Signal {
 struct Handle {
     id: u64,
     guard: Arc<FeedGuard>,
-    own: Option<Arc<str>>,
+    wants: Wants,
     /// Where the channel tells who is on it.
     seat: Option<Arc<Seat>>,
     task: AbortHandle,
@@ -194,12 +196,12 @@ impl Session {
         self.port.close();
     }
 
-    fn subscriber(&self, id: u64, own: Option<Arc<str>>) -> Subscriber {
+    fn subscriber(&self, id: u64, wants: Wants) -> Subscriber {
         Subscriber {
             id,
             port: self.port.clone(),
             encoding: self.encoding,
-            own,
+            wants,
         }
     }
 
@@ -208,8 +210,8 @@ impl Session {
             tenant: request.tenant.clone(),
             channel: request.channel.clone(),
         };
-        let (id, own) = (request.id, request.own.clone());
-        let subscriber = self.subscriber(id, own.clone());
+        let (id, wants) = (request.id, request.wants.clone());
+        let subscriber = self.subscriber(id, wants.clone());
         let seat = match self.seat(&key, &subscriber, &mut request) {
             Ok(seat) => seat,
             Err(note) => return self.port.note(note),
@@ -225,7 +227,7 @@ impl Session {
         self.handles.push(Handle {
             id,
             guard,
-            own,
+            wants,
             seat,
             task,
         });
@@ -254,13 +256,24 @@ impl Session {
     }
 
     fn read_again(&mut self, id: u64, at: u64) {
-        let own = |handle: &Handle| handle.own.clone();
-        let handle = self.handles.iter().find(|handle| handle.id == id);
-        let (hub, subscriber) = (self.hub.clone(), self.subscriber(id, handle.and_then(own)));
-        if let Some(handle) = self.handles.iter_mut().find(|handle| handle.id == id) {
-            let again = replay::again(hub.replays.clone(), handle.guard.clone(), subscriber, at);
-            handle.task = hub.tasks.spawn(again).abort_handle();
-        }
+        let Some(place) = self.handles.iter().position(|handle| handle.id == id) else {
+            return;
+        };
+        let subscriber = self.subscriber(id, self.handles[place].wants.clone());
+        let (hub, handle) = (self.hub.clone(), &mut self.handles[place]);
+        let again = replay::again(hub.replays.clone(), handle.guard.clone(), subscriber, at);
+        handle.task = hub.tasks.spawn(again).abort_handle();
+    }
+
+    fn grant(&mut self, command: u64, id: u64, grant: Grant) {
+        let outcome = match self.port.grant(id, grant.events) {
+            Ok(left) => Outcome::Credit(Granted {
+                channel: grant.channel,
+                left,
+            }),
+            Err(refused) => Outcome::Error(credit::refused(&grant, refused)),
+        };
+        self.reply(command, outcome);
     }
 
     fn look(&self, command: u64, asked: AskedPresence) {
@@ -302,6 +315,7 @@ impl Session {
                     }
                 }
                 Step::Read(command, asked) => self.read(command, *asked),
+                Step::Grant(command, id, grant) => self.grant(command, id, grant),
                 Step::Look(command, asked) => self.look(command, *asked),
                 Step::PassOn(command, draft) => {
                     let answer = ephemeral::answer::Answer::session(self.port.clone(), command);

@@ -8,6 +8,7 @@
 
 pub mod commands;
 pub mod conduct;
+mod credit;
 pub mod ephemeral;
 pub mod presence;
 pub mod state;

@@ -13,8 +13,8 @@ use protocol::class::Class;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connected, ErrorBody, Limits, Outcome, PassedOn, Pong, Publish, Published,
-    Push, Unreadable,
+    Action, Command, Connected, ErrorBody, Grant, Limits, Outcome, PassedOn, Pong, Publish,
+    Published, Push, Unreadable,
 };
 use protocol::name::Channel;
 use tokio::time::Instant;
@@ -73,6 +73,8 @@ pub enum Step {
     Read(u64, Box<Asked>),
     /// Look who is on a channel; the command is answered through [`State::looked`].
     Look(u64, Box<AskedPresence>),
+    /// Let a subscription, by its number, be sent more events, and answer the command.
+    Grant(u64, u64, Grant),
     /// Pass an ephemeral event on; the command is answered through [`State::passed_on`].
     PassOn(u64, Box<EphemeralDraft>),
     /// An event was refused before it reached the store, for now.
@@ -197,6 +199,7 @@ impl State {
             }
             (Phase::Connected(_), Action::History(body)) => self.history(rules, id, body),
             (Phase::Connected(_), Action::Presence(body)) => self.look(rules, id, &body),
+            (Phase::Connected(_), Action::Credit(body)) => self.grant(rules, id, body),
             (Phase::Connected(_), Action::Publish(body)) if body.class == Class::Ephemeral => {
                 self.pass_on(rules, id, body)
             }

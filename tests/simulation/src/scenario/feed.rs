@@ -21,6 +21,7 @@ use edge::core::registry::{FeedGuard, Feeds};
 use edge::core::replay::{self, Replays};
 use edge::core::request::Request;
 use edge::core::run::Form;
+use edge::core::wants::Wants;
 use protocol::frame::{Encoding, Named, Start, decode_from_server};
 use protocol::position::Position;
 use protocol::subject::Kind;
@@ -38,6 +39,8 @@ const CHANNELS: u32 = 2;
 const EDGE: &str = "edge";
 /// So little that a subscriber that does not read is soon behind.
 const OUTBOX_BYTES: usize = 4_096;
+/// What every second subscriber is ready to take, and grants again as it takes it.
+const CREDIT: u64 = 7;
 /// Short enough that retention passes within a run.
 const KEPT: Duration = Duration::from_secs(200);
 
@@ -88,6 +91,8 @@ struct View {
     gaps: Vec<(u64, u64)>,
     start: Start,
     refused: bool,
+    /// How many events it may be sent at first; all of them if `None`.
+    credit: Option<u64>,
 }
 
 impl Scene {
@@ -190,7 +195,8 @@ impl Scene {
         let (number, start) = (self.views[who].number, self.views[who].start.clone());
         let view = self.view(number, start);
         let old = &mut self.views[who];
-        (old.id, old.port, old.guard, old.refused) = (view.id, view.port, view.guard, false);
+        (old.id, old.port, old.guard) = (view.id, view.port, view.guard);
+        (old.credit, old.refused) = (view.credit, false);
     }
 
     /// What a view that ends here was owed.
@@ -299,6 +305,7 @@ impl Node {
             gaps: Vec::new(),
             start: start.clone(),
             refused: false,
+            credit: id.is_multiple_of(2).then_some(CREDIT),
         };
         let request = Request {
             command: id,
@@ -307,7 +314,8 @@ impl Node {
             channel,
             place,
             start,
-            own: None,
+            wants: Wants::default(),
+            credit: view.credit,
             seating: None,
         };
         let places = (guard, None);
@@ -323,22 +331,41 @@ impl View {
             id,
             port: self.port.clone(),
             encoding: Encoding::Msgpack,
-            own: None,
+            wants: Wants::default(),
         }
     }
 
     fn read(&mut self, world: &World, frames_max: usize) {
         let mut frames = Vec::new();
         self.port.take(frames_max, |frame| frames.push(frame));
+        let mut events = 0;
         for frame in frames {
             let (read, error) = decode_from_server(Encoding::Msgpack, &frame);
             if let Some(error) = error {
                 world.problem(format!("a frame cannot be read: {error}"));
             }
             for frame in read {
+                events += u64::from(frame.event.is_some());
                 self.take(world, frame);
             }
             self.port.written(frame.len());
+        }
+        self.grant(world, events);
+    }
+
+    /// What was read is granted again.
+    fn grant(&mut self, world: &World, events: u64) {
+        if self.credit.is_none() || events == 0 {
+            return;
+        }
+        match self.port.grant(self.id, events) {
+            Ok(left) if events <= CREDIT && left <= CREDIT => {}
+            other => {
+                let name = &self.name;
+                world.problem(format!(
+                    "{name} was sent {events} events, and has {other:?}"
+                ));
+            }
         }
     }
 

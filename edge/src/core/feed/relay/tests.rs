@@ -49,7 +49,7 @@ fn subscriber(id: u64, outbox_bytes: usize) -> Subscriber {
         id,
         port,
         encoding: Encoding::Json,
-        own: None,
+        wants: Wants::default(),
     }
 }
 
@@ -187,7 +187,10 @@ fn ephemeral_events_go_to_whoever_stands_level_or_not() {
     let feed = feed();
     let (level, behind) = (subscriber(1, 10_000), subscriber(2, 10_000));
     let own = Subscriber {
-        own: Some("ann/c1".into()),
+        wants: Wants {
+            own: Some("ann/c1".into()),
+            ..Wants::default()
+        },
         ..subscriber(3, 10_000)
     };
     assert_eq!(feed.join(&level, 10, false), Join::Live);
@@ -225,4 +228,48 @@ fn what_is_ephemeral_takes_no_room_from_what_is_stored() {
     });
     assert_eq!(order[..3], ["event", "event", "dropped"]);
     assert!(order.len() > 4 && order[3..].iter().all(|kind| kind == "ephemeral"));
+}
+
+#[test]
+fn who_has_granted_some_gets_as_many_and_goes_on_with_the_next() {
+    let feed = feed();
+    let (one, free) = (subscriber(1, 1 << 20), subscriber(2, 1 << 20));
+    one.port.limit(1, 3);
+    for who in [&one, &free] {
+        assert_eq!(feed.join(who, 10, false), Join::Live);
+    }
+    // A run of which it may have a part.
+    feed.arrived((0..5).map(|n| event(11 + n, 10 + n)).collect());
+    assert_eq!((frames(&one), frames(&free)), (3, 5));
+    let notes = one.port.take_notes();
+    assert!(
+        matches!(notes[..], [Note::Lagging { id: 1, at: 13 }]),
+        "{notes:?}"
+    );
+    assert_eq!(feed.join(&one, 13, true), Join::Full { at: 13 });
+    assert_eq!(one.port.grant(1, 2), Ok(2));
+    assert_eq!(feed.join(&one, 13, true), Join::Live);
+    assert_eq!(frames(&one), 3, "two events, and that it has caught up");
+    assert!(!one.port.has_credit(1) && free.port.has_credit(2));
+    feed.arrived(vec![event(16, 15)]);
+    assert_eq!((frames(&one), frames(&free)), (0, 1));
+}
+
+#[test]
+fn events_that_are_joined_are_counted_one_by_one() {
+    let feed = feed();
+    let port = Arc::new(Port::new(1 << 20, &Budget::new(1 << 30), Form::Joined));
+    port.limit(1, 4);
+    port.expect(1);
+    assert!(port.open(1, Bytes::from_static(b"{}")));
+    let one = Subscriber {
+        port,
+        ..subscriber(1, 1)
+    };
+    assert_eq!(frames(&one), 1);
+    assert_eq!(feed.join(&one, 10, false), Join::Live);
+    feed.arrived((0..3).map(|n| event(11 + n, 10 + n)).collect());
+    assert_eq!(frames(&one), 1, "three in a message");
+    feed.arrived((3..6).map(|n| event(11 + n, 10 + n)).collect());
+    assert_eq!(frames(&one), 1, "and one of three");
 }

@@ -56,7 +56,7 @@ impl Session {
                         list_max,
                         watch: false,
                     });
-                    let subscriber = self.subscriber(handle.id, handle.own.clone());
+                    let subscriber = self.subscriber(handle.id, handle.wants.clone());
                     let seat = seating.map(|seating| {
                         self.hub
                             .presence

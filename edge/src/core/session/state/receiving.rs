@@ -2,7 +2,7 @@
 
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    AskPresence, ErrorBody, History, HistoryPage, Member, Named, Outcome, Presence, Start,
+    AskPresence, ErrorBody, Grant, History, HistoryPage, Member, Named, Outcome, Presence, Start,
     Subscribe, Unsubscribed,
 };
 use protocol::name::Channel;
@@ -10,7 +10,8 @@ use protocol::name::Channel;
 use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
 use crate::core::session::commands::{self, Rules};
-use crate::core::session::presence;
+use crate::core::session::{credit, presence};
+use crate::core::wants::Wants;
 
 impl State {
     pub(super) fn subscribe(
@@ -37,7 +38,11 @@ impl State {
             );
         }
         let tenant = who.identity.tenant.clone();
-        let own = (!body.echo).then(|| writer(who));
+        let wants = Wants {
+            own: (!body.echo).then(|| writer(who)),
+            counted: body.credit.is_some(),
+        };
+        credit::check(body.credit)?;
         let seating = match self.hidden {
             true => None,
             false => presence::seating(&channel, &place, body.presence, || {
@@ -53,7 +58,8 @@ impl State {
             channel,
             place,
             start,
-            own,
+            wants,
+            credit: body.credit,
             seating,
         }))])
     }
@@ -74,6 +80,17 @@ impl State {
             }
             None => refuse(ErrorCode::NotSubscribed, "the channel is not subscribed"),
         }
+    }
+
+    pub(super) fn grant(&mut self, rules: &Rules<'_>, command: u64, body: Grant) -> Taken {
+        self.check_expiry(rules)?;
+        let channel = Channel::parse(&body.channel).ok();
+        let known = channel.and_then(|channel| self.subscriptions.get(&channel));
+        let Some((id, _)) = known else {
+            return refuse(ErrorCode::NotSubscribed, "the channel is not subscribed");
+        };
+        credit::check_grant(&body)?;
+        Ok(vec![Step::Grant(command, *id, body)])
     }
 
     /// A subscription could not be made.

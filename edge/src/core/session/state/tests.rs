@@ -16,6 +16,7 @@ use crate::core::gates::state::Late;
 use crate::core::limits::EdgeLimits;
 use crate::core::quota::task::Quotas;
 
+mod credit;
 mod ephemeral;
 mod grants;
 mod leaving;
@@ -152,12 +153,7 @@ fn publish(channel: &str, n: u64, data: &[u8]) -> Action {
 }
 
 fn subscribe(channel: &str) -> Action {
-    Action::Subscribe(Subscribe {
-        channel: channel.into(),
-        from: None,
-        echo: true,
-        presence: false,
-    })
+    Action::Subscribe(Subscribe::new(channel))
 }
 
 fn error(steps: &[Step]) -> ErrorCode {

@@ -100,16 +100,14 @@ fn a_subscription_without_echo_knows_its_own_writer() {
     let mut state = world.connected();
     let mut own = |channel: &str, echo| {
         let subscribe = Subscribe {
-            channel: channel.into(),
-            from: None,
             echo,
-            presence: false,
+            ..Subscribe::new(channel)
         };
         match world
             .act(&mut state, Action::Subscribe(subscribe))
             .as_slice()
         {
-            [Step::Attach(request)] => request.own.as_deref().map(str::to_owned),
+            [Step::Attach(request)] => request.wants.own.as_deref().map(str::to_owned),
             steps => panic!("{steps:?}"),
         }
     };

@@ -1,6 +1,6 @@
 //! What waits to be sent to one client: payloads of frames, bounded in bytes.
 //!
-//! A pure structure; the port shares it between feeds and a session. Policy
+//! A pure structure; whoever holds it shares it between those who bring and a session. Policy
 //! when it is full: an event is not taken, and whoever brought it pauses that
 //! subscription and reads it again from the stream later. Replies are always taken:
 //! their number is bounded by the commands that a session lets in, and a session
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use shares::budget::Charge;
+use super::budget::Charge;
 
 /// Places that an empty outbox keeps; more are given back, for idle clients are many.
 const IDLE_PLACES: usize = 4;
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use shares::budget::{Budget, FREE_BYTES};
+    use crate::budget::{Budget, FREE_BYTES};
 
     #[test]
     fn the_limit_obeyed_and_violated() {

@@ -13,14 +13,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::frame::{Dropped, Encoding, Push, encode};
 
-use super::fleeting::Fleeting;
-use shares::budget::Charge;
+use super::budget::Charge;
+use super::credit::Credits;
+
+/// An event that waits, or several that go together.
+pub trait Passing {
+    /// Its channel.
+    fn channel(&self) -> &Arc<str>;
+    /// Of events with one key that wait for a client the newest alone stays.
+    fn key(&self) -> Option<&Arc<str>>;
+    /// How many events it is.
+    fn count(&self) -> u64;
+    /// What a client in this encoding is sent.
+    fn payload(&self, encoding: Encoding) -> &Bytes;
+    /// The same for a client to whom it stands for so many older ones.
+    fn standing_for(&self, encoding: Encoding, conflated: u64) -> Bytes;
+}
 
 /// Events that wait for one client.
 #[derive(Debug)]
-pub struct Lossy {
+pub struct Lossy<E> {
     encoding: Encoding,
-    events: VecDeque<Waiting>,
+    events: VecDeque<Waiting<E>>,
     /// How many were taken or gave way before the first of `events`.
     before: u64,
     /// Where the event of a key waits, counted as `before` is; by subscription and key.
@@ -35,9 +49,9 @@ pub struct Lossy {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Waiting<E> {
     subscription: u64,
-    event: Arc<Fleeting>,
+    event: Arc<E>,
     /// Older events of its key that it stands for.
     conflated: u64,
 }
@@ -47,6 +61,15 @@ struct Lost {
     subscription: u64,
     channel: Arc<str>,
     count: u64,
+}
+
+impl Lost {
+    fn told(&self) -> Dropped {
+        Dropped {
+            channel: self.channel.as_ref().into(),
+            count: self.count,
+        }
+    }
 }
 
 /// What became of older events when a newer one came.
@@ -65,7 +88,7 @@ impl AddAssign for Passed {
     }
 }
 
-impl Lossy {
+impl<E: Passing> Lossy<E> {
     /// Nothing waits, and at most so many bytes may, which are a part of the node's.
     pub fn new(encoding: Encoding, limit: usize, charge: Charge) -> Self {
         Self {
@@ -82,7 +105,7 @@ impl Lossy {
 
     /// Takes an event of a subscription. One that is longer than the limit is taken if
     /// nothing else waits: it would otherwise never be delivered.
-    pub fn push(&mut self, subscription: u64, event: Arc<Fleeting>) -> Passed {
+    pub fn push(&mut self, subscription: u64, event: Arc<E>) -> Passed {
         let mut passed = Passed::default();
         self.bytes += event.payload(self.encoding).len();
         let key = event.key().map(|key| (subscription, key.clone()));
@@ -119,7 +142,7 @@ impl Lossy {
     }
 
     /// The event that waits longest.
-    fn pop(&mut self) -> Option<Waiting> {
+    fn pop(&mut self) -> Option<Waiting<E>> {
         let oldest = self.events.pop_front()?;
         self.before += 1;
         self.bytes -= oldest.event.payload(self.encoding).len();
@@ -141,27 +164,56 @@ impl Lossy {
         }
     }
 
-    /// Hands out at most so many frames, in order: what was lost first.
-    pub fn take(&mut self, frames_max: usize, mut into: impl FnMut(Bytes)) {
-        let told = frames_max.min(self.lost.len());
-        for lost in self.lost.drain(..told) {
-            let dropped = Dropped {
-                channel: lost.channel.as_ref().into(),
-                count: lost.count,
-            };
-            into(encode(self.encoding, &Push::Dropped(dropped)));
+    /// An event of a subscription is not taken: its client has granted none.
+    pub fn refuse(&mut self, subscription: u64, event: &E) -> Passed {
+        let dropped = event.count();
+        self.lose(subscription, event.channel(), dropped);
+        Passed {
+            dropped,
+            conflated: 0,
         }
-        for _ in told..frames_max {
+    }
+
+    /// Hands out at most so many frames, in order: what was lost first. What a subscription
+    /// has no credit for is lost, and told once it has some. Returns how many were lost so.
+    pub fn take(
+        &mut self,
+        frames_max: usize,
+        mut credits: Option<&mut Credits>,
+        mut into: impl FnMut(Bytes),
+    ) -> u64 {
+        let (mut told, mut dropped, encoding) = (0, 0, self.encoding);
+        self.lost.retain(|lost| {
+            let credits = credits.as_deref();
+            let may = credits.is_none_or(|credits| credits.allows(lost.subscription));
+            if told == frames_max || !may {
+                return true;
+            }
+            told += 1;
+            into(encode(encoding, &Push::Dropped(lost.told())));
+            false
+        });
+        while told < frames_max {
             let Some(waiting) = self.pop() else { break };
-            into(waiting.event.standing_for(self.encoding, waiting.conflated));
+            let (id, count) = (waiting.subscription, waiting.event.count());
+            let credits = credits.as_deref_mut();
+            if credits.is_none_or(|credits| credits.spend(id, count)) {
+                told += 1;
+                into(waiting.event.standing_for(encoding, waiting.conflated));
+            } else {
+                let count = count + waiting.conflated;
+                self.lose(id, waiting.event.channel(), count);
+                dropped += count;
+            }
         }
         self.charge.set(self.bytes);
+        dropped
     }
 
     /// A subscription has ended: nothing of it is left.
     pub fn forget(&mut self, subscription: u64) {
         self.lost.retain(|lost| lost.subscription != subscription);
-        let kept: Vec<Waiting> = std::iter::from_fn(|| self.pop()).collect();
+        let kept: Vec<Waiting<E>> = std::iter::from_fn(|| self.pop()).collect();
         for waiting in kept {
             if waiting.subscription == subscription {
                 continue;
@@ -183,29 +235,85 @@ impl Lossy {
 
 #[cfg(test)]
 mod tests {
-    use protocol::frame::{FromServer, decode_from_server};
-    use protocol::header::{self, Headers};
+    use protocol::frame::{Ephemeral, FromServer, Payload, decode_from_server};
 
     use super::*;
-    use shares::budget::{Budget, FREE_BYTES};
+    use crate::budget::{Budget, FREE_BYTES};
 
-    fn lossy(limit: usize) -> Lossy {
+    #[derive(Debug)]
+    struct Cursor {
+        channel: Arc<str>,
+        key: Option<Arc<str>>,
+        id: String,
+        bytes: usize,
+        payload: Bytes,
+    }
+
+    impl Cursor {
+        fn encoded(&self, encoding: Encoding, conflated: u64) -> Bytes {
+            let event = Ephemeral {
+                channel: self.channel.as_ref().into(),
+                time: 0,
+                id: self.id.clone(),
+                user: None,
+                client: None,
+                n: None,
+                function: None,
+                content_type: None,
+                clock: None,
+                headers: Default::default(),
+                conflated,
+                data: Payload::for_json(&vec![b'1'; self.bytes].into(), true),
+            };
+            encode(encoding, &Push::Ephemeral(event))
+        }
+    }
+
+    impl Passing for Cursor {
+        fn channel(&self) -> &Arc<str> {
+            &self.channel
+        }
+
+        fn key(&self) -> Option<&Arc<str>> {
+            self.key.as_ref()
+        }
+
+        fn count(&self) -> u64 {
+            1
+        }
+
+        fn payload(&self, _: Encoding) -> &Bytes {
+            &self.payload
+        }
+
+        fn standing_for(&self, encoding: Encoding, conflated: u64) -> Bytes {
+            self.encoded(encoding, conflated)
+        }
+    }
+
+    fn lossy(limit: usize) -> Lossy<Cursor> {
         Lossy::new(Encoding::Json, limit, Budget::new(usize::MAX >> 1).charge())
     }
 
-    fn event(channel: &str, n: u64) -> Arc<Fleeting> {
+    fn event(channel: &str, n: u64) -> Arc<Cursor> {
         keyed(channel, n, None)
     }
 
     /// An event with a key, by which it is conflated.
-    fn keyed(channel: &str, n: u64, key: Option<&str>) -> Arc<Fleeting> {
-        let mut headers = Headers::new();
-        headers.push(header::ID, format!("{n:03}"));
-        if let Some(key) = key {
-            headers.push_user("who", key).unwrap();
-        }
-        let data = Bytes::from_static(b"1");
-        Fleeting::of(channel.into(), headers, data, Some("who"))
+    fn keyed(channel: &str, n: u64, key: Option<&str>) -> Arc<Cursor> {
+        sized(channel, n, key, 1)
+    }
+
+    fn sized(channel: &str, n: u64, key: Option<&str>, bytes: usize) -> Arc<Cursor> {
+        let cursor = Cursor {
+            channel: channel.into(),
+            key: key.map(Arc::from),
+            id: format!("{n:03}"),
+            bytes,
+            payload: Bytes::new(),
+        };
+        let payload = cursor.encoded(Encoding::Json, 0);
+        Arc::new(Cursor { payload, ..cursor })
     }
 
     const NOTHING: Passed = Passed {
@@ -225,9 +333,9 @@ mod tests {
         event("room.a", 1).payload(Encoding::Json).len()
     }
 
-    fn taken(lossy: &mut Lossy, frames_max: usize) -> Vec<String> {
+    fn taken(lossy: &mut Lossy<Cursor>, frames_max: usize) -> Vec<String> {
         let mut frames = Vec::new();
-        lossy.take(frames_max, |frame| {
+        lossy.take(frames_max, None, |frame| {
             frames.extend(decode_from_server(Encoding::Json, &frame).0);
         });
         let told = |frame: FromServer| match (frame.ephemeral, frame.dropped) {
@@ -310,13 +418,30 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_the_node_obeyed_and_violated() {
-        let data = Bytes::from(vec![b'1'; FREE_BYTES / 2]);
-        let event = |n: u64| {
-            let mut headers = Headers::new();
-            headers.push(header::ID, n.to_string());
-            Fleeting::of("room.a".into(), headers, data.clone(), None)
+    fn without_credit_they_are_dropped_and_told_once_there_is_some() {
+        let (mut lossy, mut credits) = (lossy(100 * size()), Credits::default());
+        credits.limit(1, 2);
+        for n in 1..=3 {
+            lossy.push(1, event("room.a", n));
+        }
+        lossy.push(2, event("room.b", 4));
+        let take = |lossy: &mut Lossy<Cursor>, credits: &mut Credits| {
+            let mut frames = Vec::new();
+            let dropped = lossy.take(10, Some(credits), |frame| frames.push(frame));
+            (frames.len(), dropped)
         };
+        assert_eq!(take(&mut lossy, &mut credits), (3, 1), "of four events");
+        lossy.refuse(1, &event("room.a", 5));
+        assert_eq!(take(&mut lossy, &mut credits), (0, 0), "nobody is told yet");
+        assert!(!lossy.is_empty());
+        credits.grant(1, 1).unwrap();
+        assert_eq!(taken(&mut lossy, 10), ["room.a -2"]);
+        assert!(lossy.is_empty());
+    }
+
+    #[test]
+    fn the_bytes_of_the_node_obeyed_and_violated() {
+        let event = |n| sized("room.a", n, None, FREE_BYTES / 2);
         let budget = Budget::new(0);
         let mut lossy = Lossy::new(Encoding::Json, 10 * FREE_BYTES, budget.charge());
         assert_eq!(lossy.push(1, event(1)), NOTHING);

@@ -1,0 +1,49 @@
+//! What subscriptions may be sent, of those whose clients count it.
+
+use shares::credit::Refused;
+
+use super::Port;
+
+impl Port {
+    /// A subscription is sent no more than so many events before more are granted. Told
+    /// before it is expected.
+    pub fn limit(&self, id: u64, events: u64) {
+        let mut state = self.state.lock();
+        state.credits.get_or_insert_default().limit(id, events);
+    }
+
+    /// A subscription may be sent so many events more; returns how many it may be sent then.
+    ///
+    /// # Errors
+    /// It does not count them, or would have more than it may.
+    pub fn grant(&self, id: u64, events: u64) -> Result<u64, Refused> {
+        let mut state = self.state.lock();
+        let credits = state.credits.as_deref_mut().ok_or(Refused::Unlimited)?;
+        let left = credits.grant(id, events)?;
+        drop(state);
+        // Ephemeral events that were dropped meanwhile are told, and readers go on.
+        self.wake.notify_one();
+        self.room.notify_waiters();
+        Ok(left)
+    }
+
+    /// Whether a subscription may be sent an event.
+    pub fn has_credit(&self, id: u64) -> bool {
+        self.state.lock().allows(id)
+    }
+
+    /// Waits until a subscription may be sent an event, or the session has ended. Cancel safe.
+    pub async fn granted(&self, id: u64) {
+        loop {
+            let mut notified = std::pin::pin!(self.room.notified());
+            notified.as_mut().enable();
+            {
+                let state = self.state.lock();
+                if state.closed || state.allows(id) {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+}
