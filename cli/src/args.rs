@@ -2,6 +2,7 @@
 //! few variables that stand for options.
 
 pub mod author;
+pub mod demand;
 pub mod disconnect;
 pub mod function;
 pub mod namespace;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use local::stack::EDGE_PORTS;
 use protocol::name::FunctionName;
 
+use self::demand::Demand;
 use self::disconnect::DisconnectCommand;
 use self::function::FunctionCommand;
 use self::namespace::{Apply, NamespaceCommand};
@@ -237,6 +239,11 @@ pub struct Subscribe {
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
+    /// Only events with this header; may be given several times. NAME=VALUE, where several
+    /// values of one name mean any of them; NAME^=BEGINNING; NAME, whatever its value; !NAME:
+    /// only those without it.
+    #[arg(long = "header", value_name = "CONDITION")]
+    pub headers: Vec<Demand>,
     /// Let the node be at most N events of each channel ahead of what is printed; the rest
     /// waits in the store.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CREDIT_MAX))]
@@ -275,6 +282,9 @@ pub struct History {
     /// Newest first.
     #[arg(long)]
     pub backwards: bool,
+    /// Only events with this header, as for `sub`.
+    #[arg(long = "header", value_name = "CONDITION")]
+    pub headers: Vec<Demand>,
     /// Most events.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
@@ -450,6 +460,11 @@ mod tests {
         check("eddyline sub", false);
         check("eddyline sub chat.a --credit 10", true);
         check("eddyline sub chat.a --credit 0", false);
+        check(
+            "eddyline sub chat.a --header kind^=order. --header !draft",
+            true,
+        );
+        check("eddyline history chat.a --header ^=x", false);
         check("eddyline sub chat.a chat.b --from earliest --count 2", true);
         check(
             "eddyline history chat.a --from 2h --backwards --limit 5",

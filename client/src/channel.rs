@@ -11,7 +11,9 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use protocol::frame::{CREDIT_EVENTS_MAX, Ephemeral, Event, Gap, Start, Subscribe, Subscribed};
+use protocol::frame::{
+    CREDIT_EVENTS_MAX, Ephemeral, Event, Gap, Passed, Start, Subscribe, Subscribed,
+};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -104,6 +106,7 @@ impl Channel {
             echo,
             presence: self.options.presence,
             credit: self.options.credit,
+            headers: self.options.headers.clone(),
         }
     }
 
@@ -206,6 +209,17 @@ impl Channel {
         self.dropped += count;
     }
 
+    /// Events were passed over that it does not want: a link of the chain.
+    pub fn passed(&mut self, passed: &Passed) -> Deed {
+        let (State::Live, Some(chain)) = (self.state, self.chain.as_mut()) else {
+            return Deed::Nothing;
+        };
+        match chain.event(passed.seq, passed.prev, passed.time) {
+            Link::Next | Link::Old => Deed::Nothing,
+            Link::Break => Deed::LeaveBroken,
+        }
+    }
+
     /// A gap was announced.
     pub fn gap(&mut self, gap: Gap) -> Deed {
         let to = gap.to;
@@ -253,6 +267,7 @@ mod tests {
         let options = SubscribeOptions {
             presence: true,
             credit: Some(100),
+            ..SubscribeOptions::default()
         };
         let channel = Channel::new(
             1,
@@ -407,6 +422,30 @@ mod tests {
         assert_eq!(left(&mut channel), Some(CREDIT_EVENTS_MAX));
         channel.options.credit = None;
         assert_eq!(channel.grant(1), 0);
+    }
+
+    #[test]
+    fn what_is_passed_over_moves_the_chain_and_a_hole_in_it_is_a_break() {
+        let (mut channel, mut queue) = channel(3);
+        channel.subscribed(&subscribed(1, 4)).unwrap();
+        let passed = |prev, seq| Passed {
+            channel: "a".into(),
+            prev,
+            seq,
+            time: seq,
+            count: 2,
+        };
+        assert_eq!(channel.passed(&passed(4, 9)), Deed::Nothing);
+        assert_eq!(push(&mut channel, 10, 9), Deed::Nothing);
+        assert_eq!(channel.passed(&passed(11, 15)), Deed::LeaveBroken);
+        assert_eq!(channel.passed(&passed(4, 9)), Deed::Nothing, "an old one");
+        assert_eq!(channel.passed(&passed(10, 15)), Deed::Nothing);
+        let Some(Start::After(position)) = channel.ask("a", true).from else {
+            panic!("no position");
+        };
+        assert_eq!((position.seq, position.time), (15, Some(15)));
+        assert!(matches!(queue.try_recv(), Ok(Delivery::Event { .. })));
+        assert!(queue.try_recv().is_err(), "nothing else is yielded");
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub use options::{
 pub use shared::ClientStats;
 pub use subscription::{Delivery, PresenceChange, Subscription};
 
+pub use protocol::filter::{Condition, HeaderFilter};
 pub use protocol::frame::{
     Encoding, End, Ephemeral, Event, Gap, History, HistoryPage, Join, Leave, Mark, Member, Named,
     PassedOn, Presence, Published, Start,

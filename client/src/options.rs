@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use protocol::envelope::is_json;
+use protocol::filter::HeaderFilter;
 use protocol::frame::{Encoding, Ephemeral, Event};
 use protocol::name::ClientId;
 use protocol::secret::Secret;
@@ -70,6 +71,9 @@ pub struct SubscribeOptions {
     /// [`Subscription::grant`]: super::Subscription::grant
     /// [`CREDIT_EVENTS_MAX`]: protocol::frame::CREDIT_EVENTS_MAX
     pub credit: Option<u64>,
+    /// Which events it gets, by their headers; all of them when empty. The others are looked
+    /// over by the node: what is yielded is complete all the same.
+    pub headers: HeaderFilter,
 }
 
 /// An event to publish.

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use protocol::class::Classes;
+use protocol::filter::HeaderFilter;
 use protocol::name::{ChannelPattern, FunctionName, Namespace, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter, PresenceSetting, Schedule, Trigger};
+use protocol::spec::{FunctionLimits, PresenceSetting, Schedule, Trigger};
 use serde::{Deserialize, Serialize};
 
 /// The name of an application's file.

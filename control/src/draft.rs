@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::checkpoint::Digest;
+use protocol::filter::HeaderFilter;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{
-    EVENTS_MIN_DEFAULT, FOR_MS_DEFAULT, FunctionLimits, HeaderFilter, Stage, Trigger,
-};
+use protocol::spec::{EVENTS_MIN_DEFAULT, FOR_MS_DEFAULT, FunctionLimits, Stage, Trigger};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::{FunctionEntry, StageEntry, StartEntry};

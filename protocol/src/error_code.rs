@@ -79,6 +79,8 @@ pub enum ErrorCode {
     TooManyWatched,
     /// Credit of no event, of too many, or for a subscription without any.
     BadCredit,
+    /// Conditions on headers that no event can meet, or too many.
+    BadFilter,
     /// The gate refused an ephemeral event.
     Rejected,
     /// The gate failed on an ephemeral event, and would again.
@@ -107,7 +109,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -143,6 +145,7 @@ impl ErrorCode {
         Self::PresenceOff,
         Self::TooManyWatched,
         Self::BadCredit,
+        Self::BadFilter,
         Self::Rejected,
         Self::GateFailed,
         Self::GateUnavailable,

@@ -39,6 +39,7 @@ pub mod close_code;
 pub mod disconnect;
 pub mod envelope;
 pub mod error_code;
+pub mod filter;
 pub mod frame;
 pub mod header;
 pub mod id;

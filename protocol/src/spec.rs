@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Digest;
+use crate::filter::HeaderFilter;
 use crate::header::{self, Headers};
 use crate::lane::{LANES_MAX, Lane};
 use crate::name::{Channel, ChannelPattern, FunctionName, StoreName};
@@ -13,7 +14,6 @@ use crate::position::Epoch;
 
 mod canary;
 mod cron;
-mod headers;
 mod namespace;
 mod presence;
 mod schedule;
@@ -23,7 +23,6 @@ pub use canary::{
     Canary, EVENTS_MIN_DEFAULT, FOR_MS_DEFAULT, Judgement, LONGEST_TIMES, PERMILLE, PERMILLE_MAX,
     Verdict,
 };
-pub use headers::{HEADER_VALUES_MAX, HeaderFilter};
 pub use namespace::{NamespaceSpec, Path};
 pub use presence::{
     PRESENCE_LIST_DEFAULT, PRESENCE_LIST_MAX, PresenceError, PresenceSetting, PresenceSpec,

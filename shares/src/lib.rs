@@ -8,10 +8,11 @@
 //! - [`rate`]: how fast something may go on
 //! - [`addresses`]: connections by where they come from
 //! - [`budget`]: what all clients together may leave waiting
-//! - [`outbox`]: what waits for one client; [`lossy`]: what of it may give way
+//! - [`outbox`]: what waits for one client, and [`pushing`] how it comes there; [`lossy`]: what of it may give way
 //! - [`departures`]: who leaves a draining node when
 //! - [`places`]: as many at a time for each as are free
 //! - [`credit`]: what clients are ready to take
+//! - [`sieve`]: which events a client is not sent, and how it is told
 //! - [`ledger`]: how much of the stores each tenant has, and may have
 //!
 //! It knows neither sessions nor the bus.
@@ -25,6 +26,8 @@ pub mod line;
 pub mod lossy;
 pub mod outbox;
 pub mod places;
+pub mod pushing;
 pub mod queue;
 pub mod rate;
+pub mod sieve;
 pub mod turns;

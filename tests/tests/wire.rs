@@ -15,6 +15,7 @@ mod wire {
     mod door;
     mod ephemeral;
     mod expected;
+    mod filter;
     mod flood;
     mod garbage;
     mod handshake;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::publish::connect;
 use super::subscribe::{Lost, shown};
 use crate::args;
+use crate::args::demand::demanded;
 use crate::error::{CliError, EXIT_SETTINGS};
 use crate::moment::moment;
 use crate::output::Output;
@@ -24,6 +25,7 @@ struct Next {
 /// The edge node cannot be reached or refuses.
 pub async fn run(args: args::History, output: &Output) -> Result<(), CliError> {
     let mut from = args.from.as_deref().map(mark).transpose()?;
+    let headers = demanded(&args.headers);
     let client = connect(&args.edge).await?;
     let mut left = args.limit;
     let next = loop {
@@ -31,9 +33,14 @@ pub async fn run(args: args::History, output: &Output) -> Result<(), CliError> {
             channel: args.channel.clone(),
             from: from.take(),
             backwards: args.backwards,
-            limit: NonZeroU32::new(left.min(HISTORY_EVENTS_MAX)),
+            limit: NonZeroU32::new(match headers.is_empty() {
+                true => left.min(HISTORY_EVENTS_MAX),
+                // A page looks at so many, whatever it holds of them.
+                false => HISTORY_EVENTS_MAX,
+            }),
+            headers: headers.clone(),
         };
-        let page = client.history(asked).await?;
+        let page = cut(client.history(asked).await?, left);
         show(&page, args.backwards, output)?;
         left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
         let next = Mark::Position(page.next);
@@ -50,6 +57,19 @@ pub async fn run(args: args::History, output: &Output) -> Result<(), CliError> {
     }
     Client::close(client).await;
     Ok(())
+}
+
+/// A page of so many events at most; what is cut off is on the next one.
+fn cut(mut page: HistoryPage, events_max: u32) -> HistoryPage {
+    let kept = usize::try_from(events_max).unwrap_or(usize::MAX);
+    if page.events.len() > kept {
+        page.events.truncate(kept);
+        page.more = true;
+        if let Some(last) = page.events.last() {
+            (page.next.seq, page.next.time) = (last.seq, Some(last.time));
+        }
+    }
+    page
 }
 
 /// What is lost is older than what is there.

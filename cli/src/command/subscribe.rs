@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::event::{Data, Shown};
 use super::publish::connect;
 use crate::args::Subscribe;
+use crate::args::demand::demanded;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS};
 use crate::output::Output;
 use client::{
@@ -44,10 +45,15 @@ pub(super) struct Lost<'a> {
 pub async fn run(args: Subscribe, output: &Output) -> Result<(), CliError> {
     let place = place(&args.from)?;
     let client = connect(&args.edge).await?;
+    let options = SubscribeOptions {
+        credit: args.credit,
+        headers: demanded(&args.headers),
+        ..SubscribeOptions::default()
+    };
     let mut deliveries = SelectAll::new();
     let mut credits = HashMap::new();
     for channel in &args.channels {
-        let subscription = subscribe(&client, channel, &place, args.credit).await?;
+        let subscription = subscribe(&client, channel, &place, &options).await?;
         credits.insert(channel.clone(), Printed::new(&subscription, args.credit));
         let subscribed = subscription.subscribed();
         let (epoch, after) = (&subscribed.epoch, subscribed.after);
@@ -113,12 +119,8 @@ async fn subscribe(
     client: &Client,
     channel: &str,
     place: &Place,
-    credit: Option<u64>,
+    options: &SubscribeOptions,
 ) -> Result<Subscription, ClientError> {
-    let options = SubscribeOptions {
-        credit,
-        ..SubscribeOptions::default()
-    };
     let start = match place {
         Place::Start(start) => start.clone(),
         Place::Sequence(seq) => {
@@ -133,7 +135,7 @@ async fn subscribe(
             })
         }
     };
-    client.subscribe_with(channel, start, options).await
+    client.subscribe_with(channel, start, options.clone()).await
 }
 
 /// Prints a delivery; returns how many events it was.

@@ -222,6 +222,10 @@ impl Actor {
                 channel.dropped(dropped.count);
             }
             return;
+        } else if let Some(passed) = frame.passed {
+            let open = self.channels.get_mut(&passed.channel);
+            let deed = open.map(|channel| channel.passed(&passed));
+            (passed.channel, deed)
         } else if let Some(gap) = frame.gap {
             let name = gap.channel.clone();
             let open = self.channels.get_mut(&name);

@@ -105,6 +105,14 @@ impl Encoded {
         }
     }
 
+    /// The event; `None` of a gap.
+    pub fn relayed(&self) -> Option<&Relayed> {
+        match &self.body {
+            Body::Event(event) => Some(event),
+            Body::Gap { .. } => None,
+        }
+    }
+
     /// How many events it is of those that its reader has granted: a gap is none.
     pub fn events(&self) -> u64 {
         match &self.body {

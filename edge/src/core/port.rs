@@ -9,17 +9,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Presence, Published};
+use protocol::frame::{Encoding, ErrorBody, HistoryPage, PassedOn, Presence, Published, encode};
 use protocol::name::Channel;
 use tokio::sync::Notify;
 
 use super::ephemeral::fleeting::Fleeting;
 use super::metrics::meters;
-use super::run::{Form, Run};
+use super::run::Form;
 use shares::budget::Budget;
 use shares::credit::Credits;
 use shares::lossy::{Lossy, Passed};
 use shares::outbox::{Full, Outbox};
+use shares::sieve::Sieve;
 
 /// What part of the bytes of an outbox ephemeral events may take, beside it: a second of
 /// many cursors, and no more than a client can take in one go when it is back.
@@ -123,6 +124,8 @@ struct State {
     closed: bool,
     /// What those may still be sent that count it; there for as long as one does.
     credits: Option<Box<Credits>>,
+    /// What those are not sent that want a part; one for each such subscription.
+    sieves: Vec<(u64, Sieve)>,
     /// A paused subscription waits for room.
     room_awaited: bool,
 }
@@ -135,10 +138,10 @@ impl State {
     }
 }
 
-/// Takes so many events of what a subscription may be sent; false: it has not so many.
-fn spend(credits: &mut Option<Box<Credits>>, id: u64, events: u64) -> bool {
-    let credits = credits.as_deref_mut();
-    credits.is_none_or(|credits| credits.spend(id, events))
+fn sieve_of(sieves: &mut [(u64, Sieve)], id: u64) -> Option<&mut Sieve> {
+    let mut sieves = sieves.iter_mut();
+    let found = sieves.find(|(sieved, _)| *sieved == id);
+    found.map(|(_, sieve)| sieve)
 }
 
 /// The meeting place of one session.
@@ -168,6 +171,7 @@ impl Port {
             open: Vec::new(),
             closed: false,
             credits: None,
+            sieves: Vec::new(),
             room_awaited: false,
         };
         Self {
@@ -203,6 +207,25 @@ impl Port {
         open
     }
 
+    /// Queues a frame that says how far a subscription has come; what it was not sent is told
+    /// before. False once it is closed.
+    pub fn send_after(&self, id: u64, encoding: Encoding, frame: Bytes) -> bool {
+        let mut state = self.state.lock();
+        let open = state.open.contains(&id);
+        if open {
+            let state = &mut *state;
+            if let Some(sieve) = sieve_of(&mut state.sieves, id)
+                && let Some(untold) = sieve.untold()
+            {
+                state.outbox.push(encode(encoding, &untold));
+                sieve.told();
+            }
+            state.outbox.push(frame);
+            self.wake.notify_one();
+        }
+        open
+    }
+
     /// Queues a frame of a subscription that is not an event, if it fits.
     pub fn try_send_for(&self, id: u64, frame: Bytes) -> Sent {
         let mut state = self.state.lock();
@@ -215,39 +238,6 @@ impl Port {
         drop(state);
         self.wake.notify_one();
         Sent::Taken
-    }
-
-    /// Queues those events of a run that come after `at`, as many as fit.
-    pub fn push_run(&self, id: u64, encoding: Encoding, run: &Run, at: u64) -> Pushed {
-        let mut reached = at;
-        let mut state = self.state.lock();
-        if !state.open.contains(&id) {
-            return Pushed::Closed;
-        }
-        let mut spent = false;
-        let State {
-            outbox, credits, ..
-        } = &mut *state;
-        let all = run.hand_out(encoding, self.form, at, |seq, events, payload| {
-            spent = !spend(credits, id, events);
-            if spent {
-                return false;
-            }
-            let taken = outbox.try_push(payload.clone()) != Err(Full);
-            if taken {
-                reached = seq;
-            } else if let Some(credits) = credits {
-                credits.give_back(id, events);
-            }
-            taken
-        });
-        drop(state);
-        self.wake.notify_one();
-        match (all, spent) {
-            (true, _) => Pushed::All(reached),
-            (false, true) => Pushed::Spent(reached),
-            (false, false) => Pushed::Full(reached),
-        }
     }
 
     /// Asks the session to look at what is revoked. Asked again before it has looked, it
@@ -345,6 +335,7 @@ impl Port {
         if let Some(credits) = &mut state.credits {
             credits.forget(id);
         }
+        state.sieves.retain(|(sieved, _)| *sieved != id);
         remove(&mut state.expected, id)
     }
 
@@ -353,7 +344,7 @@ impl Port {
         let mut state = self.state.lock();
         state.closed = true;
         (state.open, state.expected) = (Vec::new(), Vec::new());
-        (state.lossy, state.credits) = (None, None);
+        (state.lossy, state.credits, state.sieves) = (None, None, Vec::new());
         let notes = std::mem::take(&mut state.notes);
         drop(state);
         drop(notes);
@@ -442,6 +433,7 @@ fn remove(list: &mut Vec<u64>, id: u64) -> bool {
 }
 
 mod credit;
+mod pushing;
 
 #[cfg(test)]
 mod tests;

@@ -71,21 +71,28 @@ impl Run {
     }
 
     /// Hands out the payloads of the events after `at`, each with the sequence of its last
-    /// event and how many events it is, until one is not taken: false then.
-    pub fn hand_out(
+    /// event and how many events it is, until one is not taken: why not, then.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn hand_out<E>(
         &self,
         encoding: Encoding,
         form: Form,
         at: u64,
-        mut take: impl FnMut(u64, u64, &Bytes) -> bool,
-    ) -> bool {
+        mut take: impl FnMut(u64, u64, &Bytes) -> Result<(), E>,
+    ) -> Result<(), E> {
         if form == Form::Apart || self.events.len() < 2 {
             return one_by_one(&self.events, encoding, at, &mut take);
         }
-        self.joined(encoding).iter().all(|joined| {
+        self.joined(encoding).iter().try_for_each(|joined| {
             // Where all of it finds no room, a part may.
-            let whole = joined.first > at && take(joined.last, joined.count, &joined.payload);
-            whole || one_by_one(&self.events[joined.events.clone()], encoding, at, &mut take)
+            let whole =
+                joined.first > at && take(joined.last, joined.count, &joined.payload).is_ok();
+            match whole {
+                true => Ok(()),
+                false => one_by_one(&self.events[joined.events.clone()], encoding, at, &mut take),
+            }
         })
     }
 
@@ -118,14 +125,14 @@ impl Run {
 }
 
 /// Hands out those after `at` by themselves, until one is not taken.
-fn one_by_one(
+fn one_by_one<E>(
     events: &[Arc<Encoded>],
     encoding: Encoding,
     at: u64,
-    take: &mut impl FnMut(u64, u64, &Bytes) -> bool,
-) -> bool {
+    take: &mut impl FnMut(u64, u64, &Bytes) -> Result<(), E>,
+) -> Result<(), E> {
     let mut after = events.iter().filter(|event| event.seq() > at);
-    after.all(|event| take(event.seq(), event.events(), event.payload(encoding)))
+    after.try_for_each(|event| take(event.seq(), event.events(), event.payload(encoding)))
 }
 
 /// What a frame counts as when frames are joined. One with a line break in it stays alone:
@@ -193,9 +200,9 @@ mod tests {
     /// The sequences of each payload, of at most so many payloads.
     fn handed(run: &Run, encoding: Encoding, form: Form, at: u64, max: usize) -> Vec<Vec<u64>> {
         let mut out = Vec::new();
-        run.hand_out(encoding, form, at, |seq, _, payload| {
+        let handed = run.hand_out(encoding, form, at, |seq, _, payload| {
             if out.len() == max {
-                return false;
+                return Err(());
             }
             let (frames, failed) = decode_from_server(encoding, payload);
             assert_eq!(failed, None);
@@ -203,8 +210,9 @@ mod tests {
             let seqs: Vec<u64> = seqs.collect();
             assert_eq!(seqs.last(), Some(&seq));
             out.push(seqs);
-            true
+            Ok(())
         });
+        assert!(handed.is_ok() || out.len() == max);
         out
     }
 
@@ -231,9 +239,12 @@ mod tests {
             if alone && taken.len() < 2 {
                 taken.push(seq);
             }
-            alone && taken.last() == Some(&seq)
+            match alone && taken.last() == Some(&seq) {
+                true => Ok(()),
+                false => Err(()),
+            }
         });
-        assert_eq!((all, taken), (false, vec![1, 2]));
+        assert_eq!((all, taken), (Err(()), vec![1, 2]));
     }
 
     #[test]
@@ -250,10 +261,11 @@ mod tests {
         let events = events.map(|event| Encoded::event("doc.1".into(), event));
         let run = Run::new(events.collect());
         let mut messages = Vec::new();
-        run.hand_out(Encoding::Json, Form::Joined, 0, |_, _, payload| {
+        let all = run.hand_out(Encoding::Json, Form::Joined, 0, |_, _, payload| {
             messages.push(payload.clone());
-            true
+            Ok::<(), ()>(())
         });
+        assert_eq!(all, Ok(()));
         let lines = messages.iter().map(|message| {
             let whole = serde_json::from_slice::<serde_json::Value>(message).is_ok();
             let text = std::str::from_utf8(message).unwrap();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use protocol::filter::HeaderFilter;
+
 /// What a subscriber wants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wants {
@@ -9,4 +11,6 @@ pub struct Wants {
     pub own: Option<Arc<str>>,
     /// It counts what it is sent, one by one.
     pub counted: bool,
+    /// The events that it wants; all of them if `None`.
+    pub filter: Option<Arc<HeaderFilter>>,
 }

@@ -36,6 +36,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadClient
         | ErrorCode::BadData
         | ErrorCode::BadCredit
+        | ErrorCode::BadFilter
         | ErrorCode::Rejected
         | ErrorCode::GateFailed
         | ErrorCode::NotDirect

@@ -12,7 +12,7 @@ use protocol::frame::{Encoding, ErrorBody, History, Outcome};
 
 use super::answer;
 use super::look::{Look, Named};
-use super::query::Query;
+use super::query::{CONDITIONS, Query};
 use crate::core::admission::allowance::Allowance;
 use crate::core::session::commands;
 use crate::node::Node;
@@ -54,5 +54,6 @@ pub fn asked(channel: String, query: &mut Query) -> Result<History, ErrorBody> {
         from: query.read("from", marks)?,
         backwards: query.read("backwards", "true or false")?.unwrap_or(false),
         limit: query.read::<NonZeroU32>("limit", "a number from 1 on")?,
+        headers: query.read("headers", CONDITIONS)?.unwrap_or_default(),
     })
 }

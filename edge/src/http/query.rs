@@ -10,6 +10,9 @@ use protocol::frame::ErrorBody;
 /// The key of a token in a query (RFC 6750, 2.3), for clients that cannot set headers.
 const ACCESS_TOKEN: &str = "access_token";
 
+/// What `headers` has to be.
+pub const CONDITIONS: &str = "a JSON object of conditions on headers";
+
 /// The keys and values of a query that nobody has taken yet.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);

@@ -58,7 +58,7 @@ impl Frame {
 
     /// How far it brings its channel, if it is one that does.
     pub fn reach(&self) -> Option<Reach<'_>> {
-        if !matches!(self.name.as_str(), "event" | "gap" | "caught_up") {
+        if !matches!(self.name.as_str(), "event" | "gap" | "passed" | "caught_up") {
             return None;
         }
         let head: Head<'_> = serde_json::from_slice(&self.body).ok()?;
@@ -70,7 +70,7 @@ impl Frame {
 
     /// Whether a client misses something without it.
     pub fn is_delivery(&self) -> bool {
-        matches!(self.name.as_str(), "event" | "gap")
+        matches!(self.name.as_str(), "event" | "gap" | "passed")
     }
 }
 
@@ -99,6 +99,7 @@ mod tests {
         let check = |text, seq| assert_eq!(frame(text).reach().map(|reach| reach.seq), seq);
         check(r#"{"event":{"channel":"a","seq":7}}"#, Some(7));
         check(r#"{"gap":{"channel":"a","from":3,"to":9}}"#, Some(9));
+        check(r#"{"passed":{"channel":"a","prev":3,"seq":5}}"#, Some(5));
         check(r#"{"caught_up":{"channel":"a","seq":4}}"#, Some(4));
         check(r#"{"event":{"channel":"a"}}"#, None);
         check(r#"{"going_away":{"reconnect_after_ms":4}}"#, None);

@@ -106,7 +106,8 @@ impl Opened {
         self.command(&connect).await?;
         self.replied(1).await?;
         for (id, channel) in (CONNECT + 1..).zip(&wanted.channels) {
-            let subscribe = json!({"channel": channel, "from": wanted.start(channel)});
+            let (from, headers) = (wanted.start(channel), &wanted.headers);
+            let subscribe = json!({"channel": channel, "from": from, "headers": headers});
             let subscribe = json!({"id": id, "subscribe": subscribe});
             self.command(&subscribe).await?;
         }

@@ -4,11 +4,12 @@
 
 use axum::http::HeaderMap;
 use protocol::error_code::ErrorCode;
+use protocol::filter::HeaderFilter;
 use protocol::frame::{End, ErrorBody, Mark, Named, Start};
 use protocol::secret::Secret;
 
 use super::places::{CHANNELS_MAX, Places};
-use crate::http::query::Query;
+use crate::http::query::{CONDITIONS, Query};
 
 /// What is to be read.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Wanted {
     pub places: Places,
     /// Where a channel starts on which it does not.
     from: Start,
+    /// Which of their events are wanted.
+    pub headers: HeaderFilter,
     /// It is there for one answer: the session is a member of no channel.
     pub once: bool,
 }
@@ -69,6 +72,7 @@ impl Wanted {
             channels,
             places,
             from: from.map_or(Ok(Start::Named(Named::Now)), |text| start(&text))?,
+            headers: query.read("headers", CONDITIONS)?.unwrap_or_default(),
             once: false,
         };
         wanted.places.keep(&wanted.channels);

@@ -10,6 +10,7 @@ use super::payload::Payload;
 use super::presence::AskPresence;
 use super::strict::{self, distinct_headers};
 use crate::class::Class;
+use crate::filter::HeaderFilter;
 use crate::position::Position;
 
 /// One command as it stands on the wire: an `id` and exactly one action.
@@ -176,6 +177,9 @@ pub struct Subscribe {
     /// How many events it may be sent before its client grants more; all of them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<u64>,
+    /// Which events it is sent, by their headers; all of them when absent.
+    #[serde(default, skip_serializing_if = "HeaderFilter::is_empty")]
+    pub headers: HeaderFilter,
 }
 
 impl Subscribe {
@@ -187,6 +191,7 @@ impl Subscribe {
             echo: true,
             presence: false,
             credit: None,
+            headers: HeaderFilter::default(),
         }
     }
 }

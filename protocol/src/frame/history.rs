@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::push::{Event, Gap};
+use super::push::{Event, Gap, is_zero};
+use crate::filter::HeaderFilter;
 use crate::position::{Epoch, Position};
 
 /// Most events of a page: a frame that a client reads in one go.
@@ -29,6 +30,9 @@ pub struct History {
     /// Most events of the page; more than [`HISTORY_EVENTS_MAX`] count as that many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<NonZeroU32>,
+    /// Which events the page holds of those that it looks at; all of them when absent.
+    #[serde(default, skip_serializing_if = "HeaderFilter::is_empty")]
+    pub headers: HeaderFilter,
 }
 
 /// A place in a channel's history. Forwards reading goes up from it, backwards down.
@@ -139,6 +143,9 @@ pub struct HistoryPage {
     /// The part of it that the store no longer keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// Events in that range that are left out, because their headers are not as asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed: u64,
     /// The first sequence that the store keeps: there history begins, for now.
     pub begins: u64,
     /// Where the next page starts.

@@ -29,7 +29,7 @@ pub use history::{
 pub use payload::Payload;
 pub use presence::{AskPresence, Join, Leave, Member, Presence};
 pub use push::{
-    CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GapReason, GoingAway, Push, Withdrawn,
+    CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GapReason, GoingAway, Passed, Push, Withdrawn,
 };
 pub use reply::{
     Connected, ErrorBody, FromServer, Limits, Outcome, PassedOn, Pong, PublishReply, Published,

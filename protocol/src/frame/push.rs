@@ -24,6 +24,9 @@ pub enum Push {
     Dropped(Dropped),
     /// Events of a subscribed channel that can no longer be delivered.
     Gap(Gap),
+    /// Events of a subscribed channel that are not sent, because the subscription does not
+    /// want them.
+    Passed(Passed),
     /// Everything up to `seq` has been delivered; what follows is live.
     CaughtUp(CaughtUp),
     /// Who is on a channel, in place of everything that was told before.
@@ -122,7 +125,7 @@ pub struct Ephemeral {
     pub data: Payload,
 }
 
-const fn is_zero(count: &u64) -> bool {
+pub(super) const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
@@ -159,6 +162,23 @@ pub enum GapReason {
     /// The stream no longer keeps the range, and the mirror lacks something of it for
     /// another reason than its own retention. Pages of history alone say so.
     Mirror,
+}
+
+/// Events that a subscription does not want by their headers: one link of the channel's
+/// chain in place of theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// The channel.
+    pub channel: String,
+    /// The channel's sequence before the first of them, as in an event.
+    pub prev: u64,
+    /// Sequence of the last of them.
+    pub seq: u64,
+    /// Store time of the last of them, microseconds since 1970.
+    pub time: u64,
+    /// How many they are.
+    pub count: u64,
 }
 
 /// Everything up to here has been delivered.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::credit::Granted;
 use super::history::HistoryPage;
 use super::presence::{Join, Leave, Presence};
-use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Withdrawn};
+use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Passed, Withdrawn};
 use crate::class::Class;
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
@@ -266,6 +266,8 @@ pub struct FromServer {
     pub leave: Option<Leave>,
     /// Push: events that are lost to this subscription.
     pub gap: Option<Gap>,
+    /// Push: events that the subscription does not want.
+    pub passed: Option<Passed>,
     /// Push: what was missed has been delivered.
     pub caught_up: Option<CaughtUp>,
     /// Push: a channel is delivered no more.

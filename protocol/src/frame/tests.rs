@@ -195,6 +195,12 @@ fn commands() -> impl Strategy<Value = Command> {
                     from,
                     echo,
                     credit: echo.then_some(channel.len() as u64),
+                    headers: match echo {
+                        true => r#"{"a":["b","c"],"d":{"prefix":"e"},"f":{"absent":true}}"#
+                            .parse()
+                            .unwrap(),
+                        false => Default::default(),
+                    },
                     ..Subscribe::new(channel)
                 })
             }

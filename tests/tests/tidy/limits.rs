@@ -113,7 +113,12 @@ const SETTINGS: [Row; 20] = [
 ];
 
 /// The limits that are constants which a client can meet, as PROTOCOL.md states them.
-const STATED: [Row; 19] = [
+const STATED: [Row; 20] = [
+    (
+        "have 1,024 bytes together at most",
+        "edge/src/core/session/state/tests/filter.rs::filters_within_and_beyond_their_bytes",
+        "tests/tests/wire/filter.rs::provoke",
+    ),
     (
         "At most 1,000,000 events",
         "shares/src/credit.rs::credit_within_and_beyond_its_limit",

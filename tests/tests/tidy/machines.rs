@@ -4,7 +4,7 @@
 use super::tree;
 
 /// Every machine of the project.
-const MACHINES: [&str; 40] = [
+const MACHINES: [&str; 42] = [
     "auth/src/cache.rs",
     "auth/src/keys.rs",
     "bridge/src/mirror/relay.rs",
@@ -30,6 +30,8 @@ const MACHINES: [&str; 40] = [
     "shares/src/lossy.rs",
     "shares/src/outbox.rs",
     "shares/src/places.rs",
+    "shares/src/pushing.rs",
+    "shares/src/sieve.rs",
     "websocket/src/frame.rs",
     "websocket/src/parser.rs",
     "workers/src/fleet/share.rs",

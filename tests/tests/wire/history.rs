@@ -29,6 +29,7 @@ fn asked(channel: &str, from: Option<Mark>, backwards: bool, limit: Option<u32>)
         from,
         backwards,
         limit: limit.and_then(NonZeroU32::new),
+        headers: Default::default(),
     }
 }
 

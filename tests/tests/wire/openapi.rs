@@ -186,6 +186,16 @@ fn references(document: &Document, value: &Value) {
     }
 }
 
+/// A value as a query holds it (RFC 3986, 3.4).
+fn encoded(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@/".contains(&byte);
+    let encoded = value.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
 /// Calls an operation with the examples of its parameters and of its body.
 async fn example(document: &Document, operation: &Operation<'_>, deployment: &Deployment) -> u16 {
     let (mut path, mut headers, mut query) = (operation.path.to_owned(), String::new(), Vec::new());
@@ -208,7 +218,7 @@ async fn example(document: &Document, operation: &Operation<'_>, deployment: &De
             match parameter["in"].as_str() {
                 Some("path") => path = path.replace(&format!("{{{name}}}"), &value),
                 Some("header") => headers += &format!("{name}: {value}\r\n"),
-                _ => query.push(format!("{name}={value}")),
+                _ => query.push(format!("{name}={}", encoded(&value))),
             }
         }
     }

@@ -9,8 +9,8 @@ use protocol::frame::Encoding;
 
 use super::seen::Seen;
 use super::{
-    closes, commands, credit, ephemeral, expected, handshake, history, presence, rates, rfc6455,
-    tokens, trouble,
+    closes, commands, credit, ephemeral, expected, filter, handshake, history, presence, rates,
+    rfc6455, tokens, trouble,
 };
 
 /// The node with time-outs as they are by default.
@@ -114,6 +114,7 @@ async fn every_documented_code_is_provoked() {
         ephemeral::provoke(&deployment, encoding, &mut seen).await;
         presence::provoke(&deployment, encoding, &mut seen).await;
         credit::provoke(&deployment, encoding, &mut seen).await;
+        filter::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;
     }

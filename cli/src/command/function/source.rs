@@ -6,8 +6,9 @@ use std::path::Path;
 use bytes::Bytes;
 use control::app::App;
 use control::{FunctionDraft, Wanted};
+use protocol::filter::HeaderFilter;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionLimits, HeaderFilter};
+use protocol::spec::FunctionLimits;
 use serde_json::{Map, Value};
 
 use crate::args::function::{ModuleArgs, SourceArgs};

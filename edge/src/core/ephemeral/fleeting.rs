@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bus::Incoming;
 use bytes::Bytes;
+use protocol::filter::HeaderFilter;
 use protocol::frame::{Encoding, Ephemeral, Payload, Push, encode};
 use protocol::header::{self, Headers};
 use shares::lossy::Passing;
@@ -81,6 +82,11 @@ impl Fleeting {
             }),
         });
         joined.collect()
+    }
+
+    /// Whether it is one that somebody wants.
+    pub fn passes(&self, filter: &HeaderFilter) -> bool {
+        filter.matches(&self.headers)
     }
 
     /// Whether this writer, `{user}/{client}` as in headers, has published it.

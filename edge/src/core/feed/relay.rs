@@ -228,13 +228,17 @@ impl Feed {
         let Subscriber {
             id, port, encoding, ..
         } = subscriber;
-        match port.push_run(*id, *encoding, &Run::new(run), at) {
+        match port.push_run(*id, *encoding, &Run::new(run), at).0 {
             Pushed::Closed => return Join::Closed,
             Pushed::Full(at) | Pushed::Spent(at) => return Join::Full { at },
             Pushed::All(_) => {}
         }
         let at = at.max(position);
-        if announce && !port.send_for(*id, caught_up(*encoding, &self.source.channel, at)) {
+        let told = |id, at| {
+            let frame = caught_up(*encoding, &self.source.channel, at);
+            port.send_after(id, *encoding, frame)
+        };
+        if announce && !told(*id, at) {
             return Join::Closed;
         }
         if let Some(listening) = &mut shared.listening {
@@ -283,15 +287,16 @@ impl Feed {
                 encoding,
                 wants,
             } = subscriber;
-            let others;
-            let is_own = |event: &Fleeting| {
-                let own = wants.own.as_ref();
-                own.is_some_and(|own| event.is_of(own))
+            let wanted: Vec<_>;
+            let is_wanted = |event: &Fleeting| {
+                let (own, filter) = (wants.own.as_ref(), wants.filter.as_ref());
+                !own.is_some_and(|own| event.is_of(own))
+                    && filter.is_none_or(|filter| event.passes(filter))
             };
-            let run = if all.iter().any(|event| is_own(event)) {
-                let of_others = all.iter().filter(|event| !is_own(event));
-                others = of_others.copied().collect();
-                &others
+            let run = if all.iter().any(|event| !is_wanted(event)) {
+                let some = all.iter().filter(|event| is_wanted(event));
+                wanted = some.copied().collect();
+                &wanted
             } else if port.form() == Form::Joined && !wants.counted {
                 &together
             } else {
@@ -329,11 +334,15 @@ impl Feed {
         let (mut deliveries, mut payloads) = (0, 0);
         shared.live.retain(|id, live| {
             let Subscriber { port, encoding, .. } = &live.subscriber;
-            match port.push_run(*id, *encoding, &run, live.at) {
+            let (pushed, events) = port.push_run(*id, *encoding, &run, live.at);
+            match pushed {
                 Pushed::All(at) => {
                     live.at = at;
-                    deliveries += run.events().len() as u64;
-                    payloads += run.payloads(*encoding, port.form()) as u64;
+                    deliveries += events;
+                    payloads += match live.subscriber.wants.filter {
+                        None => run.payloads(*encoding, port.form()) as u64,
+                        Some(_) => events,
+                    };
                     true
                 }
                 Pushed::Full(at) => {

@@ -73,11 +73,13 @@ impl Found {
         }
         let channel = asked.channel.as_str();
         let mut prev = self.prev;
+        let mut passed = 0;
         let bodies = events.into_iter().filter_map(|event| {
-            let seq = event.seq;
+            let (seq, is_wanted) = (event.seq, asked.wants(&event));
             let event = Encoded::stored(channel.into(), event, prev);
             prev = seq;
-            event.body(encoding)
+            passed += u64::from(!is_wanted);
+            event.body(encoding).filter(|_| is_wanted)
         });
         let mut events: Vec<_> = bodies.collect();
         let mut next = Position {
@@ -107,6 +109,7 @@ impl Found {
                 to,
                 reason,
             }),
+            passed,
             begins,
             next,
             more: self.more,

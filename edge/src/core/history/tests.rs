@@ -61,6 +61,7 @@ impl World {
     async fn publish(&self, channel: &str, bytes: usize) {
         let envelope = Envelope {
             id: "t/ann/c/1".into(),
+            user: vec![("long".into(), (bytes > 100).to_string())],
             ..Envelope::default()
         };
         let event = Outgoing {
@@ -103,6 +104,7 @@ impl World {
             from,
             backwards,
             limit,
+            filter: None,
         }
     }
 
@@ -176,6 +178,40 @@ fn streams() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
     let run = (run, prop_oneof![Just(1_usize), Just(9_000)]);
     let run = run.prop_map(|((own, others), bytes)| (own, others, bytes));
     proptest::collection::vec(run, 0..8)
+}
+
+#[test]
+fn a_page_with_a_filter_holds_a_part_and_counts_the_rest() {
+    runtime().block_on(async {
+        let world = World::start(StoreSettings::default(), ModelFaults::default()).await;
+        for bytes in [1, 200, 1, 1, 300, 1] {
+            world.publish("doc.a", bytes).await;
+            world.publish("doc.b", 1).await;
+        }
+        let whole = world.whole().await;
+        let wanted: Vec<_> = [whole[1], whole[4]].into();
+        for backwards in [false, true] {
+            let from = if backwards { LATEST } else { EARLIEST };
+            let filter = r#"{"long":["true"]}"#.parse().unwrap();
+            let mut asked = Asked {
+                filter: Some(filter),
+                ..world.asked(from, backwards, 2)
+            };
+            let (mut pages, mut passed) = (Vec::new(), 0);
+            loop {
+                let page = world.page(&asked).await;
+                passed += page.passed;
+                asked.from = Mark::Position(page.next.clone());
+                let more = page.more;
+                pages.push(page);
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!((links(&pages, backwards), passed), (wanted.clone(), 4));
+            assert!(pages.len() >= 3, "each looks at two events");
+        }
+    });
 }
 
 proptest! {

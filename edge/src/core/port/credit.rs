@@ -1,6 +1,7 @@
-//! What subscriptions may be sent, of those whose clients count it.
+//! What subscriptions may be sent, of those whose clients count it, or want a part.
 
 use shares::credit::Refused;
+use shares::sieve::Sieve;
 
 use super::Port;
 
@@ -45,5 +46,10 @@ impl Port {
             }
             notified.await;
         }
+    }
+
+    /// A subscription is sent a part of its channel's events. Told before it is expected.
+    pub fn sift(&self, id: u64, sieve: Sieve) {
+        self.state.lock().sieves.push((id, sieve));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{ErrorBody, Named, Outcome, Reply, Start, Subscribed, encode};
 use protocol::position::Position;
+use shares::sieve::Sieve;
 use tokio::time::timeout;
 
 use super::reader::Reader;
@@ -48,6 +49,11 @@ pub fn attach(
     subscriber: Subscriber,
     request: Request,
 ) -> impl Future<Output = ()> + Send {
+    if let Some(filter) = &request.wants.filter {
+        let channel = request.channel.as_str().into();
+        let sieve = Sieve::new(channel, filter.clone());
+        subscriber.port.sift(request.id, sieve);
+    }
     if let Some(events) = request.credit {
         subscriber.port.limit(request.id, events);
     }

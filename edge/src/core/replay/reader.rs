@@ -152,15 +152,10 @@ impl Reader {
                 id, port, encoding, ..
             } = &self.subscriber;
             let before = *at;
-            let pushed = port.push_run(*id, *encoding, run, before);
+            let (pushed, events) = port.push_run(*id, *encoding, run, before);
             if let Pushed::All(reached) | Pushed::Full(reached) | Pushed::Spent(reached) = pushed {
                 *at = reached;
-                let count = run
-                    .events()
-                    .iter()
-                    .filter(|event| event.seq() > before && event.seq() <= reached)
-                    .count();
-                meters().replayed.increment(count as u64);
+                meters().replayed.increment(events);
             }
             match pushed {
                 Pushed::All(_) => return None,
@@ -186,7 +181,7 @@ impl Reader {
         let Subscriber {
             id, port, encoding, ..
         } = &self.subscriber;
-        port.send_for(*id, gap.payload(*encoding).clone())
+        port.send_after(*id, *encoding, gap.payload(*encoding).clone())
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use protocol::class::Class;
 use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
+use protocol::filter::HeaderFilter;
 use protocol::frame::{
     Connect, End, ErrorBody, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, JSON_DEPTH_MAX,
     Mark, Publish, StoredIn, Subscribe, json_depth,
@@ -156,6 +157,14 @@ pub fn subscribe(
     readable(rules, &who.identity, &command.channel, "subscribe to")
 }
 
+/// Checks which events somebody wants; `None`: all of them.
+pub fn filter(headers: HeaderFilter) -> Result<Option<HeaderFilter>, ErrorBody> {
+    match headers.check_brief() {
+        Ok(()) => Ok((!headers.is_empty()).then_some(headers)),
+        Err(fault) => refuse(ErrorCode::BadFilter, format!("headers: {fault}")),
+    }
+}
+
 /// Checks `history`, which the scope to subscribe covers.
 pub fn history(
     rules: &Rules<'_>,
@@ -176,6 +185,7 @@ pub fn history(
         from: command.from.unwrap_or(Mark::End(end)),
         backwards: command.backwards,
         limit: limit.min(HISTORY_EVENTS_MAX) as usize,
+        filter: filter(command.headers)?,
     })
 }
 

@@ -3,6 +3,8 @@
 //! stream.
 
 use bytes::Bytes;
+use protocol::filter::HeaderFilter;
+use protocol::frame::decode_from_server;
 use protocol::header::Headers;
 use protocol::lane::Lane;
 use protocol::name::StoreName;
@@ -11,6 +13,7 @@ use super::*;
 use crate::core::delivery::Relayed;
 use crate::core::run::Form;
 use shares::budget::Budget;
+use shares::sieve::Sieve;
 
 fn feed() -> Feed {
     let key = FeedKey {
@@ -27,6 +30,12 @@ fn feed() -> Feed {
 }
 
 fn event(seq: u64, prev: u64) -> Arc<Encoded> {
+    of_kind(seq, prev, "a")
+}
+
+fn of_kind(seq: u64, prev: u64, kind: &str) -> Arc<Encoded> {
+    let mut headers = Headers::new();
+    headers.push_user("kind", kind).unwrap();
     let payload = Bytes::from(vec![b'1'; 100]);
     Encoded::event(
         "doc.1".into(),
@@ -34,7 +43,7 @@ fn event(seq: u64, prev: u64) -> Arc<Encoded> {
             seq,
             prev,
             time_us: 0,
-            headers: Headers::new(),
+            headers,
             payload,
         },
     )
@@ -272,4 +281,102 @@ fn events_that_are_joined_are_counted_one_by_one() {
     assert_eq!(frames(&one), 1, "three in a message");
     feed.arrived((3..6).map(|n| event(11 + n, 10 + n)).collect());
     assert_eq!(frames(&one), 1, "and one of three");
+}
+
+/// What a subscriber was sent: `prev-seq` of an event, and in brackets of what was passed
+/// over, with how many that were; the sequence after `=` where it has caught up.
+fn links(subscriber: &Subscriber) -> Vec<String> {
+    let (mut links, mut bytes) = (Vec::new(), 0);
+    subscriber.port.take(usize::MAX, |frame| {
+        bytes += frame.len();
+        for frame in decode_from_server(Encoding::Json, &frame).0 {
+            let event = frame
+                .event
+                .map(|event| format!("{}-{}", event.prev, event.seq));
+            let passed = frame.passed.map(|passed| {
+                assert_eq!(passed.channel, "doc.1");
+                format!("({}-{} {})", passed.prev, passed.seq, passed.count)
+            });
+            let caught_up = frame
+                .caught_up
+                .map(|caught_up| format!("={}", caught_up.seq));
+            let gap = frame.gap.map(|gap| format!("!{}-{}", gap.from, gap.to));
+            links.extend(event.or(passed).or(caught_up).or(gap));
+        }
+    });
+    subscriber.port.written(bytes);
+    links
+}
+
+/// One that wants events of kind `a`.
+fn choosy(id: u64, outbox_bytes: usize) -> Subscriber {
+    let filter: HeaderFilter = r#"{"kind":["a"]}"#.parse().unwrap();
+    let filter = Arc::new(filter);
+    let subscriber = subscriber(id, outbox_bytes);
+    let sieve = Sieve::new("doc.1".into(), filter.clone());
+    subscriber.port.sift(id, sieve);
+    Subscriber {
+        wants: Wants {
+            filter: Some(filter),
+            ..Wants::default()
+        },
+        ..subscriber
+    }
+}
+
+#[test]
+fn who_wants_a_part_is_told_of_the_rest_as_links_of_the_chain() {
+    let feed = feed();
+    let (one, all) = (choosy(1, 1 << 20), subscriber(2, 1 << 20));
+    for who in [&one, &all] {
+        assert_eq!(feed.join(who, 10, false), Join::Live);
+    }
+    let (a, b) = ("a", "b");
+    feed.arrived(vec![of_kind(11, 10, b), of_kind(13, 11, b)]);
+    assert_eq!(links(&one), [""; 0], "nothing to tell them with yet");
+    feed.arrived(vec![of_kind(14, 13, a), of_kind(15, 14, a)]);
+    assert_eq!(links(&one), ["(10-13 2)", "13-14", "14-15"]);
+    feed.arrived(vec![
+        of_kind(16, 15, b),
+        of_kind(17, 16, a),
+        of_kind(19, 17, b),
+    ]);
+    assert_eq!(links(&one), ["(15-16 1)", "16-17"]);
+    // Whoever joins a little behind hears the same, and where it is level.
+    let late = choosy(3, 1 << 20);
+    assert_eq!(feed.join(&late, 13, true), Join::Live);
+    let told = ["13-14", "14-15", "(15-16 1)", "16-17", "(17-19 1)", "=19"];
+    assert_eq!(links(&late), told);
+    assert_eq!(links(&all).len(), 7);
+}
+
+#[test]
+fn a_long_row_of_others_is_told_by_itself() {
+    let feed = feed();
+    let one = choosy(1, 1 << 20);
+    assert_eq!(feed.join(&one, 10, false), Join::Live);
+    for seq in 11..11 + shares::sieve::PASSED_EVENTS {
+        feed.arrived(vec![of_kind(seq, seq - 1, "b")]);
+    }
+    assert_eq!(links(&one), ["(10-266 256)"]);
+}
+
+#[test]
+fn what_is_not_wanted_costs_neither_credit_nor_room() {
+    let feed = feed();
+    let one = choosy(1, 200);
+    one.port.limit(1, 2);
+    assert_eq!(feed.join(&one, 10, false), Join::Live);
+    feed.arrived((0..100).map(|n| of_kind(11 + n, 10 + n, "b")).collect());
+    feed.arrived(vec![event(111, 110)]);
+    // The frame that tells of them and the event are more than its outbox takes.
+    let notes = one.port.take_notes();
+    assert!(
+        matches!(notes[..], [Note::Lagging { id: 1, at: 110 }]),
+        "{notes:?}"
+    );
+    assert_eq!(links(&one), ["(10-110 100)"]);
+    assert_eq!(feed.join(&one, 110, true), Join::Live);
+    assert_eq!(links(&one), ["110-111", "=111"]);
+    assert_eq!(one.port.grant(1, 1), Ok(2), "one was sent");
 }

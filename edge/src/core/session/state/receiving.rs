@@ -1,5 +1,7 @@
 //! What a session receives: subscriptions, pages of history, looks at who is there.
 
+use std::sync::Arc;
+
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
     AskPresence, ErrorBody, Grant, History, HistoryPage, Member, Named, Outcome, Presence, Start,
@@ -41,6 +43,7 @@ impl State {
         let wants = Wants {
             own: (!body.echo).then(|| writer(who)),
             counted: body.credit.is_some(),
+            filter: commands::filter(body.headers)?.map(Arc::new),
         };
         credit::check(body.credit)?;
         let seating = match self.hidden {

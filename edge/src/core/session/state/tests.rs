@@ -18,6 +18,7 @@ use crate::core::quota::task::Quotas;
 
 mod credit;
 mod ephemeral;
+mod filter;
 mod grants;
 mod leaving;
 mod presence;
