@@ -217,6 +217,10 @@ pub struct Publish {
     /// allow it.
     #[arg(long)]
     pub ephemeral: bool,
+    /// In a namespace with a gate: have the gate tell what has passed, instead of looking for
+    /// it on the channel; the token need not allow to subscribe there.
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub receipt: bool,
     /// In a namespace with a gate: how long to wait after the last event for what
     /// becomes of it; 0s does not wait.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = wait)]
@@ -456,6 +460,8 @@ mod tests {
         check("eddyline pub chat.a - --header a=b", true);
         check("eddyline pub chat.a - --header a", false);
         check("eddyline pub chat.a - --wait 0s", true);
+        check("eddyline pub chat.a - --receipt", true);
+        check("eddyline pub chat.a 1 --receipt --ephemeral", false);
         check("eddyline pub chat.a - --wait soon", false);
         check("eddyline sub", false);
         check("eddyline sub chat.a --credit 10", true);

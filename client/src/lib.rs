@@ -53,6 +53,7 @@ pub use protocol::frame::{
     Encoding, End, Ephemeral, Event, Gap, History, HistoryPage, Join, Leave, Mark, Member, Named,
     PassedOn, Presence, Published, Start,
 };
+pub use protocol::outcome::{OutcomeEvent, OutcomeKind, Outputs};
 
 #[cfg(test)]
 mod tests;

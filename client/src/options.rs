@@ -92,6 +92,10 @@ pub struct Draft {
     pub expected_seq: Option<u64>,
     /// A clock of the publisher, carried untouched.
     pub clock: Option<String>,
+    /// Whether its gate tells, on this writer's outcome channel, that it has passed: an event
+    /// whose data is an [`OutcomeEvent`](protocol::outcome::OutcomeEvent). Where there is no
+    /// gate, the ack is all there is to tell.
+    pub receipt: bool,
     /// Present when this very event was sent before.
     pub resend: Option<Resend>,
 }
@@ -115,6 +119,7 @@ impl Draft {
             headers: BTreeMap::new(),
             expected_seq: None,
             clock: None,
+            receipt: false,
             resend: None,
         }
     }

@@ -176,6 +176,8 @@ impl Fates {
             return;
         };
         let fate = match told.outcome {
+            // Its outputs say so.
+            OutcomeKind::Passed => return,
             OutcomeKind::Dropped => Fate::Dropped(told.reason),
             OutcomeKind::Rejected => Fate::Rejected(told.reason),
             OutcomeKind::DeadLettered => Fate::Fails(told.reason),

@@ -35,6 +35,8 @@ pub struct Envelope {
     pub function: Option<FunctionName>,
     /// Of raw input: the gate that it is for.
     pub gate: Option<FunctionName>,
+    /// Of raw input: its publisher wants a receipt.
+    pub receipt: bool,
     /// Functions passed.
     pub hops: u8,
     /// The publisher's clock, carried on.
@@ -93,6 +95,9 @@ impl Envelope {
         if let Some(gate) = &self.gate {
             headers.push(header::GATE, gate.as_str());
         }
+        if self.receipt {
+            headers.push(header::RECEIPT, "1");
+        }
         if self.hops > 0 {
             headers.push(header::HOPS, self.hops.to_string());
         }
@@ -141,6 +146,7 @@ impl Envelope {
             source: source.transpose()?,
             function: function.transpose()?,
             gate: gate.transpose()?,
+            receipt: headers.get(header::RECEIPT).is_some(),
             hops: number(header::HOPS)?
                 .unwrap_or(0)
                 .try_into()
@@ -199,6 +205,7 @@ mod tests {
             source: Source::parse("INGRESS-main@00ff:9"),
             function: FunctionName::parse("gate").ok(),
             gate: FunctionName::parse("other-gate").ok(),
+            receipt: true,
             hops: 1,
             clock: Some("{\"a\":1}".into()),
             traceparent: None,

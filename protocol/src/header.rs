@@ -25,6 +25,8 @@ pub const FUNCTION: &str = "eddy-function";
 /// On raw input: the gate of its namespace when the edge accepted it. The input is that
 /// function's and nobody else's, whatever is deployed or configured later.
 pub const GATE: &str = "eddy-gate";
+/// On raw input: its publisher wants to be told when it has passed; the value is `1`.
+pub const RECEIPT: &str = "eddy-receipt";
 /// On a tick: the function whose schedule made it. It is that function's to handle; to
 /// others it is an event like any other.
 pub const TICK: &str = "eddy-tick";

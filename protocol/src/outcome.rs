@@ -1,4 +1,4 @@
-//! What a publisher is told of an event that did not pass a gate, and what is
+//! What a publisher is told of an event that came to a gate, and what is
 //! kept of an event that a function could not handle.
 
 use serde::{Deserialize, Serialize};
@@ -20,14 +20,42 @@ pub struct OutcomeEvent {
     pub position: Position,
     /// The function that decided.
     pub function: String,
-    /// The function's reason, or the host's.
+    /// The function's reason, or the host's; empty of one that passed.
     pub reason: String,
+    /// Of one that passed: what the gate made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
 }
 
-/// What became of an event that was not passed on.
+/// Most channels that a receipt names: far more than a gate emits to for one event, and a
+/// receipt stays small.
+pub const RECEIPT_CHANNELS_MAX: usize = 64;
+
+/// What a gate made of an event. They were stored with the receipt, in one batch, directly
+/// before it: with `seq` that of the receipt, they are `seq - count` to `seq - 1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// How many events.
+    pub count: u64,
+    /// The channels of the first [`RECEIPT_CHANNELS_MAX`] of them, in order.
+    pub channels: Vec<String>,
+}
+
+impl Outputs {
+    /// The sequence of each, and its channel where that is named, by that of the receipt.
+    pub fn places(&self, receipt_seq: u64) -> impl Iterator<Item = (u64, Option<&str>)> {
+        let first = receipt_seq.saturating_sub(self.count);
+        let channels = self.channels.iter().map(|channel| Some(channel.as_str()));
+        (first..receipt_seq).zip(channels.chain(std::iter::repeat(None)))
+    }
+}
+
+/// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeKind {
+    /// The gate passed it on; told where a receipt was asked for.
+    Passed,
     /// The gate filtered it.
     Dropped,
     /// The gate refused it as invalid.
@@ -90,3 +118,21 @@ impl LetterEnd {
 
 /// Longest reason that is kept, in bytes; longer ones are cut at a character.
 pub const REASON_BYTES_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_stand_before_their_receipt() {
+        let outputs = Outputs {
+            count: 3,
+            channels: vec!["doc.a".into(), "stats.a".into()],
+        };
+        let places: Vec<_> = outputs.places(10).collect();
+        assert_eq!(
+            places,
+            [(7, Some("doc.a")), (8, Some("stats.a")), (9, None)]
+        );
+    }
+}

@@ -31,6 +31,7 @@ mod e2e {
     mod permissions;
     mod pipeline;
     mod presence;
+    mod receipts;
     mod redeploy;
     mod rejected;
     mod replayed;

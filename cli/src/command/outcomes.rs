@@ -29,6 +29,8 @@ pub(super) struct Outcomes {
     told: Subscription,
     /// The channel; `None` where the token may not subscribe to it.
     channel: Option<Subscription>,
+    /// Whether the gate tells what has passed.
+    receipts: bool,
     /// How long to wait for the last of them.
     wait: Duration,
     gated: bool,
@@ -55,9 +57,49 @@ struct Passed<'a> {
     function: &'a str,
 }
 
+/// What a gate has told of an event that passed.
+#[derive(Serialize)]
+struct Receipt<'a> {
+    /// Its sequence in INGRESS.
+    source: u64,
+    function: &'a str,
+    /// What the gate made of it.
+    outputs: Vec<Place<'a>>,
+}
+
+/// Where an output is.
+#[derive(Serialize)]
+struct Place<'a> {
+    /// Its sequence in EVENTS.
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    fn of((seq, channel): (u64, Option<&'a str>)) -> Self {
+        Self { seq, channel }
+    }
+}
+
+impl Receipt<'_> {
+    fn line(&self) -> String {
+        let places = self.outputs.iter().map(|place| match place.channel {
+            Some(channel) => format!("{} on {}", place.seq, harmless(channel)),
+            None => place.seq.to_string(),
+        });
+        let (source, function) = (self.source, harmless(self.function));
+        let places: Vec<String> = places.collect();
+        format!(
+            "{source} has passed {function} and is {} in events",
+            places.join(", ")
+        )
+    }
+}
+
 impl Outcomes {
     /// Listens from now on to what becomes of events on a channel; `wait` is how long the
-    /// last of them may take.
+    /// last of them may take, and with `receipts` their gate tells what has passed.
     ///
     /// # Errors
     /// The node refuses, or the client has ended.
@@ -65,19 +107,24 @@ impl Outcomes {
         client: &Client,
         channel: &str,
         wait: Duration,
+        receipts: bool,
     ) -> Result<Self, ClientError> {
         let now = || Start::Named(Named::Now);
         let prefix = client.session().outcome_prefix;
         let told = format!("{prefix}.{}", channel.split('.').next().unwrap_or_default());
         let told = client.subscribe(&told, now()).await?;
-        let channel = match client.subscribe(channel, now()).await {
-            Ok(subscription) => Some(subscription),
-            Err(ClientError::Refused(_)) => None,
-            Err(error) => return Err(error),
+        let channel = match receipts {
+            true => None,
+            false => match client.subscribe(channel, now()).await {
+                Ok(subscription) => Some(subscription),
+                Err(ClientError::Refused(_)) => None,
+                Err(error) => return Err(error),
+            },
         };
         Ok(Self {
             told,
             channel,
+            receipts,
             wait,
             gated: false,
             awaited: BTreeSet::new(),
@@ -134,7 +181,7 @@ impl Outcomes {
             return Ok(());
         };
         if event.channel == self.told.subscribed().channel {
-            return self.not_passed(event, output);
+            return self.outcome(event, output);
         }
         let source = event.source.as_deref().and_then(Source::parse);
         let is_mine = |source: &Source| source.stream.is_ingress() && event.client == self.client;
@@ -170,14 +217,26 @@ impl Outcomes {
         first
     }
 
-    fn not_passed(&mut self, event: &Event, output: &Output) -> Result<(), CliError> {
+    fn outcome(&mut self, event: &Event, output: &Output) -> Result<(), CliError> {
         let data = data_of(event).unwrap_or_default();
         let Ok(outcome) = serde_json::from_slice::<OutcomeEvent>(&data) else {
             return Ok(());
         };
-        self.settled(outcome.position.seq);
-        self.stopped += 1;
-        output.result(&outcome, || line(&outcome))
+        let first = self.settled(outcome.position.seq);
+        let Some(outputs) = &outcome.outputs else {
+            self.stopped += 1;
+            return output.result(&outcome, || line(&outcome));
+        };
+        // Of a shell that has published before under this name, or twice.
+        if !first {
+            return Ok(());
+        }
+        let receipt = Receipt {
+            source: outcome.position.seq,
+            function: &outcome.function,
+            outputs: outputs.places(event.seq).map(Place::of).collect(),
+        };
+        output.result(&receipt, || receipt.line())
     }
 
     /// Waits until something has come of every event.
@@ -186,11 +245,12 @@ impl Outcomes {
     /// One, if an event did not pass, or nothing came of one in time.
     pub(super) async fn end(mut self, output: &Output) -> Result<(), CliError> {
         let mut deadline = Instant::now() + self.wait;
-        if self.channel.is_none() && self.gated && !self.wait.is_zero() {
+        let sees_all = self.receipts || self.channel.is_some();
+        if !sees_all && self.gated && !self.wait.is_zero() {
             output.note("the token may not subscribe: only what does not pass is told");
         }
         while !self.awaited.is_empty() && !self.wait.is_zero() {
-            if self.channel.is_none() {
+            if !sees_all {
                 deadline = Instant::now() + SILENCE_MAX.min(self.wait);
             }
             let Ok(delivery) = tokio::time::timeout_at(deadline, self.next()).await else {
@@ -198,8 +258,8 @@ impl Outcomes {
             };
             self.take(&delivery?, output)?;
         }
-        let silent = match (&self.channel, self.wait.is_zero()) {
-            (Some(_), false) => self.awaited.len(),
+        let silent = match (sees_all, self.wait.is_zero()) {
+            (true, false) => self.awaited.len(),
             _ => 0,
         };
         verdict(self.stopped, silent, self.wait)
@@ -239,6 +299,7 @@ fn pass_line(passed: &Passed<'_>) -> String {
 
 fn line(outcome: &OutcomeEvent) -> String {
     let what = match outcome.outcome {
+        OutcomeKind::Passed => "passed",
         OutcomeKind::Dropped => "dropped",
         OutcomeKind::Rejected => "rejected",
         OutcomeKind::DeadLettered => "given up and kept as a dead letter",
@@ -270,10 +331,25 @@ mod tests {
             },
             function: "document-gate".into(),
             reason: "update is\nmissing".into(),
+            outputs: None,
         };
         let line = line(&outcome);
         let expected = ":7 was rejected by document-gate: update is\\nmissing";
         assert!(line.ends_with(expected), "{line}");
+    }
+
+    #[test]
+    fn a_receipt_says_where_the_outputs_are() {
+        let receipt = Receipt {
+            source: 3,
+            function: "gate",
+            outputs: [(8, Some("doc.a")), (9, None)].map(Place::of).into(),
+        };
+        let line = "3 has passed gate and is 8 on doc.a, 9 in events";
+        assert_eq!(receipt.line(), line);
+        let json =
+            r#"{"source":3,"function":"gate","outputs":[{"seq":8,"channel":"doc.a"},{"seq":9}]}"#;
+        assert_eq!(serde_json::to_string(&receipt).unwrap(), json);
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct Refused<'a> {
 pub async fn run(args: Publish, output: &Output) -> Result<(), CliError> {
     let client = connect(&args.edge).await?;
     let mut publisher = Publisher {
-        outcomes: Outcomes::of(&client, &args.channel, args.wait).await?,
+        outcomes: Outcomes::of(&client, &args.channel, args.wait, args.receipt).await?,
         args: &args,
         output,
         refusals: 0,
@@ -252,6 +252,7 @@ pub(super) fn draft(args: &Publish, data: Bytes) -> Draft {
         headers: args.headers.iter().cloned().collect(),
         expected_seq: args.expect,
         clock: args.clock.clone(),
+        receipt: args.receipt,
         ..Draft::json(args.channel.as_str(), data)
     }
 }

@@ -87,5 +87,6 @@ pub(super) fn frame_of(
         first_sent,
         expected_seq: draft.expected_seq,
         clock: draft.clock.clone(),
+        receipt: draft.receipt,
     }
 }

@@ -41,6 +41,8 @@ struct Event {
     expected_seq: Option<u64>,
     #[serde(default)]
     clock: Option<String>,
+    #[serde(default)]
+    receipt: bool,
 }
 
 /// An event and the writer in whose name it is published.
@@ -136,6 +138,7 @@ fn event(raw: &RawValue, key: Option<&ClientId>, place: u64) -> Result<Named, Er
         first_sent: event.first_sent,
         expected_seq: event.expected_seq,
         clock: event.clock,
+        receipt: event.receipt,
     };
     Ok((client, publish))
 }

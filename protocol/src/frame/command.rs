@@ -266,6 +266,9 @@ pub struct Publish {
     /// A clock of the publisher (a vector clock, a version), carried untouched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
+    /// Tell on the writer's outcome channel when the event has passed its namespace's gate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub receipt: bool,
 }
 
 /// Asks for the server's time.

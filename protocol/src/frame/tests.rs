@@ -226,6 +226,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 first_sent,
                 expected_seq: first_sent.map(|at| at / 3),
                 clock: first_sent.map(|at| at.to_string()),
+                receipt: n % 3 == 0,
             })),
         (".{0,30}", any::<u64>())
             .prop_map(|(channel, events)| Action::Credit(Grant { channel, events })),

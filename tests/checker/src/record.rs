@@ -137,6 +137,10 @@ pub struct Stored {
     pub ordinal: Option<u32>,
     /// Whether it tells a publisher what became of its event (channel `_outcome.>`).
     pub outcome: bool,
+    /// Of an input: its publisher asked to be told when it has passed. Of an outcome: it tells
+    /// that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub receipt: bool,
     /// Of an event that a function's schedule made: which tick it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick: Option<Tick>,

@@ -117,6 +117,8 @@ violations! {
     ResultRepeated { function: String, input: Place, outcomes: u64, dead_letters: u64 }
     #[error("{function} stored {outputs} outputs for {input}, and also {outcomes} outcomes and {dead_letters} dead letters")]
     ResultMixed { function: String, input: Place, outputs: u64, outcomes: u64, dead_letters: u64 }
+    #[error("{function} stored {outputs} outputs and {receipts} receipts for {input} (asked for: {asked}), or not one directly behind the other")]
+    ReceiptWrong { function: String, input: Place, asked: bool, outputs: u64, receipts: u64 }
     #[error("{function} never answered {input} ({id}), although lane {lane} is done up to {checkpoint}")]
     InputUnanswered { function: String, input: Place, id: String, lane: u32, checkpoint: u64 }
     #[error("{function} answered {input} at {place}, although lane {lane} is done up to {checkpoint} only, or the channel is parked")]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use checker::Report;
+use client::Draft;
 use protocol::lane::Lane;
 use protocol::name::Channel;
 use rand::rngs::StdRng;
@@ -30,6 +31,8 @@ const BURST_EVENTS_MAX: usize = 6;
 const MOVE_EVERY: u32 = 40;
 /// One event in so many to a gate is malformed, so that outcomes are made too.
 const MALFORMED_EVERY: u32 = 16;
+/// One event in so many is to be told when it has passed its gate.
+const RECEIPT_EVERY: u32 = 4;
 /// Orders to the probe of which three are not to count at once.
 const ORDERS: u32 = 20;
 /// Events that have their ack after everything else that a test does.
@@ -211,7 +214,11 @@ impl Publisher {
                 let at = self.random.random_range(0..self.channels.len());
                 let channel = self.channels[at].clone();
                 let data = self.data(&channel);
-                let started = self.writer.start(&channel, data).await;
+                let draft = Draft {
+                    receipt: self.random.random_ratio(1, RECEIPT_EVERY),
+                    ..Draft::json(channel, data)
+                };
+                let started = self.writer.start_draft(draft).await;
                 started.unwrap_or_else(|error| {
                     panic!("{} cannot publish: {error}", self.writer.name())
                 });

@@ -6,8 +6,8 @@ use checker::{Kind, Parked, Place, Recorder, Stored, StreamState};
 use protocol::checkpoint::{Bases, Checkpoint};
 use protocol::header::{self, Headers};
 use protocol::id::OutputId;
-use protocol::name::OUTCOME_NAMESPACE;
-use protocol::outcome::dead_letter;
+use protocol::name::{Channel, OUTCOME_NAMESPACE};
+use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
 use protocol::position::Source;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind as SubjectKind, Parsed};
@@ -65,6 +65,7 @@ fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) 
         function,
         ordinal: None,
         outcome: false,
+        receipt: false,
         tick: None,
     };
     Some(match Parsed::parse(&stored.subject).ok()? {
@@ -72,7 +73,10 @@ fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) 
             kind: SubjectKind::In,
             lane,
             ..
-        } => plain(lane.0, Kind::In, None),
+        } => Stored {
+            receipt: headers.get(header::RECEIPT).is_some(),
+            ..plain(lane.0, Kind::In, None)
+        },
         Parsed::Event { lane, channel, .. } => {
             let event = plain(
                 lane.0,
@@ -83,6 +87,7 @@ fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) 
                 source: place(headers, header::SOURCE),
                 ordinal: OutputId::parse(&event.id).ok().map(|id| id.ordinal),
                 outcome: channel.namespace() == OUTCOME_NAMESPACE,
+                receipt: is_receipt(&channel, &stored.payload),
                 ..event
             }
         }
@@ -95,6 +100,15 @@ fn record(name: &StreamName, bases: &mut Bases, stored: &protocol::bus::Stored) 
             plain(lane.0, progress(bases, stored)?, Some(function.to_string()))
         }
     })
+}
+
+/// Whether an event tells its publisher that another has passed.
+fn is_receipt(channel: &Channel, payload: &[u8]) -> bool {
+    let told = serde_json::from_slice::<OutcomeEvent>(payload);
+    let told = told
+        .ok()
+        .filter(|_| channel.namespace() == OUTCOME_NAMESPACE);
+    told.is_some_and(|told| told.outcome == OutcomeKind::Passed)
 }
 
 fn progress(bases: &mut Bases, stored: &protocol::bus::Stored) -> Option<Kind> {

@@ -52,6 +52,7 @@ pub fn publish(encoding: Encoding, channel: &str, n: u64, data: &[u8]) -> Publis
         first_sent: None,
         expected_seq: None,
         clock: None,
+        receipt: false,
     }
 }
 

@@ -15,7 +15,7 @@ use protocol::header::Headers;
 use protocol::id::{EventId, OutputId};
 use protocol::lane::Lane;
 use protocol::name::Channel;
-use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
+use protocol::outcome::{OutcomeEvent, OutcomeKind, Outputs, RECEIPT_CHANNELS_MAX, dead_letter};
 use protocol::position::{Position, Source};
 use protocol::spec::{FunctionSpec, Schedule, StoreSpec, Trigger};
 use protocol::stream::StreamName;
@@ -121,10 +121,15 @@ impl Scope {
                 )
             }
             Settled::Ack(emits) => {
+                let channels = emits.iter().map(|emit| emit.channel.to_string());
+                let channels = channels.take(RECEIPT_CHANNELS_MAX).collect();
                 let outputs = emits.into_iter().enumerate();
-                outputs
+                let mut messages: Vec<_> = outputs
                     .map(|(ordinal, emit)| self.output(event, ordinal, emit))
-                    .collect()
+                    .collect();
+                let count = messages.len() as u64;
+                messages.extend(self.receipt(event, Outputs { count, channels }));
+                messages
             }
             Settled::Drop(reason) => self.told(event, OutcomeKind::Dropped, reason),
             Settled::Reject(reason, attempts) => {
@@ -222,6 +227,7 @@ impl Scope {
             source: Some(source),
             function: Some(self.spec.name.clone()),
             gate: None,
+            receipt: false,
             hops: self.hops(event),
             clock: event.envelope.clock.clone(),
             traceparent: event.envelope.traceparent.clone(),
@@ -265,18 +271,36 @@ impl Scope {
         messages
     }
 
-    /// What a gate's publisher is told. Events that nobody published (outputs of
-    /// functions) have nobody to tell.
-    fn told(&self, event: &Event, outcome: OutcomeKind, reason: String) -> Vec<Outgoing> {
-        let (true, Some(publisher), Ok(id)) = (
-            self.is_gate(),
-            &event.envelope.publisher,
-            EventId::parse(&event.envelope.id),
-        ) else {
-            return Vec::new();
-        };
-        let Stored { seq, time_us, .. } = event.stored;
+    /// What a gate's publisher is told of an event that passed, where it wants that: behind
+    /// the outputs, of which the sequence of this says where they are.
+    fn receipt(&self, event: &Event, outputs: Outputs) -> Option<Outgoing> {
+        let asked = event.envelope.receipt;
+        let ordinal = usize::try_from(outputs.count).ok()?;
+        let told = asked.then(|| self.outcome(event, OutcomeKind::Passed, String::new()))??;
         let told = OutcomeEvent {
+            outputs: Some(outputs),
+            ..told
+        };
+        self.tell(event, &told, ordinal)
+    }
+
+    /// What a gate's publisher is told of an event that did not pass.
+    fn told(&self, event: &Event, outcome: OutcomeKind, reason: String) -> Vec<Outgoing> {
+        let told = self.outcome(event, outcome, reason);
+        // Inputs that did not pass have no emissions: its ordinal is the first.
+        let told = told.and_then(|told| self.tell(event, &told, 0));
+        told.into_iter().collect()
+    }
+
+    /// What became of an input of a gate. Events that nobody published (outputs of
+    /// functions) have nobody to tell.
+    fn outcome(&self, event: &Event, outcome: OutcomeKind, reason: String) -> Option<OutcomeEvent> {
+        let id = EventId::parse(&event.envelope.id).ok()?;
+        if !self.is_gate() || event.envelope.publisher.is_none() {
+            return None;
+        }
+        let Stored { seq, time_us, .. } = event.stored;
+        Some(OutcomeEvent {
             outcome,
             id: event.envelope.id.clone(),
             n: id.n,
@@ -288,10 +312,14 @@ impl Scope {
             },
             function: self.spec.name.to_string(),
             reason,
-        };
+            outputs: None,
+        })
+    }
+
+    fn tell(&self, event: &Event, told: &OutcomeEvent, ordinal: usize) -> Option<Outgoing> {
+        let publisher = event.envelope.publisher.as_ref()?;
         let channel = Channel::outcome(&publisher.user, &publisher.client, &event.channel);
-        let data = serde_json::to_vec(&told).expect("an outcome has only texts and numbers");
-        // Inputs with an outcome event have no emissions: its ordinal is the first.
-        vec![self.event(event, &channel, &self.envelope(event, 0), data.into())]
+        let data = serde_json::to_vec(told).expect("an outcome has only texts and numbers");
+        Some(self.event(event, &channel, &self.envelope(event, ordinal), data.into()))
     }
 }

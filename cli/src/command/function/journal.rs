@@ -204,6 +204,8 @@ impl Journal {
         };
         if outcome.function == self.function.as_str() {
             let what = match outcome.outcome {
+                // Its outputs say so.
+                OutcomeKind::Passed => return,
                 OutcomeKind::Dropped => Outcome::Drop,
                 OutcomeKind::Rejected => Outcome::Reject,
                 OutcomeKind::DeadLettered => Outcome::Fault,

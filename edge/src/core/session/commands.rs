@@ -333,6 +333,8 @@ pub fn publish(rules: &Rules<'_>, who: &Who, publish: Publish) -> Result<Draft, 
     let (n, headers) = (publish.n, publish.headers);
     let envelope = Envelope {
         clock,
+        // Without a gate the ack is the receipt.
+        receipt: publish.receipt && place.gate.is_some(),
         ..envelope(rules, who, &place, n, content_type, headers)
     };
     let (kind, stream, stored_in) = if place.gate.is_some() {

@@ -33,6 +33,11 @@ pub fn pass_on(
         let message = "expected_seq belongs to durable events: an ephemeral one has no sequence";
         return Err(ErrorBody::new(ErrorCode::BadFrame, message));
     }
+    if publish.receipt {
+        let message =
+            "receipt belongs to durable events: an ephemeral one is answered once it has passed";
+        return Err(ErrorBody::new(ErrorCode::BadFrame, message));
+    }
     let content_type = content_type(publish.content_type.as_deref())?;
     let payload = data(rules, publish.data, is_json(content_type.as_deref()))?;
     check_headers(&publish.headers)?;

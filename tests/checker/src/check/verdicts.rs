@@ -108,8 +108,22 @@ fn verdict(work: &Work<'_>, input: &Stored, made: &[Made<'_>], sink: &mut Sink) 
         .iter()
         .filter(|m| m.stored.kind == Kind::DeadLetter)
         .count() as u64;
-    let outcomes = (made.len() - outputs.len()) as u64 - dead;
+    let receipts: Vec<_> = made
+        .iter()
+        .map(|m| m.stored)
+        .filter(|s| s.receipt)
+        .collect();
+    let outcomes = (made.len() - outputs.len() - receipts.len()) as u64 - dead;
     let function = || work.function.name.clone();
+    if !receipted(input, &outputs, &receipts) {
+        sink.push(Violation::ReceiptWrong {
+            function: function(),
+            input: place(input),
+            asked: input.receipt,
+            outputs: outputs.len() as u64,
+            receipts: receipts.len() as u64,
+        });
+    }
     if !outputs.is_empty() && outcomes + dead > 0 {
         sink.push(Violation::ResultMixed {
             function: function(),
@@ -134,6 +148,19 @@ fn verdict(work: &Work<'_>, input: &Stored, made: &[Made<'_>], sink: &mut Sink) 
         (true, 0, 1..) => Verdict::Outcome,
         (true, 0, 0) => Verdict::Silent,
     }
+}
+
+/// Whoever asked for a receipt has one, of an input that passed: directly behind all of its
+/// outputs, so that it says where they are. Nobody else has any.
+fn receipted(input: &Stored, outputs: &[&Stored], receipts: &[&Stored]) -> bool {
+    let owed = input.kind == Kind::In && input.receipt && !outputs.is_empty();
+    let [receipt] = receipts else {
+        return receipts.is_empty() && !owed;
+    };
+    let mut seqs: Vec<u64> = outputs.iter().map(|output| output.seq).collect();
+    seqs.sort_unstable();
+    let first = receipt.seq.saturating_sub(seqs.len() as u64);
+    owed && seqs.into_iter().eq(first..receipt.seq)
 }
 
 /// The ordinals of an input's outputs are 0, 1, 2.. without repetition.

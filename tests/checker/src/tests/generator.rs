@@ -197,6 +197,7 @@ impl World {
             function: None,
             ordinal: None,
             outcome: false,
+            receipt: stream == INGRESS && n % 2 == 1,
             tick: None,
         });
         seq
@@ -264,12 +265,15 @@ impl World {
             let kind = Kind::DeadLetter;
             self.store_result(function, lane, &input.channel, kind, source.clone(), None);
         }
-        if gate && fate < 3 {
+        let told = || {
             let (publisher, _) = input.id.rsplit_once('/').unwrap();
             let (_, writer) = publisher.split_once('/').unwrap();
             let (_, name) = input.channel.split_once('/').unwrap();
             let namespace = name.split('.').next().unwrap();
-            let channel = format!("acme/_outcome.{}.{namespace}", writer.replace('/', "."));
+            format!("acme/_outcome.{}.{namespace}", writer.replace('/', "."))
+        };
+        if gate && fate < 3 {
+            let channel = told();
             self.store_result(function, lane(&channel), &channel, Kind::Ev, source, None);
         } else if fate > 2 {
             let channel = if gate {
@@ -280,6 +284,12 @@ impl World {
             for ordinal in 0..=self.dice.roll(3) as u32 {
                 let (lane, source) = (lane(&channel), source.clone());
                 self.store_result(function, lane, &channel, Kind::Ev, source, Some(ordinal));
+            }
+            if gate && input.receipt {
+                let channel = told();
+                self.store_result(function, lane(&channel), &channel, Kind::Ev, source, None);
+                let receipt = self.history.stored.last_mut().expect("it was stored");
+                receipt.receipt = true;
             }
         }
     }
@@ -313,6 +323,7 @@ impl World {
             function: Some(function.name.clone()),
             ordinal,
             outcome,
+            receipt: false,
             tick: None,
         });
     }

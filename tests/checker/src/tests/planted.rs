@@ -196,6 +196,24 @@ const PLANTED: &[(&str, Bend)] = &[
             },
         );
     }),
+    ("ReceiptWrong", |h| {
+        let answered = h.stored.iter().filter(|s| s.receipt && s.outcome);
+        let source = answered
+            .filter_map(|s| s.source.clone())
+            .next()
+            .expect("one");
+        for s in h.stored.iter_mut().filter(|s| s.kind == Kind::In) {
+            s.receipt &= s.seq != source.seq;
+        }
+    }),
+    ("ReceiptWrong", |h| {
+        again(h, |s| s.receipt && s.outcome, |s| s.id.push('+'))
+    }),
+    ("ReceiptWrong", |h| {
+        let lost = find(h, |s| s.receipt && s.outcome);
+        (lost.receipt, lost.source, lost.function) = (false, None, None);
+        lost.outcome = false;
+    }),
     ("InputUnanswered", |h| {
         unanswer(h, |s| is_output(s) && from_gate(s))
     }),

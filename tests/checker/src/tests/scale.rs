@@ -91,6 +91,7 @@ fn kept(history: &mut History, seq: u64) {
         function: None,
         ordinal: None,
         outcome: false,
+        receipt: false,
         tick: None,
     });
     history.push(Mirrored {
@@ -132,8 +133,8 @@ fn a_report_is_written_for_people() {
     let clean = history.check().to_string();
     expect_test::expect![[r#"
         the history is clean
-        sent 31, acknowledged 21 (4 as duplicates), refused 5, stored 75, delivered 36, mirrored 49
-        judged 36 owed deliveries, 16 function inputs, 49 owed mirror records"#]]
+        sent 31, acknowledged 21 (4 as duplicates), refused 5, stored 77, delivered 38, mirrored 51
+        judged 38 owed deliveries, 16 function inputs, 51 owed mirror records"#]]
     .assert_eq(&clean);
     let seq = history.acked[0].seq;
     let stream = history.acked[0].stream.clone();

@@ -9,8 +9,8 @@ use checker::{Kind, Parked, Place, Stored, StreamState, Tick};
 use protocol::checkpoint::{Bases, Checkpoint};
 use protocol::header::{self, Headers};
 use protocol::id::OutputId;
-use protocol::name::OUTCOME_NAMESPACE;
-use protocol::outcome::dead_letter;
+use protocol::name::{Channel, OUTCOME_NAMESPACE};
+use protocol::outcome::{OutcomeEvent, OutcomeKind, dead_letter};
 use protocol::position::Source;
 use protocol::stream::StreamName;
 use protocol::subject::{Kind as SubjectKind, Parsed};
@@ -143,6 +143,7 @@ fn record(
         function,
         ordinal: None,
         outcome: false,
+        receipt: false,
         tick: None,
     };
     Ok(match Parsed::parse(&stored.subject)? {
@@ -150,7 +151,10 @@ fn record(
             kind: SubjectKind::In,
             lane,
             ..
-        } => record(lane.0, Kind::In, None),
+        } => Stored {
+            receipt: headers.get(header::RECEIPT).is_some(),
+            ..record(lane.0, Kind::In, None)
+        },
         Parsed::Event { lane, channel, .. } => {
             let function = headers.get(header::FUNCTION).map(str::to_owned);
             let event = record(lane.0, Kind::Ev, function);
@@ -158,6 +162,7 @@ fn record(
                 source: place(headers, header::SOURCE),
                 ordinal: OutputId::parse(&event.id).ok().map(|id| id.ordinal),
                 outcome: channel.namespace() == OUTCOME_NAMESPACE,
+                receipt: is_receipt(&channel, &stored.payload),
                 tick: tick(stored)?,
                 ..event
             }
@@ -170,6 +175,15 @@ fn record(
             record(lane.0, progress(bases, stored)?, Some(function.to_string()))
         }
     })
+}
+
+/// Whether an event tells its publisher that another has passed.
+fn is_receipt(channel: &Channel, payload: &[u8]) -> bool {
+    let told = serde_json::from_slice::<OutcomeEvent>(payload);
+    let told = told
+        .ok()
+        .filter(|_| channel.namespace() == OUTCOME_NAMESPACE);
+    told.is_some_and(|told| told.outcome == OutcomeKind::Passed)
 }
 
 fn tick(stored: &protocol::bus::Stored) -> anyhow::Result<Option<Tick>> {

@@ -70,7 +70,8 @@ async fn write(
 ) {
     let mut seen: HashMap<u64, u64> = HashMap::new();
     while let Some((n, number)) = waiting.recv().await {
-        let (subject, envelope) = world.event(kind, &format!("doc.{number}"), WRITER, n);
+        let (subject, mut envelope) = world.event(kind, &format!("doc.{number}"), WRITER, n);
+        envelope.receipt = kind == Kind::In && n.is_multiple_of(3);
         let payload = Bytes::from(n.to_string());
         let (publisher, channel) = (format!("acme/{WRITER}"), channel(subject.as_str()));
         world.history.record(Sent {

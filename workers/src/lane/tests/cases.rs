@@ -421,3 +421,55 @@ fn events_without_the_headers_that_a_function_wants_are_passed() {
     machine.ran(vec![Handled::Drop("fine".into()); 2], 1);
     assert_eq!(machine.position(), 5);
 }
+
+#[test]
+fn who_asked_for_a_receipt_has_it_behind_the_outputs_and_nobody_else() {
+    use host::event::Event;
+    use protocol::name::Channel;
+    use protocol::outcome::{OutcomeEvent, OutcomeKind, Outputs};
+
+    use crate::lane::messages::Settled;
+
+    let world = World::new(simple(3, Last::Emit(2)));
+    let scope = scope(FunctionLimits::default());
+    let settled = |asks: bool, settled: Settled| {
+        let mut stored = world.input(1).unwrap();
+        if asks {
+            stored.headers.push(protocol::header::RECEIPT, "1");
+        }
+        let (tenant, channel) = host::event::address(&stored).unwrap();
+        let event = Event::read(tenant, channel, stored).unwrap();
+        let messages = scope.settle(&event, settled);
+        let subjects: Vec<String> = messages
+            .iter()
+            .map(|message| message.subject.as_str().to_owned())
+            .collect();
+        let told = messages.last().map(|message| message.payload.clone());
+        let told = told.and_then(|data| serde_json::from_slice::<OutcomeEvent>(&data).ok());
+        (subjects, told)
+    };
+    let emits = || {
+        let emit = |channel: &str| Emit {
+            channel: Channel::parse(channel).unwrap(),
+            content_type: None,
+            headers: Vec::new(),
+            data: bytes::Bytes::from_static(b"1"),
+        };
+        Settled::Ack([emit("doc.1"), emit("side.a")].into_iter().collect())
+    };
+    let (subjects, told) = settled(true, emits());
+    let told = told.expect("a receipt");
+    let outputs = ["ev.main.0.acme.doc.1", "ev.main.0.acme.side.a"];
+    assert_eq!(subjects[..2], outputs);
+    assert_eq!(subjects[2], "ev.main.0.acme._outcome.alice.c1.doc");
+    assert_eq!((told.outcome, told.n), (OutcomeKind::Passed, 1));
+    let channels = ["doc.1", "side.a"].map(str::to_owned).into();
+    assert_eq!(told.outputs, Some(Outputs { count: 2, channels }));
+    assert_eq!(
+        settled(false, emits()),
+        (outputs.map(str::to_owned).into(), None)
+    );
+    let (subjects, told) = settled(true, Settled::Drop("no".into()));
+    assert_eq!(subjects.len(), 1);
+    assert_eq!(told.expect("it is told").outcome, OutcomeKind::Dropped);
+}

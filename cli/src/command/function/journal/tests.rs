@@ -86,6 +86,7 @@ fn told(of: u64, kind: OutcomeKind) -> Stored {
         },
         function: "shout".into(),
         reason: "why".into(),
+        outputs: None,
     };
     let envelope = Envelope {
         id: format!("shout/{of}/0"),

@@ -150,6 +150,7 @@ fn publish(channel: &str, n: u64, data: &[u8]) -> Action {
         first_sent: None,
         expected_seq: None,
         clock: None,
+        receipt: false,
     })
 }
 
