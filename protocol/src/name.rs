@@ -23,6 +23,8 @@ pub const OUTCOME_NAMESPACE: &str = "_outcome";
 pub const LIFECYCLE_NAMESPACE: &str = "_lifecycle";
 /// First token of channels on which single events stand that were redriven.
 pub const REDRIVE_NAMESPACE: &str = "_redrive";
+/// First token of the channels on which is told that a writer connects and disconnects.
+pub const SESSION_NAMESPACE: &str = "_session";
 /// Longest token that stands for a user, in bytes.
 pub const USER_TOKEN_BYTES_MAX: usize = 61;
 
@@ -251,6 +253,8 @@ fn check_pattern(field: &'static str, text: &str) -> Result<(), NameError> {
         })
 }
 
+/// Tokens of a channel that tells of a writer: the reserved word, namespace, user, client.
+const SESSION_TOKENS: usize = 4;
 /// What the names of writers begin with that stand for an idempotency key.
 const KEY_PREFIX: &str = "_key-";
 
@@ -316,13 +320,34 @@ impl Channel {
         Self::parse(&format!("{LIFECYCLE_NAMESPACE}.{}", self.0)).ok()
     }
 
-    /// The channel of which this one tells, if it is such a channel.
+    /// The reserved channel on which a namespace is told that this writer connects and
+    /// disconnects; `None`: its name would be too long.
+    pub fn session(namespace: &str, user: &User, client: &ClientId) -> Option<Self> {
+        let user = user.token();
+        Self::parse(&format!("{SESSION_NAMESPACE}.{namespace}.{user}.{client}")).ok()
+    }
+
+    /// Whether it tells that a writer connects and disconnects.
+    pub fn is_session(&self) -> bool {
+        self.namespace() == SESSION_NAMESPACE && self.0.split('.').count() == SESSION_TOKENS
+    }
+
+    /// The channel of which this one tells that it is occupied and vacated, if it does. Of one
+    /// that tells that a writer connects and disconnects it is what stands behind the reserved
+    /// word: by that it is allowed, and handled by functions.
     pub fn lifecycle_of(&self) -> Option<Self> {
-        let of = self
-            .0
-            .strip_prefix(LIFECYCLE_NAMESPACE)?
-            .strip_prefix('.')?;
-        Self::for_client(of).ok()
+        let of = match self.is_session() {
+            true => self.0.strip_prefix(SESSION_NAMESPACE)?,
+            false => self.0.strip_prefix(LIFECYCLE_NAMESPACE)?,
+        };
+        // The token of a user may begin like a reserved one, and is none.
+        let of = of.strip_prefix('.')?;
+        match self.is_session() {
+            true => Self::parse(of)
+                .ok()
+                .filter(|of| !of.namespace().starts_with('_')),
+            false => Self::for_client(of).ok(),
+        }
     }
 
     /// Where an event stands that a redrive has stored again for one function: a channel of
@@ -363,14 +388,19 @@ impl Channel {
 impl ChannelPattern {
     /// Whether the pattern covers the channel. Wildcards never cover reserved
     /// tokens: what the system reserves is granted by rule, not by pattern. A pattern that
-    /// begins with `_lifecycle` itself covers those channels, and no others.
+    /// begins with `_lifecycle` or `_session` itself covers those channels, and no others.
     pub fn matches(&self, channel: &Channel) -> bool {
         if channel.is_reserved() {
-            let rest = self.0.strip_prefix(LIFECYCLE_NAMESPACE);
+            let word = channel.namespace();
+            let rest = self.0.strip_prefix(word);
             let rest = rest.and_then(|rest| Self::parse(rest.strip_prefix('.')?).ok());
             let of = rest.zip(channel.lifecycle_of());
-            return of.is_some_and(|(rest, of)| rest.matches(&of));
+            return of.is_some_and(|(rest, of)| rest.covers(&of));
         }
+        self.covers(channel)
+    }
+
+    fn covers(&self, channel: &Channel) -> bool {
         let mut tokens = channel.0.split('.');
         for part in self.0.split('.') {
             match (part, tokens.next()) {

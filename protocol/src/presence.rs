@@ -131,6 +131,10 @@ pub enum Occupancy {
     Occupied,
     /// Its last member has left.
     Vacated,
+    /// Of a writer: its first session has come.
+    Connected,
+    /// Of a writer: its last session is gone.
+    Disconnected,
 }
 
 impl Occupancy {
@@ -139,18 +143,43 @@ impl Occupancy {
         match self {
             Self::Occupied => "occupied",
             Self::Vacated => "vacated",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
         }
     }
 }
 
 /// The data of an event on a lifecycle channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LifecycleEvent {
     /// What has become of the channel.
     pub lifecycle: Occupancy,
-    /// The channel.
+    /// The channel; of a writer the one on which is told of it.
     pub channel: String,
+    /// The writer, where it is told of one.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<Writer>,
+}
+
+/// A writer of which is told that it connects and disconnects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// Its user.
+    pub user: String,
+    /// Its name.
+    pub client: String,
+    /// The session that came first, as its client was told it.
+    pub session: String,
+}
+
+impl From<&Member> for Writer {
+    fn from(member: &Member) -> Self {
+        Self {
+            user: member.user.clone(),
+            client: member.client.clone(),
+            session: member.session.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,4 +45,5 @@ mod wire {
     mod tls;
     mod tokens;
     mod trouble;
+    mod writers;
 }

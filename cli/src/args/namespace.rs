@@ -53,8 +53,8 @@ pub struct ApplyNamespace {
     pub quota: Option<u64>,
     /// Whether its channels tell who is on them: `off`, `on`, or up to how many members are
     /// named, beyond which they are counted alone (200 with `on`); `,lifecycle` behind it
-    /// tells as events when channels are occupied and vacated. Unless said, as it is, and
-    /// `off` at first.
+    /// tells as events when channels are occupied and vacated, `,sessions` when writers
+    /// connect and disconnect. Unless said, as it is, and `off` at first.
     #[arg(long, value_name = "SETTING")]
     pub presence: Option<PresenceSetting>,
     /// Where.

@@ -74,6 +74,15 @@ impl Place {
     }
 }
 
+/// What is told of a writer on its own channel, if anything: it is the only member there.
+fn told_of_writers(spec: PresenceSpec) -> Option<PresenceSpec> {
+    spec.sessions.then_some(PresenceSpec {
+        list_max: 1,
+        lifecycle: true,
+        sessions: true,
+    })
+}
+
 impl Directory {
     /// A store's spec.
     pub fn store(&self, name: &StoreName) -> Option<&StoreSpec> {
@@ -115,7 +124,10 @@ impl Directory {
         let conflate = spec.conflate.clone();
         let batch = Duration::from_millis(spec.batch_ms.into());
         let quota_bytes = spec.quota_bytes;
-        let presence = spec.presence.filter(|_| !channel.is_reserved());
+        let presence = match channel.is_session() {
+            true => spec.presence.and_then(told_of_writers),
+            false => spec.presence.filter(|_| !channel.is_reserved()),
+        };
         let spec = self.stores.get(&spec.store)?;
         let lane = Lane::of(tenant, channel, spec.lanes);
         Some(Place {
@@ -136,6 +148,13 @@ impl Directory {
         let namespaces = self.namespaces.iter();
         let with = namespaces.filter_map(|(name, spec)| Some((name.clone(), spec.presence?)));
         with.collect()
+    }
+
+    /// The namespaces that are told of the writers of every tenant.
+    pub fn told_of_writers(&self) -> Vec<String> {
+        let namespaces = self.namespaces.iter();
+        let told = namespaces.filter(|(_, spec)| spec.presence.is_some_and(|spec| spec.sessions));
+        told.map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a function is deployed as a gate of a store.

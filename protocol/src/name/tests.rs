@@ -172,3 +172,34 @@ fn only_a_pattern_that_names_lifecycle_channels_covers_them() {
     }
     assert!(!covers("_outcome.>", "_outcome.ann.c1.doc"));
 }
+
+#[test]
+fn a_channel_tells_of_a_writer_of_a_namespace() {
+    let (user, client) = (
+        User::parse("ann@example.org").unwrap(),
+        ClientId::parse("tab-1").unwrap(),
+    );
+    let told = Channel::session("room", &user, &client).unwrap();
+    assert_eq!(told.as_str(), "_session.room.ann_40example_2eorg.tab-1");
+    assert!(told.is_session() && told.is_reserved() && told.lifecycle().is_none());
+    let of = told.lifecycle_of().unwrap();
+    assert_eq!(of.as_str(), "room.ann_40example_2eorg.tab-1");
+    let pattern = |text: &str| ChannelPattern::parse(text).unwrap();
+    for covers in ["_session.room.>", "_session.*.*.*", "_session.>"] {
+        assert!(pattern(covers).matches(&told), "{covers}");
+    }
+    for other in ["_lifecycle.room.>", "_session.chat.>", ">", "room.>"] {
+        assert!(!pattern(other).matches(&told), "{other}");
+    }
+    let odd = User::parse("_x").unwrap();
+    let odd = Channel::session("room", &odd, &client).unwrap();
+    assert!(pattern("_session.room.>").matches(&odd));
+    for none in ["_session.room.a", "_session.room.a.b.c", "_session._x.a.b"] {
+        let channel = Channel::parse(none).unwrap();
+        assert_eq!(channel.lifecycle_of(), None, "{none}");
+    }
+    let long = "x".repeat(64);
+    let client = ClientId::parse(&long).unwrap();
+    let user = User::parse(&long[3..]).unwrap();
+    assert_eq!(Channel::session(&long, &user, &client), None);
+}

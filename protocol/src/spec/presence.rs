@@ -17,6 +17,7 @@ pub const PRESENCE_LIST_MAX: u32 = 1_000;
 const WORD_ON: &str = "on";
 const WORD_OFF: &str = "off";
 const WITH_LIFECYCLE: &str = ",lifecycle";
+const WITH_SESSIONS: &str = ",sessions";
 
 /// Presence of a namespace that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct PresenceSpec {
     /// Whether it is told as an event when a channel is occupied and vacated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lifecycle: bool,
+    /// Whether it is told as an event when a writer of the tenant connects and disconnects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sessions: bool,
 }
 
 const fn list_max() -> u32 {
@@ -40,6 +44,7 @@ impl Default for PresenceSpec {
         Self {
             list_max: PRESENCE_LIST_DEFAULT,
             lifecycle: false,
+            sessions: false,
         }
     }
 }
@@ -60,7 +65,8 @@ impl PresenceSpec {
 }
 
 /// What somebody wants of a namespace's presence: `off`, `on`, or how many members are
-/// named; with `,lifecycle` behind it, occupied and vacated channels are events too.
+/// named; with `,lifecycle` behind it, occupied and vacated channels are events too, and with
+/// `,sessions` behind that, writers that connect and disconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PresenceSetting {
@@ -83,7 +89,7 @@ impl PresenceSetting {
 /// The word says nothing about presence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{word:?} is neither on, nor off, nor a number of members up to which each is named, and ,lifecycle behind it"
+    "{word:?} is neither on, nor off, nor a number of members up to which each is named, and ,lifecycle or ,sessions behind it"
 )]
 pub struct PresenceError {
     word: String,
@@ -93,18 +99,22 @@ impl FromStr for PresenceSetting {
     type Err = PresenceError;
 
     fn from_str(word: &str) -> Result<Self, PresenceError> {
-        let (named, lifecycle) = match word.strip_suffix(WITH_LIFECYCLE) {
-            Some(named) => (named, true),
-            None => (word, false),
+        let with = |word: &str, suffix| match word.strip_suffix(suffix) {
+            Some(rest) => (rest.len(), true),
+            None => (word.len(), false),
         };
+        let (end, sessions) = with(word, WITH_SESSIONS);
+        let (end, lifecycle) = with(&word[..end], WITH_LIFECYCLE);
+        let named = &word[..end];
         let list_max = match named {
-            WORD_OFF if !lifecycle => return Ok(Self::Off),
+            WORD_OFF if !lifecycle && !sessions => return Ok(Self::Off),
             WORD_ON => Some(PRESENCE_LIST_DEFAULT),
             number => number.parse().ok(),
         };
         let spec = list_max.map(|list_max| PresenceSpec {
             list_max,
             lifecycle,
+            sessions,
         });
         spec.map(Self::On)
             .ok_or_else(|| PresenceError { word: word.into() })
@@ -123,10 +133,11 @@ impl From<PresenceSetting> for String {
     fn from(setting: PresenceSetting) -> Self {
         match setting {
             PresenceSetting::Off => WORD_OFF.into(),
-            PresenceSetting::On(spec) if spec.lifecycle => {
-                format!("{}{WITH_LIFECYCLE}", spec.list_max)
+            PresenceSetting::On(spec) => {
+                let lifecycle = if spec.lifecycle { WITH_LIFECYCLE } else { "" };
+                let sessions = if spec.sessions { WITH_SESSIONS } else { "" };
+                format!("{}{lifecycle}{sessions}", spec.list_max)
             }
-            PresenceSetting::On(spec) => spec.list_max.to_string(),
         }
     }
 }
@@ -140,6 +151,9 @@ impl fmt::Display for PresenceSpec {
         if self.lifecycle {
             f.write_str(", with lifecycle")?;
         }
+        if self.sessions {
+            f.write_str(", with sessions")?;
+        }
         Ok(())
     }
 }
@@ -152,7 +166,7 @@ mod tests {
     fn members_that_are_named_within_and_beyond_their_limit() {
         let spec = |list_max| PresenceSpec {
             list_max,
-            lifecycle: false,
+            ..PresenceSpec::default()
         };
         assert_eq!(spec(0).check(), Ok(()));
         assert_eq!(spec(PRESENCE_LIST_MAX).check(), Ok(()));
@@ -173,12 +187,30 @@ mod tests {
         let seven = |lifecycle| PresenceSpec {
             list_max: 7,
             lifecycle,
+            sessions: false,
         };
         assert_eq!(read("7"), Ok(Some(seven(false))));
         assert_eq!(read("7,lifecycle"), Ok(Some(seven(true))));
         let written = String::from(PresenceSetting::On(seven(true)));
         assert_eq!(read(&written), Ok(Some(seven(true))));
-        for word in ["", "yes", "-1", "off,lifecycle", ",lifecycle"] {
+        let both = PresenceSpec {
+            sessions: true,
+            ..seven(true)
+        };
+        assert_eq!(read("7,lifecycle,sessions"), Ok(Some(both)));
+        let written = String::from(PresenceSetting::On(both));
+        assert_eq!(written, "7,lifecycle,sessions");
+        let alone = read("on,sessions").unwrap().unwrap();
+        assert!(alone.sessions && !alone.lifecycle);
+        for word in [
+            "",
+            "off,sessions",
+            "on,sessions,lifecycle",
+            "yes",
+            "-1",
+            "off,lifecycle",
+            ",lifecycle",
+        ] {
             assert!(read(word).is_err(), "{word}");
         }
     }

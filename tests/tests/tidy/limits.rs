@@ -113,7 +113,12 @@ const SETTINGS: [Row; 20] = [
 ];
 
 /// The limits that are constants which a client can meet, as PROTOCOL.md states them.
-const STATED: [Row; 20] = [
+const STATED: [Row; 21] = [
+    (
+        "at most 200 writers in a second",
+        "edge/src/core/presence/tests/writers.rs::writers_are_told_of_at_their_pace",
+        "edge/src/core/presence/tests/writers.rs::writers_are_told_of_at_their_pace",
+    ),
     (
         "have 1,024 bytes together at most",
         "edge/src/core/session/state/tests/filter.rs::filters_within_and_beyond_their_bytes",

@@ -21,7 +21,7 @@ use super::request::get;
 use super::seen::{Probe, Seen};
 
 /// How long a token of a test lasts.
-const TOKEN_TTL: Duration = Duration::from_secs(600);
+pub const TOKEN_TTL: Duration = Duration::from_secs(600);
 /// Members that are named where a test says nothing else.
 const NAMED: u32 = 3;
 
@@ -30,12 +30,13 @@ const NAMED: u32 = 3;
 pub async fn allow(deployment: &Deployment, namespace: &str, list_max: Option<u32>) {
     let spec = list_max.map(|list_max| PresenceSpec {
         list_max,
-        lifecycle: false,
+        ..PresenceSpec::default()
     });
     set(deployment, namespace, spec).await;
 }
 
-async fn set(deployment: &Deployment, namespace: &str, spec: Option<PresenceSpec>) {
+/// As [`allow`], with everything that may be said.
+pub async fn set(deployment: &Deployment, namespace: &str, spec: Option<PresenceSpec>) {
     let setting = spec.map_or(PresenceSetting::Off, PresenceSetting::On);
     let draft = NamespaceDraft {
         presence: Some(setting),
@@ -179,7 +180,7 @@ async fn accepted(session: &mut RawSession, action: Action) -> FromServer {
     reply
 }
 
-async fn session(
+pub async fn session(
     deployment: &Deployment,
     edge: usize,
     encoding: Encoding,
@@ -354,6 +355,7 @@ async fn occupied_and_vacated_channels_are_events_for_those_who_may_hear_them() 
     let spec = PresenceSpec {
         list_max: NAMED,
         lifecycle: true,
+        sessions: false,
     };
     set(&deployment, "chat", Some(spec)).await;
     let on = "_lifecycle.chat.room";
@@ -374,6 +376,7 @@ async fn occupied_and_vacated_channels_are_events_for_those_who_may_hear_them() 
     let tells = |lifecycle| LifecycleEvent {
         lifecycle,
         channel: "chat.room".into(),
+        writer: None,
     };
     accepted(&mut ann, subscribe("chat.room", false)).await;
     assert_eq!(told(&mut ear).await, tells(Occupancy::Occupied));

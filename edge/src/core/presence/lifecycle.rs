@@ -11,8 +11,9 @@ use std::sync::Arc;
 use bus::{BusError, Kv};
 use protocol::bus::{Expect, Outgoing};
 use protocol::envelope::Envelope;
+use protocol::frame::Member;
 use protocol::name::{Channel, StoreName, Tenant};
-use protocol::presence::{Life, LifecycleEvent, NodeId, Occupancy};
+use protocol::presence::{Life, LifecycleEvent, NodeId, Occupancy, Writer};
 use protocol::stream::StreamName;
 use protocol::subject::presence::{node_key, parts_filter};
 use protocol::subject::{Kind, Subject};
@@ -57,7 +58,12 @@ pub(super) async fn settle(presences: &Arc<Presences>, key: &FeedKey) -> Result<
     if !is_told(&directory, key) {
         return Ok(());
     }
-    let Some(on) = key.channel.lifecycle() else {
+    // What is told of a writer is told on its own channel.
+    let on = match key.channel.is_session() {
+        true => Some(key.channel.clone()),
+        false => key.channel.lifecycle(),
+    };
+    let Some(on) = on else {
         return Ok(());
     };
     let Some(place) = directory.place(&key.tenant, &on) else {
@@ -89,17 +95,29 @@ impl Telling<'_> {
         let last = bus.last_on(&self.stream, &self.subject).await?;
         let told = last.as_ref().map(|event| {
             let event = serde_json::from_slice::<LifecycleEvent>(&event.payload);
-            event.ok().map(|event| event.lifecycle)
+            event.ok()
         });
-        let is = match self.is_occupied().await? {
-            true => Occupancy::Occupied,
-            false => Occupancy::Vacated,
+        let there = self.who_is_there().await?;
+        let is = match (self.channel.is_session(), there.is_some()) {
+            (false, true) => Occupancy::Occupied,
+            (false, false) => Occupancy::Vacated,
+            (true, true) => Occupancy::Connected,
+            (true, false) => Occupancy::Disconnected,
         };
-        if told == Some(Some(is)) || (told.is_none() && is == Occupancy::Vacated) {
+        let word = told
+            .as_ref()
+            .map(|told| told.as_ref().map(|told| told.lifecycle));
+        if word == Some(Some(is)) || (word.is_none() && there.is_none()) {
             return Ok(true);
         }
         let after = last.map_or(0, |event| event.seq);
-        match bus.publish(self.event(is, after)).await {
+        // Whoever is gone is named as it was when it came.
+        let writer = match there {
+            Some(there) => there.as_ref().map(Writer::from),
+            None => told.flatten().and_then(|told| told.writer),
+        };
+        let writer = writer.filter(|_| self.channel.is_session());
+        match bus.publish(self.event(is, after, writer)).await {
             Ok(_) => meters().presence_lifecycle.increment(1),
             // Somebody else has told something meanwhile.
             Err(BusError::GuardRefused) => {}
@@ -108,7 +126,7 @@ impl Telling<'_> {
         Ok(false)
     }
 
-    fn event(&self, is: Occupancy, after: u64) -> Outgoing {
+    fn event(&self, is: Occupancy, after: u64, writer: Option<Writer>) -> Outgoing {
         let envelope = Envelope {
             id: format!("{}/{}/{after}", self.on, is.as_str()),
             time: Some(now_us()),
@@ -117,6 +135,7 @@ impl Telling<'_> {
         let data = LifecycleEvent {
             lifecycle: is,
             channel: self.channel.as_str().into(),
+            writer,
         };
         let payload = serde_json::to_vec(&data).expect("it has only texts");
         Outgoing {
@@ -128,8 +147,9 @@ impl Telling<'_> {
         }
     }
 
-    /// Whether somebody is there, as the bucket's leader has it.
-    async fn is_occupied(&self) -> Result<bool, BusError> {
+    /// Whether somebody is there, as the bucket's leader has it, and one of them where they
+    /// are named.
+    async fn who_is_there(&self) -> Result<Option<Option<Member>>, BusError> {
         let filter = parts_filter(&self.store, self.tenant, self.channel);
         let mut from = 1;
         while let Some(entry) = self.kv.first(&filter, from).await? {
@@ -138,10 +158,11 @@ impl Telling<'_> {
                 continue;
             };
             if part.count > 0 && self.lives(&node).await? {
-                return Ok(true);
+                let members = part.members.unwrap_or_default();
+                return Ok(Some(members.into_iter().next()));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn lives(&self, node: &NodeId) -> Result<bool, BusError> {

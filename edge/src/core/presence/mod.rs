@@ -26,7 +26,7 @@ mod writer;
 use std::sync::Arc;
 
 use bus::Bus;
-use protocol::frame::{ErrorBody, Presence as Present};
+use protocol::frame::{ErrorBody, Member, Presence as Present};
 use service::shutdown::Shutdown;
 use tokio_util::task::TaskTracker;
 
@@ -84,6 +84,42 @@ impl Presence {
         seating: Seating,
     ) -> Result<Seat, ErrorBody> {
         Seat::take(&self.0, key, place, subscriber, seating)
+    }
+
+    /// A writer's own seat, by which the namespaces that ask for it are told that it connects
+    /// and disconnects; held for as long as its session lasts. It is told of as fast as
+    /// `TOLD_PER_SECOND` allows, and not at all if it is gone before.
+    pub fn writer(
+        &self,
+        key: FeedKey,
+        place: &Place,
+        subscriber: Subscriber,
+        member: Member,
+    ) -> Option<Arc<Seat>> {
+        let seating = Seating {
+            member,
+            list_max: 1,
+            watch: false,
+        };
+        // Without a watch there is always room.
+        let seat = Arc::new(self.seat(key, place, subscriber, seating).ok()?);
+        let (presences, waiting) = (self.0.clone(), Arc::downgrade(&seat));
+        if presences.may_tell().is_none() {
+            seat.enter(|_| true);
+            return Some(seat);
+        }
+        self.0.tasks.spawn(async move {
+            while let Some(wait) = presences.may_tell() {
+                tokio::time::sleep(wait).await;
+                if waiting.strong_count() == 0 {
+                    return;
+                }
+            }
+            if let Some(seat) = waiting.upgrade() {
+                seat.enter(|_| true);
+            }
+        });
+        Some(seat)
     }
 
     /// One look at who is on a channel. Cancel safe.

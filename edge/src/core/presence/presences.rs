@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bus::{Bus, BusError, Kv};
 use parking_lot::{Mutex, RwLock};
 use protocol::presence::NodeId;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::hall::{Hall, Halls, Inside};
@@ -21,11 +23,15 @@ use crate::core::feed::relay::FeedKey;
 use crate::core::metrics::meters;
 use crate::core::namespaces::Namespaces;
 use presence::room::Living;
+use shares::rate::Rate;
 use shares::turns::Turns;
 
 /// Channels that are watched on a node: each is one core subscription, and at most as many
 /// names as its namespace has told of. Policy: the next one is refused.
 pub const WATCHED_MAX: usize = 4_096;
+/// Writers that a node begins to tell of in a second: each is four requests of JetStream, and
+/// a node that meets a storm of clients has others to serve. Policy: further ones wait.
+pub const TOLD_PER_SECOND: u64 = 200;
 /// Channels that are read at a time for those who watch.
 const READS_MAX: usize = 16;
 /// Single looks at a time, and of one tenant.
@@ -62,6 +68,8 @@ pub struct Presences {
     /// Turns at single looks.
     pub(super) looks: Turns,
     numbers: AtomicU64,
+    /// How fast writers are told of.
+    telling: Rate,
     pub(super) tasks: TaskTracker,
 }
 
@@ -94,6 +102,7 @@ impl Presences {
             reads: Semaphore::new(READS_MAX),
             looks: Turns::new(LOOKS_MAX, LOOKS_PER_TENANT_MAX),
             numbers: AtomicU64::new(1),
+            telling: Rate::new(TOLD_PER_SECOND, Instant::now()),
             tasks,
         })
     }
@@ -167,6 +176,16 @@ impl Presences {
         if is_over && known.is_some_and(|known| Arc::ptr_eq(known, hall)) {
             halls.remove(&hall.key);
         }
+    }
+
+    /// Takes the turn of one more writer that is told of; how long to wait if there is none.
+    pub(super) fn may_tell(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let wait = self.telling.wait(1, now);
+        if wait.is_none() {
+            self.telling.take(1, now);
+        }
+        wait
     }
 
     /// A channel that somebody is on, or watches.

@@ -37,8 +37,11 @@ pub(super) async fn run(
                     });
                 }
             }
-            let begun_or_ended =
-                now.len() != before.len() || now.keys().any(|name| !before.contains_key(name));
+            let same = |(name, spec): (&String, &PresenceSpec)| {
+                let known: Option<&PresenceSpec> = before.get(name);
+                known.is_some_and(|known| known.sessions == spec.sessions)
+            };
+            let begun_or_ended = now.len() != before.len() || !now.iter().all(same);
             if begun_or_ended {
                 sessions.reseat();
             }

@@ -480,3 +480,4 @@ async fn whatever_goes_wrong_every_watcher_ends_up_right() {
 }
 
 mod told;
+mod writers;

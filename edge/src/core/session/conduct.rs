@@ -68,6 +68,8 @@ pub struct Session {
     writer: Option<Arc<Writer>>,
     listed: Option<Listed>,
     handles: Vec<Handle>,
+    /// Its seats as a writer, in the namespaces that are told of those.
+    told: Vec<(String, Arc<Seat>)>,
 }
 
 impl Session {
@@ -82,6 +84,7 @@ impl Session {
             writer: None,
             listed: None,
             handles: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -193,6 +196,7 @@ impl Session {
     pub fn end(&mut self) {
         self.handles.retain(end_handle);
         self.listed = None;
+        self.told.clear();
         self.port.close();
     }
 
@@ -357,6 +361,7 @@ impl Session {
             // What was revoked between its check and this it was not told.
             self.port.recheck();
         }
+        self.tell_of_writer();
     }
 
     fn reply(&mut self, id: u64, outcome: Outcome) {

@@ -14,11 +14,15 @@ use crate::core::presence::look::AskedPresence;
 use crate::core::presence::seat::Seating;
 
 fn spec(channel: &Channel, place: &Place) -> Result<PresenceSpec, ErrorBody> {
-    place.presence.ok_or_else(|| {
-        let namespace = channel.namespace();
-        let message = format!("namespace {namespace} does not tell who is on its channels");
-        ErrorBody::new(ErrorCode::PresenceOff, message)
-    })
+    // On the channel of a writer is nobody but that writer.
+    place
+        .presence
+        .filter(|_| !channel.is_reserved())
+        .ok_or_else(|| {
+            let namespace = channel.namespace();
+            let message = format!("namespace {namespace} does not tell who is on its channels");
+            ErrorBody::new(ErrorCode::PresenceOff, message)
+        })
 }
 
 /// A session as a member, since `now_us`.

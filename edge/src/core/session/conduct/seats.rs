@@ -9,6 +9,8 @@ use crate::core::feed::relay::{FeedKey, Subscriber};
 use crate::core::port::Note;
 use crate::core::presence::seat::{Seat, Seating};
 use crate::core::request::Request;
+use crate::core::session::commands::Rules;
+use crate::core::wants::Wants;
 
 impl Session {
     /// The seat of a subscription that is to be made; what its command is told if there is
@@ -41,7 +43,9 @@ impl Session {
         for handle in &mut handles {
             let key = &handle.guard.feed.key;
             let place = rules.directory.place(&key.tenant, &key.channel);
-            let place = place.filter(|place| place.presence.is_some());
+            // On the channel of a writer is nobody but that writer.
+            let place =
+                place.filter(|place| place.presence.is_some() && !key.channel.is_reserved());
             match (&handle.seat, place) {
                 (Some(seat), None) => {
                     if seat.watches() {
@@ -73,6 +77,36 @@ impl Session {
         }
         drop(rules);
         self.handles = handles;
+        self.tell_of_writer();
+    }
+
+    /// Lets the namespaces that ask for it be told of this writer, and no others.
+    pub(super) fn tell_of_writer(&mut self) {
+        let rules = self.hub.rules();
+        let wanted = rules.directory.told_of_writers();
+        let mut told = std::mem::take(&mut self.told);
+        told.retain(|(namespace, _)| wanted.contains(namespace));
+        for namespace in wanted {
+            if told.iter().any(|(known, _)| *known == namespace) {
+                continue;
+            }
+            let seat = self.writer_seat(&rules, &namespace);
+            told.extend(seat.map(|seat| (namespace, seat)));
+        }
+        drop(rules);
+        self.told = told;
+    }
+
+    fn writer_seat(&self, rules: &Rules<'_>, namespace: &str) -> Option<Arc<Seat>> {
+        let member = self.state.present(rules)?;
+        let (channel, key) = self.state.writer_channel(namespace)?;
+        let place = rules.directory.place(&key, &channel)?;
+        let key = FeedKey {
+            tenant: key,
+            channel,
+        };
+        let subscriber = self.subscriber(self.hub.next_id(), Wants::default());
+        self.hub.presence.writer(key, &place, subscriber, member)
     }
 
     fn tell_end(&self, handle: &Handle) {

@@ -7,7 +7,7 @@ use protocol::frame::{
     AskPresence, ErrorBody, Grant, History, HistoryPage, Member, Named, Outcome, Presence, Start,
     Subscribe, Unsubscribed,
 };
-use protocol::name::Channel;
+use protocol::name::{Channel, Tenant};
 
 use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
@@ -153,6 +153,13 @@ impl State {
     pub fn present(&self, rules: &Rules<'_>) -> Option<Member> {
         let member = self.member().ok().filter(|_| !self.hidden)?;
         Some(presence::member(&member.who, &self.name, rules.now_us))
+    }
+
+    /// Where a namespace is told of this writer, and its tenant.
+    pub fn writer_channel(&self, namespace: &str) -> Option<(Channel, Tenant)> {
+        let who = &self.member().ok()?.who;
+        let channel = Channel::session(namespace, &who.identity.user, &who.client)?;
+        Some((channel, who.identity.tenant.clone()))
     }
 
     /// Shows the session to nobody: it is there for one answer.
