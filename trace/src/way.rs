@@ -269,6 +269,7 @@ impl Made {
             .and_then(|text| text.parse().ok());
         if let Some(told) = &self.told {
             let handling = match told.outcome {
+                OutcomeKind::Passed => Handling::Passed,
                 OutcomeKind::Dropped => Handling::Dropped,
                 OutcomeKind::Rejected => Handling::Rejected,
                 OutcomeKind::DeadLettered => Handling::DeadLettered,

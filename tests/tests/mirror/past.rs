@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use client::replay::ReplayStart;
-use client::{Client, ClientError, History, HistoryPage, Mark};
+use client::{Client, ClientError, HeaderFilter, History, HistoryPage, Mark};
 use futures_util::StreamExt;
 use harness::{Deployment, wait};
 use protocol::error_code::ErrorCode;
@@ -65,6 +65,7 @@ async fn page(client: &Client, from: Option<Mark>, backwards: bool) -> HistoryPa
         channel: CHANNEL.into(),
         from,
         backwards,
+        headers: HeaderFilter::default(),
         limit: NonZeroU32::new(LIMIT),
     };
     let page = wait::within("a page", client.history(asked)).await;
@@ -138,6 +139,7 @@ async fn away(node: &Client, at: u64) {
         channel: CHANNEL.into(),
         from: Some(Mark::Sequence(AtSequence { seq: at })),
         backwards: false,
+        headers: HeaderFilter::default(),
         limit: None,
     };
     match node.history(asked).await {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use client::replay::{ReplayClient, ReplayError, ReplayItem, ReplayRequest};
-use client::{Client, History};
+use client::{Client, HeaderFilter, History};
 use futures_util::StreamExt;
 use harness::pki::{Authority, Files};
 use harness::{until, wait};
@@ -77,6 +77,7 @@ async fn a_bridge_with_tls_is_read_by_those_who_trust_it() {
         channel: "chat.a".into(),
         from: Some(Mark::Sequence(AtSequence { seq: 1 })),
         backwards: false,
+        headers: HeaderFilter::default(),
         limit: None,
     };
     let page = wait::within("a page", node.history(asked)).await.unwrap();

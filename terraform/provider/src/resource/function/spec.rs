@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use control::app::{FunctionEntry, StageEntry, StartEntry};
 use control::{FunctionDraft, Landscape, digest};
+use protocol::filter::HeaderFilter;
 use protocol::name::{ChannelPattern, FunctionName, StoreName};
-use protocol::spec::{FunctionLimits, FunctionSpec, HeaderFilter, Schedule, Trigger};
+use protocol::spec::{FunctionLimits, FunctionSpec, Schedule, Trigger};
 
 use super::canary;
 use super::module::read_module;
