@@ -103,6 +103,31 @@ fn leftovers() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_way_is_another_namespace() {
+    let Some((mut deployment, terraform)) = start("", FREE).await else {
+        return;
+    };
+    let direct = hall("", FREE).replace("  gate = eddyline_function.gate.name\n", "");
+    rewrite(&deployment, &terraform, &direct);
+    terraform.apply().await;
+    assert!(
+        namespace(&deployment, "hall")
+            .await
+            .unwrap()
+            .gate()
+            .is_none()
+    );
+    // With the same name: the old one goes first.
+    rewrite(&deployment, &terraform, &hall("", FREE));
+    let told = terraform.apply().await;
+    assert!(told.contains("1 added, 0 changed, 1 destroyed"), "{told}");
+    terraform.is_level().await;
+    let gate = namespace(&deployment, "hall").await.unwrap();
+    assert_eq!(gate.gate().unwrap().as_str(), "hall-gate");
+    deployment.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_do_is_found_and_made_good() {
     let Some((mut deployment, terraform)) = start("", FREE).await else {
         return;

@@ -141,6 +141,8 @@ impl Terraform {
             .env("TF_CLI_CONFIG_FILE", self.folder().join("rc"))
             .env("TF_DATA_DIR", self.folder().join("data"))
             .env("CHECKPOINT_DISABLE", "1")
+            // What people are told is the same whatever their shell says.
+            .env("RUST_BACKTRACE", "1")
             .env("TF_IN_AUTOMATION", "1")
             .env("EDDYLINE_CACHE", Config::from_env().cache)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))

@@ -280,3 +280,39 @@ impl Resource for Store {
         Ok(named(id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_an_attribute() {
+        let settings = value_of(&usual());
+        let all = settings.object().unwrap().keys().map(String::as_str);
+        let mut named: Vec<&str> = super::settings().map(|(name, _)| name).collect();
+        named.push("name");
+        named.sort_unstable();
+        assert_eq!(all.collect::<Vec<_>>(), named);
+    }
+
+    #[test]
+    fn what_is_found_is_what_was_wanted() {
+        let found = Found {
+            spec: StoreSpec {
+                name: usual().name,
+                lanes: usual().lanes,
+                epoch: Epoch::from_random(7),
+            },
+            settings: usual(),
+        };
+        let state = Value::Map(state(&found, &Value::Null));
+        assert_eq!(wanted(&state), Ok(Some(usual())));
+        assert_eq!(problem(&state, &usual()), None);
+        let few = StoreSettings {
+            replicas: 2,
+            ..usual()
+        };
+        let told = problem(&state, &few).unwrap();
+        assert_eq!(told.attribute.as_deref(), Some("replicas"));
+    }
+}

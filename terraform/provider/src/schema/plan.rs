@@ -31,7 +31,7 @@ pub fn propose(schema: &Schema, prior: &Value, config: &Value) -> Proposal {
         };
         if !attribute.is_computed() && value != *was {
             changes = true;
-            if attribute.replaces && !prior.is_null() && !was.is_null() {
+            if attribute.replaces && !prior.is_null() {
                 replaces.push(attribute.name);
             }
         }

@@ -218,3 +218,17 @@ fn limits() -> Vec<Attribute> {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_is_an_attribute() {
+        let usual = value_of(&FunctionLimits::default());
+        let all: Vec<&str> = usual.object().unwrap().keys().map(String::as_str).collect();
+        let mut named: Vec<&str> = limits().iter().map(|limit| limit.name).collect();
+        named.sort_unstable();
+        assert_eq!(all, named);
+    }
+}

@@ -114,6 +114,15 @@ impl Trial {
     }
 }
 
+/// Whether what is deployed is the version that a state knows to have been on trial.
+pub fn has_become(land: &Landscape, spec: &FunctionSpec, prior: &Value) -> bool {
+    let known = prior.get("canary_version").as_u64();
+    let judged = land.judged.get(&spec.name);
+    let passed = judged
+        .is_some_and(|judged| judged.verdict == Verdict::Promoted && Some(judged.version) == known);
+    passed && known == Some(spec.version) && !prior.get("canary").is_null()
+}
+
 /// How the trial stands that a state knows of, as attributes.
 pub fn state(land: &Landscape, spec: &FunctionSpec, prior: &Value) -> Vec<(&'static str, Value)> {
     let said = prior.get("canary");

@@ -144,7 +144,15 @@ pub fn state(land: &Landscape, spec: &FunctionSpec, revision: u64, prior: &Value
     ];
     let trial = canary::state(land, spec, prior);
     let all = all.into_iter().chain(trial);
-    all.map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut all: Object = all.map(|(name, value)| (name.to_owned(), value)).collect();
+    if canary::has_become(land, spec, prior) {
+        // Nobody has changed anything: the function is what it was said to become. What was
+        // its own is told until the configuration knows.
+        for name in ["config", "digest", "stage_digests"] {
+            all.insert(name.to_owned(), prior.get(name).clone());
+        }
+    }
+    all
 }
 
 /// Its further stages; a deployment knows digests, and the state which file each was.
@@ -173,4 +181,78 @@ fn stage_of(stage: &protocol::spec::Stage, file: &Value) -> Value {
         ("config", value_of(&stage.config)),
     ];
     Value::Map(all.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use control::Pending;
+    use protocol::checkpoint::Digest;
+
+    use super::super::attributes::attributes;
+    use super::*;
+    use crate::schema::conform;
+
+    fn deployed() -> FunctionSpec {
+        let json = serde_json::json!({
+            "name": "count", "digest": Digest::from_bytes([1; 32]), "store": "main",
+            "trigger": {"reactive": ["chat.>"]}, "headers": {"room": ["blue"], "urgent": []},
+            "emits": ["counts.>"], "config": {"window": "60"}, "linger_ms": 5, "loops": true,
+            "limits": {"deadline_ms": 70, "isolation": "fresh-per-batch"}, "start_seq": 9,
+            "then": [{"name": "mask", "digest": Digest::from_bytes([2; 32]), "config": {"by": "*"}}],
+            "version": 3,
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_deployed_is_what_was_written() {
+        let spec = deployed();
+        let prior = serde_json::json!({
+            "module": "count.wasm", "then": [{"name": "mask", "module": "mask.wasm"}]
+        });
+        let prior = conform::object(&attributes(), crate::value::json::from_json(&prior));
+        let land = Landscape::default().after(&Pending::default());
+        let state = conform::object(&attributes(), Value::Map(state(&land, &spec, 7, &prior)));
+        let draft = written(&state).unwrap().unwrap().draft();
+        let wanted = FunctionDraft {
+            headers: spec.headers.clone(),
+            emits: spec.emits.clone(),
+            config: spec.config.clone(),
+            limits: spec.limits.clone(),
+            linger_ms: spec.linger_ms,
+            loops: true,
+            then: draft.then.clone(),
+            ..FunctionDraft::new(spec.name.clone(), spec.store.clone(), draft_on(&spec))
+        };
+        assert_eq!(draft, wanted);
+        assert_eq!(draft.then[0].config, spec.then[0].config);
+        assert_eq!(state.get("revision"), &Value::Int(7));
+        assert_eq!(state.get("canary"), &Value::Null);
+    }
+
+    fn draft_on(spec: &FunctionSpec) -> Vec<ChannelPattern> {
+        match &spec.trigger {
+            Trigger::Reactive(on) => on.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_named() {
+        let said = serde_json::json!({
+            "name": "a b", "module": "m", "on": ["x..y"], "limits": {"attempts": "many"}
+        });
+        let config = conform::object(&attributes(), crate::value::json::from_json(&said));
+        let schema = crate::schema::Schema {
+            description: "",
+            attributes: attributes(),
+        };
+        let planned = crate::schema::plan::propose(&schema, &Value::Null, &config).planned;
+        let problems = written(&Value::Map(planned)).err().unwrap();
+        let named: Vec<_> = problems
+            .iter()
+            .filter_map(|one| one.attribute.as_deref())
+            .collect();
+        assert_eq!(named, ["name", "on", "limits"]);
+    }
 }
