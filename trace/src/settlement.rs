@@ -6,6 +6,8 @@
 //! since. A batch is stored in one piece, so what belongs to a checkpoint stands right
 //! before it.
 
+use std::collections::HashSet;
+
 use bus::{Bus, BusError, Portion};
 use futures_util::StreamExt;
 use protocol::bus::{BATCH_EVENTS_MAX, Stored};
@@ -85,10 +87,12 @@ pub async fn find(bus: &Bus, owner: Owner<'_>, input: &Input) -> Result<Settleme
         return only(bus, owner, input, last).await;
     };
     let settles = |mark: &Mark| input.at(&mark.checkpoint, &mark.parked) == Standing::Settled;
-    if let Some(first) = mark(bus, &stream, first.clone()).await?
-        && settles(&first)
-    {
-        return only(bus, owner, input, first).await;
+    // Checkpoints that cannot be judged: those that they build on are gone.
+    let mut unclear = HashSet::new();
+    match mark(bus, &stream, first.clone()).await? {
+        Some(first) if settles(&first) => return only(bus, owner, input, first).await,
+        Some(_) => {}
+        None => drop(unclear.insert(first.seq)),
     }
     let mut bisection = Bisection::new(first.seq, last.seq);
     let mut by = last;
@@ -103,6 +107,9 @@ pub async fn find(bus: &Bus, owner: Owner<'_>, input: &Input) -> Result<Settleme
             return Ok(Settlement::Gone);
         };
         let found = mark(bus, &stream, stored).await?;
+        if found.is_none() {
+            unclear.insert(seq);
+        }
         let holds = found.as_ref().is_some_and(settles);
         bisection.found(question, seq, holds);
         if let Some(found) = found.filter(|_| holds) {
@@ -111,6 +118,9 @@ pub async fn find(bus: &Bus, owner: Owner<'_>, input: &Input) -> Result<Settleme
     }
     let (_, before) = bisection.end();
     let (batch, cut) = batch(bus, owner, before, by.seq).await?;
+    if unclear.contains(&before) && !names(&batch, owner, input) {
+        return Ok(Settlement::Gone);
+    }
     Ok(Settlement::By {
         mark: Box::new(by),
         batch,
@@ -128,10 +138,7 @@ async fn only(
 ) -> Result<Settlement, BusError> {
     let state = bus.stream_state(&StreamName::events(owner.store)).await?;
     let (batch, cut) = batch(bus, owner, 0, mark.seq).await?;
-    let is_named = batch
-        .iter()
-        .any(|stored| input.made(stored, owner.function));
-    if !is_named && state.first_seq > 1 {
+    if !names(&batch, owner, input) && state.first_seq > 1 {
         return Ok(Settlement::Gone);
     }
     Ok(Settlement::By {
@@ -139,6 +146,12 @@ async fn only(
         batch,
         cut,
     })
+}
+
+/// Whether something was made of an input in a batch.
+fn names(batch: &[Stored], owner: Owner<'_>, input: &Input) -> bool {
+    let mut batch = batch.iter();
+    batch.any(|stored| input.made(stored, owner.function))
 }
 
 /// Reads a checkpoint; `None`: it is none, or the one that it builds on is gone.

@@ -321,3 +321,20 @@ async fn an_input_whose_channel_waits_is_settled_by_a_later_commit() {
         Settlement::Open(Standing::Parked(parked("doc.c", 3)))
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_whose_base_is_gone_is_no_proof() {
+    let world = World::start().await;
+    let mut lane = lane(&world);
+    lane.commit(0, |_| ()).await;
+    lane.commit(1, |last| last.base = 1_000_000).await;
+    let output = lane.output(2).await;
+    let second = lane.commit(3, |last| last.base = 0).await;
+    for seq in 4..20 {
+        lane.commit(seq, |_| ()).await;
+    }
+    let gone = find(&world, &input_of(&world, 1, "doc.a")).await;
+    assert_eq!(gone, Settlement::Gone, "by it, or by the next");
+    let named = by(&world, 2, "doc.a").await;
+    assert_eq!(named, (second, vec![output]), "its output says so");
+}

@@ -337,11 +337,10 @@ impl Told {
                 None,
             ),
             Standing::Behind => ("the function has not come so far".to_owned(), None, None),
-            Standing::Foreign | Standing::Settled => (
-                "the function reads another stream, or another life of it".to_owned(),
-                None,
-                None,
-            ),
+            Standing::Foreign | Standing::Settled => {
+                let reason = "the function reads another stream, or another life of it";
+                return Self::of(Handling::Unknown, Some(reason.to_owned()));
+            }
         };
         Self {
             attempts,

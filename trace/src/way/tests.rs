@@ -237,6 +237,8 @@ fn what_waits_says_for_what() {
     assert_eq!(told(&way), (Handling::Waiting, Some(behind), None));
     let (way, _) = handled(&ingress(), Settlement::Open(Standing::Behind));
     assert_eq!(told(&way).0, Handling::Waiting);
+    let (way, _) = handled(&ingress(), Settlement::Open(Standing::Foreign));
+    assert_eq!(told(&way).0, Handling::Unknown);
     let (way, _) = handled(&ingress(), Settlement::Gone);
     assert_eq!(told(&way).0, Handling::Unknown);
 }
