@@ -41,6 +41,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A map in which something has no value: it would be there in a plan, and in nothing
+    /// that is kept.
+    pub fn refuse_nulls(&mut self, name: &'static str) {
+        let all = self.value.get(name).object().into_iter().flatten();
+        let mut empty = all.filter(|(_, value)| value.is_null());
+        if let Some((key, _)) = empty.next() {
+            let problem = format!("{key} has no value: leave it out");
+            self.problems.push(Diagnostic::refused(name, &problem));
+        }
+    }
+
     /// Something is wrong beside.
     pub fn refuse(&mut self, problem: Diagnostic) {
         self.problems.push(problem);

@@ -8,7 +8,7 @@
 //! - [`fields`]: attributes as the project's own types
 //! - [`resource`], [`data`], [`call`]: one file for each thing that there is
 //! - [`settings`], [`connection`]: which NATS, and the way there; [`environment`]
-//! - [`reference`]: the page that lists all of it
+//! - [`mod@reference`]: the page that lists all of it
 //!
 //! Owns no state beyond one run. What is allowed is decided in `control`, and nowhere here.
 

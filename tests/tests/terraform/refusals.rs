@@ -130,6 +130,21 @@ fn of_others() -> Vec<Case> {
             "conflate",
         ),
         case(
+            namespace("conflate = \"\""),
+            "conflate: is empty",
+            "conflate",
+        ),
+        case(
+            namespace("quota_bytes = 0"),
+            "quota_bytes: 0 is no quota",
+            "quota_bytes",
+        ),
+        case(
+            function("config = { a = null }"),
+            "config: a has no value",
+            "config",
+        ),
+        case(
             namespace("batch_ms = 1001"),
             "batch_ms: 1001 is more than 1000",
             "batch_ms",
@@ -144,6 +159,11 @@ fn of_others() -> Vec<Case> {
             "store: elsewhere is no store",
             "store",
         ),
+    ]
+}
+
+fn of_stores() -> Vec<Case> {
+    vec![
         case(
             store("replicas = 1"),
             "replicas: 1 are fewer than 3",
@@ -176,7 +196,7 @@ async fn each_refusal_names_what_it_is_about() {
         return;
     };
     let url = deployment.servers.nats_url().to_owned();
-    for Case { rest, says, at } in [of_functions(), of_values(), of_others()]
+    for Case { rest, says, at } in [of_functions(), of_values(), of_others(), of_stores()]
         .into_iter()
         .flatten()
     {

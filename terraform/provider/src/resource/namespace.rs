@@ -102,6 +102,14 @@ fn draft(value: &Value) -> Result<Option<NamespaceDraft>, Diagnostics> {
     let batch_ms = fields.read::<u32>("batch_ms");
     let quota_bytes = fields.read::<Option<u64>>("quota_bytes");
     let presence = fields.read::<PresenceSetting>("presence");
+    // What says nothing is kept as nothing, and would be said anew by every plan.
+    if conflate == Some(Some(String::new())) {
+        fields.refuse(Diagnostic::refused("conflate", "is empty: leave it out"));
+    }
+    if quota_bytes == Some(Some(0)) {
+        let problem = "0 is no quota: leave it out for a share of the store";
+        fields.refuse(Diagnostic::refused("quota_bytes", problem));
+    }
     let made = || {
         Some(NamespaceDraft {
             // What is not said is to be as it is where nobody says anything.

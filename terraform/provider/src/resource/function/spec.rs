@@ -74,6 +74,8 @@ pub fn written(value: &Value) -> Result<Option<Written>, Diagnostics> {
     let headers = fields.read::<HeaderFilter>("headers");
     let emits = fields.read::<Vec<ChannelPattern>>("emits");
     let config = fields.read("config");
+    fields.refuse_nulls("config");
+    fields.refuse_nulls("headers");
     let then = fields.read::<Vec<StageEntry>>("then");
     let limits = fields.read::<FunctionLimits>("limits");
     let linger_ms = fields.read::<u64>("linger_ms");
