@@ -57,7 +57,7 @@ pub struct Letters {
 /// What became of one that was to be redriven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redriven {
-    /// Where its input stands now in INGRESS.
+    /// Where its input stands now in its stream.
     pub seq: u64,
     /// It was stored before, by a redrive that was interrupted.
     pub again: bool,

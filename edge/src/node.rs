@@ -43,6 +43,8 @@ pub struct Node {
     pub pages: Semaphore,
     /// Requests of backends about sessions and tokens that may still be taken on.
     pub managing: Semaphore,
+    /// Requests for traces that may still be taken on.
+    pub traces: Semaphore,
     /// Follows single events' ways.
     pub tracer: Tracer,
     /// Asks the node to drain.

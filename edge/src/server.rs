@@ -96,6 +96,7 @@ pub async fn start(
         requests: Semaphore::new(publish::REQUESTS_MAX),
         pages: Semaphore::new(history::REQUESTS_MAX),
         managing: Semaphore::new(manage::REQUESTS_MAX),
+        traces: Semaphore::new(way::REQUESTS_MAX),
         tracer: Tracer::new(bus.clone(), Bridges::new(bridges)),
         shutdown,
         clients: TaskTracker::new(),

@@ -162,7 +162,7 @@ fn text(shown: &Shown<'_>) -> String {
 struct Told<'a> {
     number: u64,
     done: Option<&'static str>,
-    /// Where the input stands in INGRESS, redriven.
+    /// Where the input stands in its stream, redriven.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub async fn history(
 }
 
 async fn page(node: &Node, channel: Named, request: Request) -> Result<Outcome, ErrorBody> {
-    let mut look = Look::of(node, channel, &request)?;
+    let mut look = Look::of(node, &node.pages, channel, &request)?;
     let asked = asked(look.channel, &mut look.query)?;
     look.query.end()?;
     let rules = node.hub.rules();

@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use protocol::error_code::ErrorCode;
 use protocol::frame::ErrorBody;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::query::Query;
 use crate::core::session::commands;
@@ -31,17 +31,22 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Lets a request in.
+    /// Lets a request in, to a place among these.
     ///
     /// # Errors
     /// The node does not serve, or has as many such requests as it may; the token is none;
     /// the path names no channel.
-    pub fn of(node: &'a Node, channel: Named, request: &Request) -> Result<Self, ErrorBody> {
+    pub fn of(
+        node: &'a Node,
+        places: &'a Semaphore,
+        channel: Named,
+        request: &Request,
+    ) -> Result<Self, ErrorBody> {
         let refuse = |code, message: &str| Err(ErrorBody::new(code, message));
         if node.shutdown.is_triggered() || !node.hub.namespaces.is_loaded() {
             return refuse(ErrorCode::Unavailable, "the node does not serve now");
         }
-        let Ok(place) = node.pages.try_acquire() else {
+        let Ok(place) = places.try_acquire() else {
             let message = "the node has as many requests under way as it may";
             return refuse(ErrorCode::Unavailable, message);
         };

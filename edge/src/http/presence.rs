@@ -27,7 +27,7 @@ pub async fn presence(
 }
 
 async fn present(node: &Node, channel: Named, request: Request) -> Result<Outcome, ErrorBody> {
-    let mut look = Look::of(node, channel, &request)?;
+    let mut look = Look::of(node, &node.pages, channel, &request)?;
     let members = look.query.read("members", "true or false")?.unwrap_or(true);
     look.query.end()?;
     let rules = node.hub.rules();

@@ -28,8 +28,12 @@ struct Traced {
     trace: Trace,
 }
 
-/// Answers `GET /v1/trace/{id}`. Has its place among those that read history: both are
-/// reads of the store.
+/// Requests for traces that are under way on a node; most wait for their turn, and they
+/// may take longer than those for pages, whose places they leave alone. Policy: the next
+/// one is refused with `unavailable`.
+pub const REQUESTS_MAX: usize = 32;
+
+/// Answers `GET /v1/trace/{id}`.
 pub async fn way(State(node): State<Arc<Node>>, id: Named, request: Request) -> Response<Body> {
     match followed(&node, id, request).await {
         Ok(trace) => answer::ok(&Traced { trace }),
@@ -38,7 +42,7 @@ pub async fn way(State(node): State<Arc<Node>>, id: Named, request: Request) -> 
 }
 
 async fn followed(node: &Node, id: Named, request: Request) -> Result<Trace, ErrorBody> {
-    let mut look = Look::of(node, id, &request)?;
+    let mut look = Look::of(node, &node.traces, id, &request)?;
     let channel = look.query.one("channel")?;
     let seq = look.query.read("seq", "a sequence")?;
     let before = look.query.read("before", "a sequence")?;
