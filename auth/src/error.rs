@@ -48,6 +48,9 @@ pub enum AuthError {
     /// Too many scopes.
     #[error("the token's claim scopes has more than {SCOPES_MAX} scopes")]
     TooManyScopes,
+    /// Not a ticket that a node of this deployment has given.
+    #[error("the ticket is not signed by a key of this deployment's tickets")]
+    Ticket,
     /// The keys cannot be had now, or are being looked up; temporary.
     #[error("the keys that tokens are checked with cannot be had now")]
     KeysUnavailable,

@@ -3,6 +3,7 @@
 //! - [`Verifier`]: tokens in, an [`Identity`] or an [`AuthError`] out; keys are a live
 //!   snapshot, which one task keeps fresh
 //! - [`AuthSettings`]: where keys come from, and what claims must say
+//! - tickets: what [`Verifier::seal`] makes of an identity, and [`Verifier::open`] reads
 //! - [`Signer`]: tokens for development and tests
 //!
 //! The algorithm is a property of the key: what a token says of it can only make it be
@@ -19,6 +20,7 @@ mod scope;
 mod settings;
 mod signer;
 mod source;
+mod ticket;
 mod verifier;
 
 pub use claims::Identity;
@@ -31,4 +33,5 @@ pub use settings::{
     is_for_development,
 };
 pub use signer::Signer;
+pub use ticket::{NoTicket, Opened, TICKET_BYTES_MAX};
 pub use verifier::Verifier;

@@ -84,6 +84,14 @@ impl Scopes {
         Ok(Self(scopes))
     }
 
+    /// What [`Self::parse`] reads, with the user where the placeholder stood.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let scopes = self.0.iter();
+        scopes
+            .map(|(action, pattern)| format!("{}:{pattern}", action.as_str()))
+            .collect()
+    }
+
     /// Whether the action is allowed on the channel.
     pub fn allows(&self, action: Action, channel: &Channel) -> bool {
         self.0

@@ -56,6 +56,10 @@ pub struct AuthSettings {
     pub stale_max_ms: u64,
     /// Whether this is a stack for development, whose secret others may know.
     pub dev: bool,
+    /// Keys of tickets, the same on all nodes: the first one signs, all of them count. To
+    /// change it, put the new one behind the old on every node, then before it, then leave the
+    /// old one out once tokens of that time have ended. None: there are no tickets.
+    pub ticket_keys: Vec<Secret>,
 }
 
 /// One source of keys: exactly one of `file`, `url` and `secret`.
@@ -92,6 +96,7 @@ impl Default for AuthSettings {
             refresh_min_ms: REFRESH_MIN_MS_DEFAULT,
             stale_max_ms: STALE_MAX_MS_DEFAULT,
             dev: false,
+            ticket_keys: Vec::new(),
         }
     }
 }
@@ -151,6 +156,9 @@ impl AuthSettings {
             if let Place::Secret(secret) = &place {
                 self.check_secret(&format!("auth.keys[{at}].secret"), secret)?;
             }
+        }
+        for (at, key) in self.ticket_keys.iter().enumerate() {
+            self.check_secret(&format!("auth.ticket_keys[{at}]"), key)?;
         }
         self.check_times()
     }

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::dangerous::insecure_decode;
 use parking_lot::Mutex;
+use protocol::frame::Subscribe;
+use protocol::name::ClientId;
 use protocol::secret::Secret;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
@@ -21,6 +23,7 @@ use crate::keys::{Key, Keys};
 use crate::limits::TOKEN_BYTES_MAX;
 use crate::settings::{AuthSettings, Place, SettingFault};
 use crate::source::{Held, Reading, Source};
+use crate::ticket::{NoTicket, Opened, Tickets};
 
 /// The algorithms that any key of ours is used with.
 const ALGORITHMS: [Algorithm; 4] = [
@@ -35,6 +38,7 @@ const ALGORITHMS: [Algorithm; 4] = [
 pub struct Verifier {
     pub(crate) sources: Arc<Vec<Source>>,
     times: Times,
+    tickets: Arc<Tickets>,
 }
 
 impl std::fmt::Debug for Verifier {
@@ -122,6 +126,7 @@ impl Verifier {
         Ok(Self {
             sources: Arc::new(sources),
             times: settings.times(),
+            tickets: Arc::new(Tickets::new(&settings.ticket_keys)),
         })
     }
 
@@ -153,6 +158,27 @@ impl Verifier {
         let parts = Parts::of(token)?;
         let source = self.signer(&parts)?;
         claims::identity(&parts.claims, &source.demands, self.times, now)
+    }
+
+    /// Makes a ticket of a session: of who it is and what it receives.
+    ///
+    /// # Errors
+    /// [`NoTicket`]: there are none, or it would be too long.
+    pub fn seal(
+        &self,
+        identity: &Identity,
+        client: &ClientId,
+        subscriptions: Vec<Subscribe>,
+    ) -> Result<String, NoTicket> {
+        self.tickets.seal(identity, client, subscriptions)
+    }
+
+    /// Reads a ticket.
+    ///
+    /// # Errors
+    /// [`AuthError::Ticket`], [`AuthError::Expired`].
+    pub fn open(&self, ticket: &str, now: SystemTime) -> Result<Opened, AuthError> {
+        self.tickets.open(ticket, now)
     }
 
     /// What is waited for before a node should get traffic, in words: that every source

@@ -5,6 +5,7 @@
 //! Every branch of the waits below is cancel safe: channels keep what was not
 //! received, and a reserved place in the writer's queue holds no frame yet.
 
+mod comeback;
 mod frames;
 mod grant;
 mod passing;
@@ -35,6 +36,7 @@ use super::outstanding::{Outstanding, Refusal};
 use super::request::{Looker, PassWaiter, Reader, Request, Waiter};
 use super::shared::Shared;
 use super::socket::{self, Socket};
+use super::ticket::Held;
 use wake::{Wake, room};
 
 /// Ping intervals without a byte after which the connection is taken for dead.
@@ -52,6 +54,7 @@ enum Pending {
     History(Reader),
     Presence(Looker),
     Credit,
+    Ticket,
     PassOn(PassWaiter),
     Subscribe {
         channel: String,
@@ -95,6 +98,8 @@ pub(super) struct Actor {
     window: usize,
     /// Ephemeral events without answer; bounded by half of the window.
     passing: usize,
+    /// How it comes back.
+    ticket: Held,
     silence: Duration,
     /// Which of the edge nodes is next.
     edge: usize,
@@ -115,6 +120,7 @@ impl Actor {
         state: watch::Sender<bool>,
     ) -> Self {
         Self {
+            ticket: Held::new(options.tickets),
             options,
             requests,
             shared,
@@ -179,8 +185,10 @@ impl Actor {
             self.edge = (self.edge + 1) % self.options.edges.len();
             let (options, shared) = (self.options.clone(), Arc::clone(&self.shared));
             let address = options.edges[self.edge].clone();
-            let opening =
-                async move { Socket::open(&address, shared.client.as_str(), &options).await };
+            let resume = self.ticket.resume(&self.channels);
+            let opening = async move {
+                Socket::open(&address, shared.client.as_str(), &options, resume).await
+            };
             match self.attend(opening).await {
                 ControlFlow::Break(()) => return Ok(None),
                 ControlFlow::Continue(Ok(open)) => {
@@ -220,11 +228,13 @@ impl Actor {
         self.window = (connected.publish_window as usize).max(1);
         let interval = Duration::from_millis(connected.ping_interval_ms);
         self.silence = interval.clamp(PING_INTERVAL_MIN, PING_INTERVAL_MAX) * SILENT_INTERVALS;
+        let back = self.come_back(&connected.resumed);
         let names: Vec<String> = self.channels.keys().cloned().collect();
-        for name in names {
-            self.ask(&name, State::Asked);
+        for name in names.iter().filter(|name| !back.contains(*name)) {
+            self.ask(name, State::Asked);
         }
         self.connected(true);
+        self.want_ticket();
     }
 
     fn connected(&self, stands: bool) {
@@ -237,6 +247,7 @@ impl Actor {
         self.connected(false);
         // Whoever waits for the answer to an ephemeral event hears so by this.
         self.pending.clear();
+        self.ticket.lost();
         self.passing = 0;
         self.control.clear();
         count(&self.shared.resends, self.outstanding.lost());
@@ -376,6 +387,7 @@ impl Actor {
             Pending::Publish(n) => self.settled(n, frame),
             Pending::History(reader) => paged(reader, frame),
             Pending::Presence(looker) => looked(looker, frame),
+            Pending::Ticket => self.given(frame),
             Pending::Credit => {
                 // The channel may have been left meanwhile; then nothing was granted.
                 if let Some(error) = frame.error {

@@ -110,6 +110,12 @@ impl Channel {
         }
     }
 
+    /// The last sequence that it has.
+    pub fn stands_at(&self) -> Option<u64> {
+        let chain = self.chain.as_ref();
+        chain.map(|chain| chain.position().seq)
+    }
+
     /// The node agreed.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl Client {
             address: String::new(),
         });
         for address in &options.edges {
-            outcome = Socket::open(address, client.as_str(), &options).await;
+            outcome = Socket::open(address, client.as_str(), &options, None).await;
             if outcome.is_ok() {
                 break;
             }

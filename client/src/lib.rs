@@ -12,6 +12,7 @@
 //! - `chain`: whether a delivery follows the one before
 //! - `granter`: events that a reader is ready to take
 //! - `request`, `shared`: what handles ask of the task, and what it tells them
+//! - `ticket`: how it comes back in one round trip
 //! - `actor`: the task; `socket`: one session on one connection
 //! - `address`, `connection`: where a node is, and the way to it, TLS included
 //! - [`replay`]: stored events read back over gRPC
@@ -36,6 +37,7 @@ mod request;
 mod shared;
 mod socket;
 mod subscription;
+mod ticket;
 pub mod trace;
 
 pub use chain::{Chain, Link};

@@ -40,6 +40,9 @@ pub struct ClientOptions {
     pub queue: usize,
     /// Whether this writer's own ephemeral events come back to it.
     pub echo: bool,
+    /// Whether it comes back to a node by a ticket, where the nodes give any: with who it is
+    /// and all that it receives in one round trip.
+    pub tickets: bool,
 }
 
 impl ClientOptions {
@@ -55,6 +58,7 @@ impl ClientOptions {
             reconnect: true,
             queue: QUEUE_DELIVERIES,
             echo: true,
+            tickets: false,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct ClientStats {
     pub breaks: u64,
     /// Times that a full queue made a channel be left and read again later.
     pub overflows: u64,
+    /// Connections that began with a ticket.
+    pub tickets: u64,
 }
 
 /// What the actor tells all handles.
@@ -29,6 +31,7 @@ pub(super) struct Shared {
     pub resends: AtomicU64,
     pub breaks: AtomicU64,
     pub overflows: AtomicU64,
+    pub tickets: AtomicU64,
     session: Mutex<Connected>,
     /// The server's time, microseconds since 1970, and ours when it said so.
     clock: Mutex<(u64, Instant)>,
@@ -47,6 +50,7 @@ impl Shared {
             resends: AtomicU64::new(0),
             breaks: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
+            tickets: AtomicU64::new(0),
             session: Mutex::new(connected.clone()),
             clock: Mutex::new((connected.time, Instant::now())),
         }
@@ -76,6 +80,7 @@ impl Shared {
             resends: read(&self.resends),
             breaks: read(&self.breaks),
             overflows: read(&self.overflows),
+            tickets: read(&self.tickets),
         }
     }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::SplitStream;
 use futures_util::{SinkExt, StreamExt};
+use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Action, Command, Connect, Connected, Encoding, FromServer, decode_from_server, encode,
+    Action, Command, Connect, Connected, Encoding, FromServer, Resume, decode_from_server, encode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -35,6 +36,9 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// which survive the connection.
 const WRITES: usize = 4;
 
+/// The id of `connect`. Those of what a ticket brings back follow it.
+pub(super) const CONNECT: u64 = 0;
+
 type Stream = WebSocketStream<Connection>;
 
 /// An open session.
@@ -52,7 +56,8 @@ impl Drop for Socket {
 }
 
 impl Socket {
-    /// Connects to `address` and authenticates. Not cancel safe for the caller's
+    /// Connects to `address` and authenticates, by a ticket if there is one that the node
+    /// takes. Not cancel safe for the caller's
     /// bookkeeping, but dropping it leaves nothing behind.
     ///
     /// # Errors
@@ -61,8 +66,9 @@ impl Socket {
         address: &str,
         client: &str,
         options: &ClientOptions,
+        resume: Option<Resume>,
     ) -> Result<(Self, Connected), ClientError> {
-        let exchange = Self::open_unbounded(address, client, options);
+        let exchange = Self::open_unbounded(address, client, options, resume);
         let outcome = tokio::time::timeout(OPEN_TIMEOUT, exchange).await;
         outcome.unwrap_or_else(|_| {
             Err(ClientError::Silent {
@@ -76,6 +82,7 @@ impl Socket {
         address: &str,
         client: &str,
         options: &ClientOptions,
+        resume: Option<Resume>,
     ) -> Result<(Self, Connected), ClientError> {
         let unreachable = |source: tungstenite::Error| ClientError::Unreachable {
             address: address.to_owned(),
@@ -98,13 +105,24 @@ impl Socket {
         let (mut stream, _) = client_async_with_config(request, connection, Some(config))
             .await
             .map_err(unreachable)?;
-        let connect = Connect {
-            token: options.token.expose().to_owned(),
-            client: client.to_owned(),
-        };
-        let command = Command::new(0, Action::Connect(connect));
-        let hello = message(encoding, encode(encoding, &command));
-        stream.send(hello).await.map_err(unreachable)?;
+        if let Some(resume) = resume {
+            let connect = Connect {
+                resume: Some(resume),
+                ..Connect::new("", client)
+            };
+            greet(&mut stream, encoding, connect)
+                .await
+                .map_err(unreachable)?;
+            match greeting(&mut stream, encoding).await {
+                // The session waits for something better.
+                Err(ClientError::Refused(error)) if error.code == ErrorCode::BadTicket => {}
+                greeted => return Ok((Self::split(stream), greeted?)),
+            }
+        }
+        let connect = Connect::new(options.token.expose(), client);
+        greet(&mut stream, encoding, connect)
+            .await
+            .map_err(unreachable)?;
         let connected = greeting(&mut stream, encoding).await?;
         Ok((Self::split(stream), connected))
     }
@@ -127,6 +145,18 @@ impl Socket {
             writer,
         }
     }
+}
+
+/// Sends `connect`, with the id that no other command has.
+async fn greet(
+    stream: &mut Stream,
+    encoding: Encoding,
+    connect: Connect,
+) -> Result<(), tungstenite::Error> {
+    let command = Command::new(CONNECT, Action::Connect(connect));
+    stream
+        .send(message(encoding, encode(encoding, &command)))
+        .await
 }
 
 /// Waits for the reply to `connect`.

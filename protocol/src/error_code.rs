@@ -81,6 +81,10 @@ pub enum ErrorCode {
     BadCredit,
     /// Conditions on headers that no event can meet, or too many.
     BadFilter,
+    /// The ticket is nothing that this deployment has given to this writer, or it gives none.
+    BadTicket,
+    /// The session receives more than a ticket holds.
+    TicketTooLong,
     /// The gate refused an ephemeral event.
     Rejected,
     /// The gate failed on an ephemeral event, and would again.
@@ -109,7 +113,7 @@ pub const RETRY_CONNECTIONS_MS: u64 = 5_000;
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::BadFrame,
         Self::NotConnected,
         Self::AlreadyConnected,
@@ -146,6 +150,8 @@ impl ErrorCode {
         Self::TooManyWatched,
         Self::BadCredit,
         Self::BadFilter,
+        Self::BadTicket,
+        Self::TicketTooLong,
         Self::Rejected,
         Self::GateFailed,
         Self::GateUnavailable,

@@ -68,6 +68,13 @@ impl Credits {
         }
     }
 
+    /// What a subscription has left; `None`: it does not count.
+    pub fn left(&self, id: u64) -> Option<u64> {
+        let mut listed = self.left.iter();
+        let found = listed.find(|(listed, _)| *listed == id);
+        found.map(|(_, left)| *left)
+    }
+
     /// Whether a subscription may be sent an event.
     pub fn allows(&self, id: u64) -> bool {
         let mut listed = self.left.iter();

@@ -201,10 +201,7 @@ pub async fn subscriber(
 ) -> anyhow::Result<TcpStream> {
     let spoken = format!("Sec-WebSocket-Protocol: {}\r\n", Encoding::Json.protocol());
     let mut stream = upgraded(address, "/v1/ws", &spoken).await?;
-    let connect = Action::Connect(Connect {
-        token: token.to_owned(),
-        client: format!("crowd{n}"),
-    });
+    let connect = Action::Connect(Connect::new(token, format!("crowd{n}")));
     let subscribe = Action::Subscribe(Subscribe::new(channel));
     for (id, action) in [(1, connect), (2, subscribe)] {
         stream

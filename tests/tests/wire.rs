@@ -42,6 +42,7 @@ mod wire {
     mod seen;
     mod socket;
     mod stream;
+    mod tickets;
     mod tls;
     mod tokens;
     mod trouble;

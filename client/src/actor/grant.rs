@@ -17,6 +17,7 @@ impl Actor {
         let body = Refresh {
             token: token.expose().to_owned(),
         };
+        self.ticket.changed();
         let before = std::mem::replace(&mut self.options.token, token);
         match self.is_connected() {
             true => self.command(Action::Refresh(body), Pending::Refresh { before, waiter }),
@@ -30,6 +31,7 @@ impl Actor {
         let outcome = match (frame.refresh, frame.error) {
             (Some(refreshed), _) => {
                 self.shared.refreshed(refreshed.expires_at);
+                self.want_ticket();
                 Ok(())
             }
             (None, Some(body)) => {

@@ -47,6 +47,7 @@ impl Actor {
             self.wakes.push(grants(channel.clone(), &subscription));
         }
         self.channels.insert(channel.clone(), subscription);
+        self.ticket.changed();
         if self.is_connected() {
             self.ask(&channel, State::Asked);
         }
@@ -93,13 +94,14 @@ impl Actor {
             .is_some_and(|channel| channel.generation == generation)
         {
             let state = self.channels.remove(name).map(|channel| channel.state);
+            self.ticket.changed();
             if matches!(state, Some(State::Live | State::Asked)) && self.is_connected() {
                 self.unsubscribe(name.to_owned(), generation);
             }
         }
     }
 
-    fn unsubscribe(&mut self, channel: String, generation: u64) {
+    pub(super) fn unsubscribe(&mut self, channel: String, generation: u64) {
         let body = Unsubscribe {
             channel: channel.clone(),
         };
@@ -142,7 +144,10 @@ impl Actor {
             (None, None) => Err(ClientError::Protocol("a reply without a body".into())),
         };
         match outcome {
-            Ok(deed) => self.act(&name, deed),
+            Ok(deed) => {
+                self.act(&name, deed);
+                self.want_ticket();
+            }
             Err(reason) => {
                 if let Some(channel) = self.channels.remove(&name) {
                     channel.finish(reason);

@@ -126,11 +126,21 @@ struct State {
     credits: Option<Box<Credits>>,
     /// What those are not sent that want a part; one for each such subscription.
     sieves: Vec<(u64, Sieve)>,
+    /// How far subscriptions have come: everything up to here was queued.
+    reached: Vec<(u64, u64)>,
     /// A paused subscription waits for room.
     room_awaited: bool,
 }
 
 impl State {
+    /// A subscription has come this far.
+    fn reach(&mut self, id: u64, seq: u64) {
+        let mut reached = self.reached.iter_mut();
+        if let Some((_, at)) = reached.find(|(known, _)| *known == id) {
+            *at = seq.max(*at);
+        }
+    }
+
     /// Whether a subscription may be sent an event.
     fn allows(&self, id: u64) -> bool {
         let credits = self.credits.as_deref();
@@ -172,6 +182,7 @@ impl Port {
             closed: false,
             credits: None,
             sieves: Vec::new(),
+            reached: Vec::new(),
             room_awaited: false,
         };
         Self {
@@ -209,7 +220,7 @@ impl Port {
 
     /// Queues a frame that says how far a subscription has come; what it was not sent is told
     /// before. False once it is closed.
-    pub fn send_after(&self, id: u64, encoding: Encoding, frame: Bytes) -> bool {
+    pub fn send_after(&self, id: u64, encoding: Encoding, seq: u64, frame: Bytes) -> bool {
         let mut state = self.state.lock();
         let open = state.open.contains(&id);
         if open {
@@ -221,6 +232,7 @@ impl Port {
                 sieve.told();
             }
             state.outbox.push(frame);
+            state.reach(id, seq);
             self.wake.notify_one();
         }
         open
@@ -336,6 +348,7 @@ impl Port {
             credits.forget(id);
         }
         state.sieves.retain(|(sieved, _)| *sieved != id);
+        state.reached.retain(|(known, _)| *known != id);
         remove(&mut state.expected, id)
     }
 

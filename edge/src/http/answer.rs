@@ -15,9 +15,10 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::BadFrame | ErrorCode::NotConnected | ErrorCode::AlreadyConnected => {
             StatusCode::BAD_REQUEST
         }
-        ErrorCode::BadToken | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
-            StatusCode::UNAUTHORIZED
-        }
+        ErrorCode::BadTicket
+        | ErrorCode::BadToken
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden | ErrorCode::ClassRefused | ErrorCode::PresenceOff => {
             StatusCode::FORBIDDEN
         }
@@ -47,6 +48,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::QuotaExceeded
         | ErrorCode::TooManyWatched
         | ErrorCode::TooManyConnections
+        | ErrorCode::TicketTooLong
         | ErrorCode::TooManySubscriptions => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::EarlierRefused
         | ErrorCode::Unavailable

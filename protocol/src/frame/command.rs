@@ -9,6 +9,7 @@ use super::history::History;
 use super::payload::Payload;
 use super::presence::AskPresence;
 use super::strict::{self, distinct_headers};
+use super::ticket::{AskTicket, Resume};
 use crate::class::Class;
 use crate::filter::HeaderFilter;
 use crate::position::Position;
@@ -67,6 +68,13 @@ pub struct Command {
         skip_serializing_if = "Option::is_none"
     )]
     pub credit: Option<Grant>,
+    /// Ask for a text with which to come back.
+    #[serde(
+        default,
+        deserialize_with = "strict::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ticket: Option<AskTicket>,
     /// Ask for the server's time; keeps an idle session open.
     #[serde(
         default,
@@ -95,6 +103,8 @@ pub enum Action {
     Presence(AskPresence),
     /// See [`Grant`].
     Credit(Grant),
+    /// See [`AskTicket`].
+    Ticket(AskTicket),
     /// See [`Ping`].
     Ping(Ping),
 }
@@ -111,6 +121,7 @@ impl Command {
             self.history.map(Action::History),
             self.presence.map(Action::Presence),
             self.credit.map(Action::Credit),
+            self.ticket.map(Action::Ticket),
             self.ping.map(Action::Ping),
         ]
         .into_iter()
@@ -134,6 +145,7 @@ impl Command {
             Action::History(body) => command.history = Some(body),
             Action::Presence(body) => command.presence = Some(body),
             Action::Credit(body) => command.credit = Some(body),
+            Action::Ticket(body) => command.ticket = Some(body),
             Action::Ping(body) => command.ping = Some(body),
         }
         command
@@ -144,10 +156,25 @@ impl Command {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
-    /// A JWT: `sub`, `tenant`, `exp`, `scopes`.
+    /// A JWT: `sub`, `tenant`, `exp`, `scopes`; absent where a ticket stands in its place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
     /// This writer's random name: one token; never shared by two writers.
     pub client: String,
+    /// Who it is, and what it receives, by a ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+}
+
+impl Connect {
+    /// A writer with a token.
+    pub fn new(token: impl Into<String>, client: impl Into<String>) -> Self {
+        Self {
+            token: token.into(),
+            client: client.into(),
+            resume: None,
+        }
+    }
 }
 
 /// Goes on with another token of the same tenant and user.

@@ -15,6 +15,7 @@ mod presence;
 mod push;
 mod reply;
 mod strict;
+mod ticket;
 
 pub use codec::{DecodeError, Encoding, Unreadable, decode_commands, decode_from_server, encode};
 pub use command::{
@@ -36,6 +37,7 @@ pub use reply::{
     Refreshed, Reply, StoredIn, Subscribed, Unsubscribed,
 };
 pub use strict::{AsMap, distinct_headers};
+pub use ticket::{AskTicket, Resume, Ticket};
 
 /// The sub-protocol that carries JSON text.
 pub const PROTOCOL_JSON: &str = "eddyline.v1.json";

@@ -6,6 +6,7 @@ use super::credit::Granted;
 use super::history::HistoryPage;
 use super::presence::{Join, Leave, Presence};
 use super::push::{CaughtUp, Dropped, Ephemeral, Event, Expiry, Gap, GoingAway, Passed, Withdrawn};
+use super::ticket::Ticket;
 use crate::class::Class;
 use crate::error_code::ErrorCode;
 use crate::position::{Epoch, Position};
@@ -41,6 +42,8 @@ pub enum Outcome {
     /// The ephemeral event was passed on.
     #[serde(rename = "publish")]
     PassedOn(PassedOn),
+    /// A text with which to come back.
+    Ticket(Box<Ticket>),
     /// More events may be sent.
     Credit(Granted),
     /// The server's time.
@@ -72,6 +75,10 @@ pub struct Connected {
     pub publish_window: u32,
     /// What this node allows.
     pub limits: Limits,
+    /// The channels of the ticket, whose `subscribe` is answered under the ids that follow
+    /// that of `connect`, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<String>,
 }
 
 /// What a node allows a session.
@@ -248,6 +255,8 @@ pub struct FromServer {
     pub history: Option<Box<HistoryPage>>,
     /// Reply to `presence`; push: who is on a channel, in place of what was told before.
     pub presence: Option<Presence>,
+    /// Reply to `ticket`.
+    pub ticket: Option<Box<Ticket>>,
     /// Reply to `credit`.
     pub credit: Option<Granted>,
     /// Reply to `ping`.

@@ -173,6 +173,21 @@ const UNDELIMITED: [(&[u8], &[u8]); 3] = [
     (b"\"a", b"\xc1"),
 ];
 
+fn connects() -> impl Strategy<Value = Action> {
+    (".{0,30}", "[a-z]{1,9}").prop_map(|(token, client)| {
+        Action::Connect(match token.len() % 2 {
+            0 => Connect::new(token, client),
+            _ => Connect {
+                resume: Some(Resume {
+                    after: vec![None, Some(token.len() as u64)],
+                    ticket: token,
+                }),
+                ..Connect::new("", client)
+            },
+        })
+    })
+}
+
 fn commands() -> impl Strategy<Value = Command> {
     let position = (0u64..1 << 50, proptest::option::of(0u64..1 << 50)).prop_map(|(seq, time)| {
         Start::After(Position {
@@ -187,8 +202,8 @@ fn commands() -> impl Strategy<Value = Command> {
         position
     ];
     let action = prop_oneof![
-        (".{0,30}", "[a-z]{1,9}")
-            .prop_map(|(token, client)| Action::Connect(Connect { token, client })),
+        connects(),
+        Just(Action::Ticket(AskTicket {})),
         (".{0,30}", proptest::option::of(start), any::<bool>()).prop_map(
             |(channel, from, echo)| {
                 Action::Subscribe(Subscribe {

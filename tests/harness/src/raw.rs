@@ -87,10 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawSession<S> {
     /// # Errors
     /// The node refuses; the error names the code.
     pub async fn connect(&mut self, token: &str, client: &str) -> anyhow::Result<Connected> {
-        let connect = Connect {
-            token: token.to_owned(),
-            client: client.to_owned(),
-        };
+        let connect = Connect::new(token, client);
         let reply = self.ask(Action::Connect(connect)).await?;
         match (reply.connect, reply.error) {
             (Some(connected), _) => Ok(*connected),

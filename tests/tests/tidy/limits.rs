@@ -113,7 +113,12 @@ const SETTINGS: [Row; 20] = [
 ];
 
 /// The limits that are constants which a client can meet, as PROTOCOL.md states them.
-const STATED: [Row; 21] = [
+const STATED: [Row; 22] = [
+    (
+        "at most 32 KiB long",
+        "auth/src/ticket.rs::tickets_within_and_beyond_their_bytes",
+        "auth/src/ticket.rs::tickets_within_and_beyond_their_bytes",
+    ),
     (
         "at most 200 writers in a second",
         "edge/src/core/presence/tests/writers.rs::writers_are_told_of_at_their_pace",

@@ -73,6 +73,7 @@ fn fields() -> BTreeSet<String> {
         "presence.rs",
         "reply.rs",
         "push.rs",
+        "ticket.rs",
     ]
     .iter()
     .flat_map(|file| {

@@ -28,10 +28,7 @@ pub async fn open(
     let address = deployment.edges[edge].address();
     let session = RawSession::open(address, Encoding::Json, None).await;
     let mut session = session.expect("the node takes connections");
-    let connect = Connect {
-        token: token.into(),
-        client: "c1".into(),
-    };
+    let connect = Connect::new(token, "c1");
     let sent = session.send(Action::Connect(connect)).await;
     sent.expect("the session is open");
     match session.next().await {

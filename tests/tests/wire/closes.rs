@@ -152,10 +152,7 @@ pub async fn provoke_bare(deployment: &Deployment, seen: &mut Seen) {
 
     // Written by hand, so that nothing answers the node's pings.
     let (mut reader, mut writer) = bare(deployment, HURRIED, Some(Encoding::Json.protocol())).await;
-    let connect = Connect {
-        token: deployment.token("ann"),
-        client: "idle".into(),
-    };
+    let connect = Connect::new(deployment.token("ann"), "idle");
     let connect = encode(Encoding::Json, &Command::new(1, Action::Connect(connect)));
     writer
         .write_all(&frame(TEXT, &connect, Some([1, 2, 3, 4])))
@@ -174,10 +171,7 @@ pub async fn provoke_bare(deployment: &Deployment, seen: &mut Seen) {
 /// than silence may last, and not for ever.
 async fn slow_message(deployment: &Deployment, seen: &mut Seen) {
     let (mut reader, mut writer) = bare(deployment, HURRIED, Some(Encoding::Json.protocol())).await;
-    let connect = Connect {
-        token: deployment.token("ann"),
-        client: "slow".into(),
-    };
+    let connect = Connect::new(deployment.token("ann"), "slow");
     let connect = encode(Encoding::Json, &Command::new(1, Action::Connect(connect)));
     let mut bytes = frame(TEXT, &connect, Some([1, 2, 3, 4]));
     bytes.extend(&frame(TEXT, &vec![b' '; MESSAGE_BYTES_MAX], Some([0; 4]))[..8]);

@@ -83,10 +83,7 @@ type Row = (String, Action, ErrorCode);
 fn table(encoding: Encoding, token: &str, position: &Position) -> Vec<Row> {
     let mut rows = channels(encoding);
     rows.extend(events(encoding));
-    let connect = Connect {
-        token: token.into(),
-        client: "again".into(),
-    };
+    let connect = Connect::new(token, "again");
     let mut row = |what: &str, action, code| rows.push((what.to_owned(), action, code));
     row(
         "a second connect",

@@ -159,13 +159,7 @@ fn session(
     let mut messages = Vec::with_capacity(count + 2);
     if generator.rng().random_ratio(9, 10) {
         let client = format!("flood{}", generator.rng().random_range(0..50));
-        messages.push(command(
-            0,
-            Action::Connect(Connect {
-                token: token.into(),
-                client,
-            }),
-        ));
+        messages.push(command(0, Action::Connect(Connect::new(token, client))));
     }
     messages.extend((0..count).map(|_| masked(&generator.message())));
     messages.push(command(MARK, Action::Ping(Ping {})));
@@ -206,13 +200,7 @@ async fn flood_pieces(address: SocketAddr, seed: u64, token: String) -> Tally {
         let (reader, mut half) = socket::open(address, Some(Encoding::Json.protocol()))
             .await
             .expect("the node takes connections");
-        let connect = Command::new(
-            0,
-            Action::Connect(Connect {
-                token: token.clone(),
-                client: "pieces".into(),
-            }),
-        );
+        let connect = Command::new(0, Action::Connect(Connect::new(token.clone(), "pieces")));
         let mut pieces = vec![frame(TEXT, &encode(Encoding::Json, &connect), Some([1; 4]))];
         pieces.extend((0..CONNECTION_PIECES).map(|_| garbage::piece(&mut rng)));
         let done = Notify::new();

@@ -83,10 +83,7 @@ fn commands(encoding: Encoding, token: &str) -> Vec<Command> {
         clock: Some("[1,2]".into()),
         ..publish(encoding, "chat.flood", 1, b"")
     };
-    let connect = Connect {
-        token: token.into(),
-        client: "flood".into(),
-    };
+    let connect = Connect::new(token, "flood");
     let others = [
         Action::Connect(connect),
         Action::Unsubscribe(Unsubscribe {

@@ -67,9 +67,9 @@ async fn sessions(deployment: &Deployment, encoding: Encoding, seen: &mut Seen) 
         sessions.push(session);
     }
     let mut session = open().await;
-    let (token, client) = (token.clone(), "more".into());
+    let (token, client) = (token.clone(), "more");
     let reply = session
-        .ask(Action::Connect(Connect { token, client }))
+        .ask(Action::Connect(Connect::new(token, client)))
         .await;
     let reply = reply.expect("it is answered");
     seen.refusal(

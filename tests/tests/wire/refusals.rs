@@ -10,7 +10,7 @@ use protocol::frame::Encoding;
 use super::seen::Seen;
 use super::{
     closes, commands, credit, ephemeral, expected, filter, handshake, history, presence, rates,
-    rfc6455, tokens, trouble,
+    rfc6455, tickets, tokens, trouble,
 };
 
 /// The node with time-outs as they are by default.
@@ -41,7 +41,11 @@ pub const HURRIED_SESSIONS: usize = 3;
 const HURRIED_MS: u64 = 1_000;
 
 /// Error codes that cannot be provoked here, and where they are.
-const ERRORS_ELSEWHERE: [(ErrorCode, &str); 4] = [
+const ERRORS_ELSEWHERE: [(ErrorCode, &str); 5] = [
+    (
+        ErrorCode::TicketTooLong,
+        "needs keys and hundreds of channels; auth: tickets_within_and_beyond_their_bytes",
+    ),
     (
         ErrorCode::TokenRevoked,
         "what is revoked stays so: wire::revoked has a deployment for it",
@@ -115,6 +119,7 @@ async fn every_documented_code_is_provoked() {
         presence::provoke(&deployment, encoding, &mut seen).await;
         credit::provoke(&deployment, encoding, &mut seen).await;
         filter::provoke(&deployment, encoding, &mut seen).await;
+        tickets::provoke(&deployment, encoding, &mut seen).await;
         closes::provoke(&deployment, encoding, &mut seen).await;
         rates::provoke(&deployment, encoding, &mut seen).await;
     }

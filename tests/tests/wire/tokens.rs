@@ -193,12 +193,7 @@ async fn refused_and_closed(
 /// Provokes everything that ends a session at its start.
 pub async fn provoke(deployment: &Deployment, encoding: Encoding, seen: &mut Seen) {
     let address = deployment.edges[0].address();
-    let connect = |token: &str, client: &str| {
-        Action::Connect(Connect {
-            token: token.into(),
-            client: client.into(),
-        })
-    };
+    let connect = |token: &str, client: &str| Action::Connect(Connect::new(token, client));
     let bad = foreign_tokens(deployment)
         .into_iter()
         .chain(bad_claims(deployment));

@@ -11,7 +11,5 @@
 pub mod ears;
 pub mod relay;
 pub mod repair;
-pub mod ring;
 pub mod sources;
-pub mod state;
 pub mod task;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chain::ring::Link;
+use chain::state::{FeedState, Missing, Output, Probed, Repaired};
 use parking_lot::Mutex;
 use protocol::frame::Encoding;
 use protocol::name::{Channel, Tenant};
@@ -19,8 +21,6 @@ use shares::lossy::{Passed, Passing};
 use tokio::sync::{Notify, watch};
 
 use super::repair::Source;
-use super::ring::Link;
-use super::state::{FeedState, Missing, Output, Probed, Repaired};
 use crate::core::delivery::{Encoded, caught_up};
 use crate::core::directory::Place;
 use crate::core::ephemeral::fleeting::Fleeting;
@@ -30,7 +30,7 @@ use crate::core::port::{Note, Port, Pushed};
 use crate::core::run::{Form, Run};
 use crate::core::wants::Wants;
 
-impl Link for Arc<Encoded> {
+impl Link for Encoded {
     fn seq(&self) -> u64 {
         Encoded::seq(self)
     }
@@ -236,7 +236,7 @@ impl Feed {
         let at = at.max(position);
         let told = |id, at| {
             let frame = caught_up(*encoding, &self.source.channel, at);
-            port.send_after(id, *encoding, frame)
+            port.send_after(id, *encoding, at, frame)
         };
         if announce && !told(*id, at) {
             return Join::Closed;

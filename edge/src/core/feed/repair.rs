@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use bus::{Bus, BusError};
 use bytes::Bytes;
+use chain::state::{Missing, Repaired};
 use futures_util::StreamExt;
 use protocol::stream::StreamName;
 use protocol::subject::Subject;
 
-use super::state::{Missing, Repaired};
 use crate::core::delivery::Encoded;
 use crate::core::leader;
 

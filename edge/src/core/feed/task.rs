@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError};
+use chain::state::Repaired;
 use tokio::time::Instant;
 
 use super::ears::{Ears, Heard};
 use super::relay::Feed;
 use super::repair;
 use super::sources::Sources;
-use super::state::Repaired;
 use crate::core::delivery::Encoded;
 
 /// How long a feed without subscribers goes on: a client that reconnects, or changes

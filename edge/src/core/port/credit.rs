@@ -48,6 +48,21 @@ impl Port {
         }
     }
 
+    /// A subscription begins here. Told before it is open.
+    pub fn begin_at(&self, id: u64, seq: u64) {
+        self.state.lock().reached.push((id, seq));
+    }
+
+    /// How far a subscription that has begun has come, and what it may still be sent if it
+    /// counts. Whoever gets what is queued now has everything up to there.
+    pub fn progress(&self, id: u64) -> Option<(u64, Option<u64>)> {
+        let state = self.state.lock();
+        let mut reached = state.reached.iter();
+        let (_, seq) = reached.find(|(known, _)| *known == id)?;
+        let credits = state.credits.as_deref();
+        Some((*seq, credits.and_then(|credits| credits.left(id))))
+    }
+
     /// A subscription is sent a part of its channel's events. Told before it is expected.
     pub fn sift(&self, id: u64, sieve: Sieve) {
         self.state.lock().sieves.push((id, sieve));

@@ -49,6 +49,7 @@ impl Port {
             }),
         };
         let (reached, events) = (pushing.reached, pushing.events);
+        state.reach(id, reached);
         self.wake.notify_one();
         let pushed = match ended {
             Ok(()) => Pushed::All(reached),

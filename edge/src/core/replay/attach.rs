@@ -91,6 +91,7 @@ async fn make(
             });
         }
     };
+    subscriber.port.begin_at(id, begin.after);
     let open = |presence| {
         let subscribed = Subscribed {
             channel: channel.as_str().into(),

@@ -175,13 +175,13 @@ impl Reader {
     }
 
     /// Tells the client of a range that is lost; false once the subscription has ended.
-    pub fn announce_gap(&self, source: &Source, from: u64, to: u64) -> bool {
+    pub fn announce_gap(&self, source: &Source, from: u64, end: u64) -> bool {
         meters().gaps.increment(1);
-        let gap = Encoded::gap(source.channel.clone(), from, to);
+        let gap = Encoded::gap(source.channel.clone(), from, end);
         let Subscriber {
             id, port, encoding, ..
         } = &self.subscriber;
-        port.send_after(*id, *encoding, gap.payload(*encoding).clone())
+        port.send_after(*id, *encoding, end, gap.payload(*encoding).clone())
     }
 }
 

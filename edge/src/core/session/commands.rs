@@ -92,7 +92,7 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody
     Err(ErrorBody::new(code, message))
 }
 
-/// Checks `connect`.
+/// Checks `connect` by a token.
 pub fn connect(rules: &Rules<'_>, command: &Connect) -> Result<Who, ErrorBody> {
     let identity = identity(rules, &command.token)?;
     let client = client(&command.client)?;
@@ -110,6 +110,11 @@ pub fn identity(rules: &Rules<'_>, token: &str) -> Result<Identity, ErrorBody> {
         };
         ErrorBody::new(code, error.to_string())
     })?;
+    not_revoked(rules, identity)
+}
+
+/// Lets in whom nothing bars.
+pub(super) fn not_revoked(rules: &Rules<'_>, identity: Identity) -> Result<Identity, ErrorBody> {
     match &rules.revocations {
         None => refuse(
             ErrorCode::Unavailable,

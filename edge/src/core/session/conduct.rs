@@ -11,16 +11,17 @@ use std::sync::Arc;
 use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
-    Encoding, ErrorBody, GoingAway, Grant, Granted, Outcome, Push, Reply, Unreadable, Withdrawn,
-    decode_commands, encode,
+    Action, Command, Encoding, ErrorBody, GoingAway, Grant, Granted, Outcome, Push, Reply, Start,
+    Subscribe, Ticket, Unreadable, Withdrawn, decode_commands, encode,
 };
 use protocol::name::Channel;
+use protocol::position::Position;
 use rand::Rng;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::credit;
 use super::state::{State, Step};
+use super::{credit, ticket};
 use crate::core::ephemeral;
 use crate::core::feed::relay::{FeedKey, Subscriber};
 use crate::core::history::Asked;
@@ -269,6 +270,55 @@ impl Session {
         handle.task = hub.tasks.spawn(again).abort_handle();
     }
 
+    /// Takes up what a ticket says, as if it had been asked for by commands of its own.
+    fn resume(&mut self, command: u64, subscriptions: Vec<Subscribe>) -> Option<Signal> {
+        for (id, subscribe) in (command.saturating_add(1)..).zip(subscriptions) {
+            let (rules, number) = (self.hub.rules(), self.hub.next_id());
+            let subscribe = Command::new(id, Action::Subscribe(subscribe));
+            let steps = self.state.command(&rules, subscribe, number);
+            let signal = self.carry_out(steps);
+            if signal.is_some() {
+                return signal;
+            }
+        }
+        None
+    }
+
+    /// A ticket of what stands: behind everything that it says has been sent.
+    fn ticket(&mut self, command: u64) {
+        let Some((who, asked)) = self.state.ticket() else {
+            return;
+        };
+        let standing = asked.into_iter().filter_map(|(id, asked)| {
+            let handle = self.handles.iter().find(|handle| handle.id == id)?;
+            let (seq, credit) = self.port.progress(id)?;
+            let epoch = handle.guard.feed.epoch.clone();
+            let from = Start::After(Position {
+                epoch,
+                seq,
+                time: None,
+            });
+            Some(Subscribe {
+                from: Some(from),
+                credit,
+                ..asked
+            })
+        });
+        let standing: Vec<Subscribe> = standing.collect();
+        let channels = standing.iter().map(|one| one.channel.clone()).collect();
+        let expires_at = who.ends_us();
+        let sealed = (self.hub.rules().auth).seal(&who.identity, &who.client, standing);
+        let outcome = match sealed {
+            Ok(ticket) => Outcome::Ticket(Box::new(Ticket {
+                ticket,
+                channels,
+                expires_at,
+            })),
+            Err(fault) => Outcome::Error(ticket::refused(fault)),
+        };
+        self.reply(command, outcome);
+    }
+
     fn grant(&mut self, command: u64, id: u64, grant: Grant) {
         let outcome = match self.port.grant(id, grant.events) {
             Ok(left) => Outcome::Credit(Granted {
@@ -319,6 +369,13 @@ impl Session {
                     }
                 }
                 Step::Read(command, asked) => self.read(command, *asked),
+                Step::Resume(command, subscriptions) => {
+                    let signal = self.resume(command, subscriptions);
+                    if signal.is_some() {
+                        return signal;
+                    }
+                }
+                Step::Ticket(command) => self.ticket(command),
                 Step::Grant(command, id, grant) => self.grant(command, id, grant),
                 Step::Look(command, asked) => self.look(command, *asked),
                 Step::PassOn(command, draft) => {

@@ -4,6 +4,7 @@
 //! - `commands`: what a command must satisfy
 //! - `ephemeral`: what one of an ephemeral event must
 //! - `presence`: what a subscription needs where its channel tells who is on it
+//! - `credit`, `ticket`: what those must satisfy
 //! - `conduct`: does what the transitions say
 
 pub mod commands;
@@ -12,3 +13,4 @@ mod credit;
 pub mod ephemeral;
 pub mod presence;
 pub mod state;
+mod ticket;

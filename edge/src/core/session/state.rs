@@ -14,13 +14,13 @@ use protocol::close_code::CloseCode;
 use protocol::error_code::ErrorCode;
 use protocol::frame::{
     Action, Command, Connected, ErrorBody, Grant, Limits, Outcome, PassedOn, Pong, Publish,
-    Published, Push, Unreadable,
+    Published, Push, Subscribe, Unreadable,
 };
 use protocol::name::Channel;
 use tokio::time::Instant;
 
 use super::commands::{self, Refusal, Rules, Who};
-use super::ephemeral;
+use super::{ephemeral, ticket};
 use crate::core::admission::allowance::Allowance;
 use crate::core::draft::Draft;
 use crate::core::ephemeral::draft::EphemeralDraft;
@@ -73,6 +73,10 @@ pub enum Step {
     Read(u64, Box<Asked>),
     /// Look who is on a channel; the command is answered through [`State::looked`].
     Look(u64, Box<AskedPresence>),
+    /// Take up these subscriptions, as commands with the ids that follow this one.
+    Resume(u64, Vec<Subscribe>),
+    /// Answer a command with a ticket of what stands.
+    Ticket(u64),
     /// Let a subscription, by its number, be sent more events, and answer the command.
     Grant(u64, u64, Grant),
     /// Pass an ephemeral event on; the command is answered through [`State::passed_on`].
@@ -107,6 +111,8 @@ pub struct State {
     /// The subscription of each channel, and the command that asked for it: the port
     /// knows whether it stands yet.
     subscriptions: HashMap<Channel, (u64, u64)>,
+    /// What was asked of those that want more than their events.
+    wishes: HashMap<Channel, Box<Subscribe>>,
     /// When it began, microseconds since 1970.
     began_us: u64,
     in_flight: u32,
@@ -146,6 +152,7 @@ impl State {
             name: name.into(),
             phase: Phase::New,
             subscriptions: HashMap::new(),
+            wishes: HashMap::new(),
             began_us: rules.now_us,
             in_flight: 0,
             reads: 0,
@@ -199,6 +206,9 @@ impl State {
             }
             (Phase::Connected(_), Action::History(body)) => self.history(rules, id, body),
             (Phase::Connected(_), Action::Presence(body)) => self.look(rules, id, &body),
+            (Phase::Connected(_), Action::Ticket(_)) => {
+                self.check_expiry(rules).map(|()| vec![Step::Ticket(id)])
+            }
             (Phase::Connected(_), Action::Credit(body)) => self.grant(rules, id, body),
             (Phase::Connected(_), Action::Publish(body)) if body.class == Class::Ephemeral => {
                 self.pass_on(rules, id, body)
@@ -226,17 +236,21 @@ impl State {
         id: u64,
         connect: &protocol::frame::Connect,
     ) -> Vec<Step> {
-        let member = commands::connect(rules, connect).and_then(|who| {
+        let who = match &connect.resume {
+            Some(resume) => ticket::open(rules, connect, resume),
+            None => commands::connect(rules, connect).map(|who| (who, Vec::new())),
+        };
+        let member = who.and_then(|(who, subscriptions)| {
             let (accounts, limits) = (rules.accounts, rules.limits);
             let allowance = Allowance::session(accounts, &who.identity, limits, rules.now)?;
-            Ok(Member { who, allowance })
+            Ok((Member { who, allowance }, subscriptions))
         });
-        let member = match member {
+        let (member, subscriptions) = match member {
             Ok(member) => member,
             Err(error) => {
                 let close = match error.code {
                     // It may be tried again on this session, as long as a handshake takes.
-                    ErrorCode::Unavailable => None,
+                    ErrorCode::Unavailable | ErrorCode::BadTicket => None,
                     ErrorCode::TokenExpired => Some(CloseCode::TokenExpired),
                     ErrorCode::TooManyConnections => Some(CloseCode::TooManyConnections),
                     ErrorCode::TokenRevoked => Some(CloseCode::Revoked),
@@ -267,12 +281,20 @@ impl State {
                 bytes_per_second: limits.connection.bytes_per_second,
                 subscribes_per_second: limits.subscribes_per_second,
             },
+            resumed: subscriptions
+                .iter()
+                .map(|one| one.channel.clone())
+                .collect(),
         };
         self.phase = Phase::Connected(Box::new(member));
-        vec![
+        let mut steps = vec![
             Step::Connected,
             Step::Reply(id, Outcome::Connect(Box::new(connected))),
-        ]
+        ];
+        if !subscriptions.is_empty() {
+            steps.push(Step::Resume(id, subscriptions));
+        }
+        steps
     }
 
     /// Who a session is that is connected, and what it may do.

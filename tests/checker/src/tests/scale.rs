@@ -144,8 +144,8 @@ fn a_report_is_written_for_people() {
     let lost = history.check().to_string();
     expect_test::expect![[r#"
         3 violations: AckedLost 1, DeliveredInvented 1, MirroredInvented 1
-        sent 31, acknowledged 21 (4 as duplicates), refused 5, stored 74, delivered 36, mirrored 49
-        judged 35 owed deliveries, 16 function inputs, 48 owed mirror records
+        sent 31, acknowledged 21 (4 as duplicates), refused 5, stored 76, delivered 38, mirrored 51
+        judged 37 owed deliveries, 16 function inputs, 50 owed mirror records
         - AckedLost: event acme/u3/c3/1 was acknowledged at EVENTS-main:1, but is not stored
         - DeliveredInvented: s0 received acme/u3/c3/1 as 1 of acme/chat.room3, which the stream does not hold there
         - MirroredInvented: the mirror holds acme/u3/c3/1 as EVENTS-main:1 at eddyline.ev.acme[2]@1, which the stream does not hold"#]].assert_eq(&lost);

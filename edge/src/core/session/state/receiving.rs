@@ -11,7 +11,7 @@ use protocol::name::{Channel, Tenant};
 
 use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
-use crate::core::session::commands::{self, Rules};
+use crate::core::session::commands::{self, Rules, Who};
 use crate::core::session::{credit, presence};
 use crate::core::wants::Wants;
 
@@ -43,7 +43,7 @@ impl State {
         let wants = Wants {
             own: (!body.echo).then(|| writer(who)),
             counted: body.credit.is_some(),
-            filter: commands::filter(body.headers)?.map(Arc::new),
+            filter: commands::filter(body.headers.clone())?.map(Arc::new),
         };
         credit::check(body.credit)?;
         let seating = match self.hidden {
@@ -52,7 +52,16 @@ impl State {
                 presence::member(who, &self.name, rules.now_us)
             })?,
         };
+        let asked = Subscribe {
+            from: None,
+            channel: body.channel.clone(),
+            ..body.clone()
+        };
         self.subscriptions.insert(channel.clone(), (id, command));
+        match asked == Subscribe::new(&*body.channel) {
+            true => drop(self.wishes.remove(&channel)),
+            false => drop(self.wishes.insert(channel.clone(), Box::new(asked))),
+        }
         let start = body.from.unwrap_or(Start::Named(Named::Now));
         Ok(vec![Step::Attach(Box::new(Request {
             command,
@@ -153,6 +162,22 @@ impl State {
     pub fn present(&self, rules: &Rules<'_>) -> Option<Member> {
         let member = self.member().ok().filter(|_| !self.hidden)?;
         Some(presence::member(&member.who, &self.name, rules.now_us))
+    }
+
+    /// Who it is, and what was asked of each of its subscriptions, by the number of that, in
+    /// an order that does not depend on a hash.
+    pub fn ticket(&self) -> Option<(&Who, Vec<(u64, Subscribe)>)> {
+        let who = &self.member().ok()?.who;
+        let mut all: Vec<_> = self.subscriptions.iter().collect();
+        all.sort_unstable_by_key(|(channel, _)| channel.as_str());
+        let asked = all.into_iter().map(|(channel, (id, _))| {
+            let wish = self.wishes.get(channel).map(|wish| (**wish).clone());
+            (
+                *id,
+                wish.unwrap_or_else(|| Subscribe::new(channel.as_str())),
+            )
+        });
+        Some((who, asked.collect()))
     }
 
     /// Where a namespace is told of this writer, and its tenant.

@@ -24,6 +24,7 @@ mod leaving;
 mod presence;
 mod rates;
 mod subscriptions;
+mod tickets;
 
 struct World {
     signer: Signer,
@@ -115,10 +116,7 @@ impl World {
         let mut state = State::new("edge-1".into(), &self.rules());
         let steps = self.act(
             &mut state,
-            Action::Connect(Connect {
-                token: self.token(Duration::from_secs(60)),
-                client: "c1".into(),
-            }),
+            Action::Connect(Connect::new(self.token(Duration::from_secs(60)), "c1")),
         );
         assert!(
             matches!(
@@ -182,12 +180,7 @@ fn only_an_acceptable_connect_opens_a_session() {
         (error(&steps), closes(&steps)),
         (ErrorCode::NotConnected, Some(CloseCode::Unauthorized))
     );
-    let connect = |token: &str, client: &str| {
-        Action::Connect(Connect {
-            token: token.into(),
-            client: client.into(),
-        })
-    };
+    let connect = |token: &str, client: &str| Action::Connect(Connect::new(token, client));
     let steps = world.act(&mut fresh(), connect("nonsense", "c1"));
     assert_eq!(
         (error(&steps), closes(&steps)),

@@ -175,10 +175,7 @@ fn what_is_revoked_is_let_in_no_more_and_sent_away() {
     let token = world.token_of("ann", &[]);
     let connect = |world: &World, token: &str| {
         let mut state = State::new("edge-1".into(), &world.rules());
-        let connect = Connect {
-            token: token.into(),
-            client: "c1".into(),
-        };
+        let connect = Connect::new(token, "c1");
         let steps = world.act(&mut state, Action::Connect(connect));
         (state, steps)
     };
@@ -222,10 +219,7 @@ fn nobody_is_let_in_before_it_is_known_what_is_revoked() {
     let mut rules = world.rules();
     rules.revocations = None;
     let mut state = State::new("edge-1".into(), &rules);
-    let connect = Action::Connect(Connect {
-        token: world.token(Duration::from_secs(60)),
-        client: "c1".into(),
-    });
+    let connect = Action::Connect(Connect::new(world.token(Duration::from_secs(60)), "c1"));
     let steps = state.command(&rules, Command::new(1, connect.clone()), 99);
     assert_eq!(
         (error(&steps), closes(&steps)),

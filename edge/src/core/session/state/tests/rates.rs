@@ -66,12 +66,7 @@ fn a_user_has_so_many_sessions_and_no_more() {
     let world = world();
     let first = world.connected();
     let mut second = State::new("edge-2".into(), &world.rules());
-    let connect = || {
-        Action::Connect(Connect {
-            token: world.token(Duration::from_secs(60)),
-            client: "c2".into(),
-        })
-    };
+    let connect = || Action::Connect(Connect::new(world.token(Duration::from_secs(60)), "c2"));
     let steps = world.act(&mut second, connect());
     assert_eq!(
         (error(&steps), closes(&steps)),

@@ -4,6 +4,7 @@
 //! that join a little behind take from here instead of from the stream.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Most events kept: a quarter of a second of a very busy channel, the time that a
 /// subscriber needs from the end of its replay to its place among the live ones.
@@ -19,6 +20,20 @@ pub trait Link {
     fn prev(&self) -> u64;
     /// Bytes that it keeps.
     fn size(&self) -> usize;
+}
+
+impl<E: Link> Link for Arc<E> {
+    fn seq(&self) -> u64 {
+        E::seq(self)
+    }
+
+    fn prev(&self) -> u64 {
+        E::prev(self)
+    }
+
+    fn size(&self) -> usize {
+        E::size(self)
+    }
 }
 
 /// The last events of one channel.
