@@ -18,3 +18,9 @@ pub const DEV: &str = "EDDYLINE_DEV";
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+/// The file with the authorities that vouch for it.
+pub const CA: &str = "EDDYLINE_NATS_CA";
+/// The user's credentials file.
+pub const CREDENTIALS: &str = "EDDYLINE_NATS_CREDENTIALS";
+/// The file with the seed of the user's nkey.
+pub const NKEY: &str = "EDDYLINE_NATS_NKEY";

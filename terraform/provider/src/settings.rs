@@ -2,6 +2,8 @@
 //!
 //! Owns nothing. What the configuration does not say, the environment may.
 
+use std::path::PathBuf;
+
 use protocol::secret::Secret;
 use running::{RunningError, Which};
 use service::settings::NatsSettings;
@@ -10,6 +12,9 @@ use crate::diagnostic::Diagnostic;
 use crate::environment;
 use crate::schema::{Attribute, Kind, Schema};
 use crate::value::Value;
+
+/// The user who may deploy, where a key says who it is.
+const OPERATOR: &str = "operator";
 
 /// Where NATS is, as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +72,25 @@ pub fn schema() -> Schema {
             )
             .sensitive(),
             Attribute::optional(
+                "ca",
+                Kind::Text,
+                "A PEM file with the authorities that vouch for a NATS with TLS, the machine's \
+                 own unless said; or the variable `EDDYLINE_NATS_CA`. TLS is also spoken where an \
+                 address begins with `tls://`.",
+            ),
+            Attribute::optional(
+                "credentials",
+                Kind::Text,
+                "A file with the user's JWT and seed (`.creds`), in place of a password; or the \
+                 variable `EDDYLINE_NATS_CREDENTIALS`.",
+            ),
+            Attribute::optional(
+                "nkey",
+                Kind::Text,
+                "A file with the seed of the user's nkey, in place of a password; or the \
+                 variable `EDDYLINE_NATS_NKEY`.",
+            ),
+            Attribute::optional(
                 "by",
                 Kind::Text,
                 "Who does it, as it is recorded beside what is written; USER@HOST unless said.",
@@ -102,7 +126,15 @@ fn way(config: &Value, variable: impl Fn(&str) -> Option<String>) -> Result<Way,
             text("dev_name").or_else(|| variable(environment::DEV)),
         ));
     }
-    let used = ["dev", "servers", "user", "password"];
+    let used = [
+        "dev",
+        "servers",
+        "user",
+        "password",
+        "ca",
+        "credentials",
+        "nkey",
+    ];
     if used.iter().any(|name| !config.get(name).is_known()) {
         return Ok(Way::Unknown);
     }
@@ -129,7 +161,22 @@ fn way(config: &Value, variable: impl Fn(&str) -> Option<String>) -> Result<Way,
     settings.user = user.or(settings.user);
     let password = text("password").or_else(|| variable(environment::PASSWORD));
     settings.password = password.map(Secret::new).or(settings.password);
-    Ok(Way::Given(settings))
+    let file = |name: &str, of: &str| text(name).or_else(|| variable(of)).map(PathBuf::from);
+    settings.tls.ca = file("ca", environment::CA);
+    settings.credentials = file("credentials", environment::CREDENTIALS);
+    settings.nkey = file("nkey", environment::NKEY);
+    if settings.user.is_none() && (settings.credentials.is_some() || settings.nkey.is_some()) {
+        // Replies come under the name that the user's permissions have.
+        settings.user = Some(OPERATOR.to_owned());
+    }
+    match settings.problem() {
+        Some(_) => {
+            let detail = "Say one of password, credentials and nkey, here or by variables.";
+            let summary = "several ways to be known to NATS are said";
+            Err(Diagnostic::error(summary, detail).at("password"))
+        }
+        None => Ok(Way::Given(settings)),
+    }
 }
 
 /// The NATS of a running `dev`.
@@ -197,6 +244,19 @@ mod tests {
             (said.url.as_str(), said.user.as_deref()),
             ("nats://g:1,nats://g:2", Some("joe"))
         );
+    }
+
+    #[test]
+    fn a_key_stands_in_place_of_a_password() {
+        let said = serde_json::json!({"servers": ["tls://h:1"], "ca": "ca.pem", "nkey": "o.nk"});
+        let Ok(Way::Given(keyed)) = given(said.clone(), &[]) else {
+            panic!("it is said")
+        };
+        assert_eq!(keyed.user.as_deref(), Some("operator"));
+        assert_eq!(keyed.nkey, Some("o.nk".into()));
+        assert_eq!(keyed.tls.ca, Some("ca.pem".into()));
+        let both = given(said, &[(environment::PASSWORD, "b")]).unwrap_err();
+        assert_eq!(both.attribute.as_deref(), Some("password"));
     }
 
     #[test]
