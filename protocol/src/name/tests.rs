@@ -201,5 +201,6 @@ fn a_channel_tells_of_a_writer_of_a_namespace() {
     let long = "x".repeat(64);
     let client = ClientId::parse(&long).unwrap();
     let user = User::parse(&long[3..]).unwrap();
-    assert_eq!(Channel::session(&long, &user, &client), None);
+    let longest = Channel::session(&long, &user, &client).unwrap();
+    assert_eq!(longest.as_str().len(), CHANNEL_BYTES_MAX, "it always fits");
 }
