@@ -69,12 +69,7 @@ pub async fn start(
         listen: config.listen,
         source,
     })?;
-    let connected = Bus::connect(&config.nats, &config.name).await;
-    let bus = connected.map_err(|source| EdgeError::Nats {
-        url: config.nats.url.clone(),
-        source,
-    })?;
-    config.check_room(bus.max_payload())?;
+    let bus = connect(&config).await?;
     let (stop, tasks) = (Shutdown::new(), TaskTracker::new());
     if let Some(reload) = reload {
         tasks.spawn(reload.run(stop.clone()));
@@ -124,6 +119,17 @@ pub async fn start(
         tasks,
         addr,
     })
+}
+
+/// The bus, which has room for whatever is accepted.
+async fn connect(config: &EdgeConfig) -> Result<Bus, EdgeError> {
+    let connected = Bus::connect(&config.nats, &config.name).await;
+    let bus = connected.map_err(|source| EdgeError::Nats {
+        url: config.nats.url.clone(),
+        source,
+    })?;
+    config.check_room(bus.max_payload())?;
+    Ok(bus)
 }
 
 impl EdgeNode {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::paced::{Pace, Reading};
 use super::event::{Data, Shown};
-use crate::args::Replay;
+use crate::args::replay::Replay;
 use crate::config;
 use crate::error::{CliError, EXIT_FAILED, EXIT_SETTINGS, EXIT_UNAVAILABLE, sentence};
 use crate::moment::moment;

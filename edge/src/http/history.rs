@@ -14,7 +14,7 @@ use super::answer;
 use super::look::{Look, Named};
 use super::query::{CONDITIONS, Query};
 use crate::core::admission::allowance::Allowance;
-use crate::core::session::commands;
+use crate::core::session::pages;
 use crate::node::Node;
 
 /// Requests for pages that are under way on a node; many wait for their turn. Policy: the
@@ -36,7 +36,7 @@ async fn page(node: &Node, channel: Named, request: Request) -> Result<Outcome, 
     let asked = asked(look.channel, &mut look.query)?;
     look.query.end()?;
     let rules = node.hub.rules();
-    let asked = commands::history(&rules, &look.identity, asked)?;
+    let asked = pages::history(&rules, &look.identity, asked)?;
     Allowance::request(rules.accounts, &look.identity, rules.limits, rules.now)
         .operation(rules.now)?;
     let page = node.hub.histories.read(&asked, Encoding::Json).await?;

@@ -20,7 +20,8 @@ use super::answer;
 use super::look::{Look, Named};
 use crate::core::admission::allowance::Allowance;
 use crate::core::leader::unavailable;
-use crate::core::session::commands::{self, Rules};
+use crate::core::session::commands::Rules;
+use crate::core::session::pages;
 use crate::node::Node;
 
 #[derive(Serialize)]
@@ -81,7 +82,7 @@ fn asked(
         let message = format!("the id is over {ID_BYTES_MAX} bytes");
         return Err(ErrorBody::new(ErrorCode::BadFrame, message));
     }
-    let (channel, place) = commands::traceable(rules, identity, channel)?;
+    let (channel, place) = pages::traceable(rules, identity, channel)?;
     Ok(Asked {
         tenant: identity.tenant.clone(),
         channel,

@@ -139,6 +139,8 @@ impl Services {
         let mut parts = Parts::new();
         let (mut edges, mut health, mut edge_views) = (Vec::new(), Vec::new(), Vec::new());
         let grpc = bound.bridge.as_ref().map(Instance::address);
+        // Another key than that of tokens: no text is both.
+        let tickets = Secret::new(format!("{}.tickets", wanted.secret.expose()));
         let mirrors = grpc.map(|grpc| MirrorSettings {
             store: store(),
             grpc: grpc.to_string(),
@@ -150,7 +152,10 @@ impl Services {
                 name: edge.name().to_owned(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
-                auth: development(),
+                auth: AuthSettings {
+                    ticket_keys: vec![tickets.clone()],
+                    ..development()
+                },
                 mirrors: mirrors.iter().cloned().collect(),
                 ..edge.config.clone()
             };

@@ -14,8 +14,7 @@ use protocol::envelope::{Envelope, is_json, stored_content_type};
 use protocol::error_code::ErrorCode;
 use protocol::filter::HeaderFilter;
 use protocol::frame::{
-    Connect, End, ErrorBody, HISTORY_EVENTS_DEFAULT, HISTORY_EVENTS_MAX, History, JSON_DEPTH_MAX,
-    Mark, Publish, StoredIn, Subscribe, json_depth,
+    Connect, ErrorBody, JSON_DEPTH_MAX, Publish, StoredIn, Subscribe, json_depth,
 };
 use protocol::header::{self, Headers, USER_HEADER_VALUE_BYTES_MAX, is_user_value};
 use protocol::id::{EventId, Publisher};
@@ -29,7 +28,6 @@ use crate::core::admission::Accounts;
 use crate::core::directory::{Directory, Place};
 use crate::core::draft::Draft;
 use crate::core::gates::state::Late;
-use crate::core::history::Asked;
 use crate::core::limits::EdgeLimits;
 use crate::core::quota::task::Quotas;
 
@@ -88,7 +86,7 @@ impl Who {
     }
 }
 
-fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
+pub(super) fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, ErrorBody> {
     Err(ErrorBody::new(code, message))
 }
 
@@ -134,7 +132,7 @@ pub fn client(text: &str) -> Result<ClientId, ErrorBody> {
         .map_err(|error| ErrorBody::new(ErrorCode::BadClient, error.to_string()))
 }
 
-fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
+pub(super) fn unknown_namespace<T>(channel: &Channel) -> Result<T, ErrorBody> {
     let namespace = channel.outcomes_of().unwrap_or_else(|| channel.namespace());
     refuse(
         ErrorCode::UnknownNamespace,
@@ -170,30 +168,6 @@ pub fn filter(headers: HeaderFilter) -> Result<Option<HeaderFilter>, ErrorBody> 
     }
 }
 
-/// Checks `history`, which the scope to subscribe covers.
-pub fn history(
-    rules: &Rules<'_>,
-    identity: &Identity,
-    command: History,
-) -> Result<Asked, ErrorBody> {
-    let (channel, place) = readable(rules, identity, &command.channel, "read")?;
-    let end = if command.backwards {
-        End::Latest
-    } else {
-        End::Earliest
-    };
-    let limit = command.limit.map_or(HISTORY_EVENTS_DEFAULT, u32::from);
-    Ok(Asked {
-        tenant: identity.tenant.clone(),
-        channel,
-        place,
-        from: command.from.unwrap_or(Mark::End(end)),
-        backwards: command.backwards,
-        limit: limit.min(HISTORY_EVENTS_MAX) as usize,
-        filter: filter(command.headers)?,
-    })
-}
-
 /// A channel whose events somebody may have, and where it lives.
 pub(super) fn readable(
     rules: &Rules<'_>,
@@ -210,27 +184,6 @@ pub(super) fn readable(
             ErrorCode::Forbidden,
             format!("no scope allows to {verb} {channel}"),
         );
-    }
-    match rules.directory.place(&identity.tenant, &channel) {
-        Some(place) => Ok((channel, place)),
-        None => unknown_namespace(&channel),
-    }
-}
-
-/// A channel whose events somebody may trace, and where it lives. No other scope covers
-/// that, and none that of reserved channels.
-pub fn traceable(
-    rules: &Rules<'_>,
-    identity: &Identity,
-    text: &str,
-) -> Result<(Channel, Place), ErrorBody> {
-    let channel = match Channel::for_client(text) {
-        Ok(channel) => channel,
-        Err(error) => return refuse(ErrorCode::BadChannel, error.to_string()),
-    };
-    if !identity.scopes.allows(Action::Trace, &channel) {
-        let message = format!("no scope allows to trace events of {channel}");
-        return refuse(ErrorCode::Forbidden, message);
     }
     match rules.directory.place(&identity.tenant, &channel) {
         Some(place) => Ok((channel, place)),

@@ -12,6 +12,7 @@ use protocol::name::{Channel, Tenant};
 use super::{READS_MAX, State, Step, Taken, refuse, writer};
 use crate::core::request::Request;
 use crate::core::session::commands::{self, Rules, Who};
+use crate::core::session::pages;
 use crate::core::session::{credit, presence};
 use crate::core::wants::Wants;
 
@@ -129,7 +130,7 @@ impl State {
 
     pub(super) fn history(&mut self, rules: &Rules<'_>, command: u64, body: History) -> Taken {
         self.check_expiry(rules)?;
-        let asked = commands::history(rules, &self.member()?.who.identity, body)?;
+        let asked = pages::history(rules, &self.member()?.who.identity, body)?;
         if self.reads >= READS_MAX {
             let message = format!("{READS_MAX} pages of history are being read already");
             return refuse(ErrorCode::TooManyReads, message);
