@@ -127,6 +127,25 @@ fn development() -> AuthSettings {
     }
 }
 
+/// The same for edge nodes, with tickets: by another key than that of tokens, so that no
+/// text is both.
+fn with_tickets(secret: &Secret) -> AuthSettings {
+    AuthSettings {
+        ticket_keys: vec![Secret::new(format!("{}.tickets", secret.expose()))],
+        ..development()
+    }
+}
+
+/// Where edge nodes read what the store no longer keeps.
+fn mirror(grpc: SocketAddr, secret: &Secret) -> MirrorSettings {
+    MirrorSettings {
+        store: store(),
+        grpc: grpc.to_string(),
+        roots: None,
+        token_secret: secret.clone(),
+    }
+}
+
 impl Services {
     /// Starts every service; they end when `shutdown` is triggered. What happens to
     /// them is told to `notes`.
@@ -139,23 +158,13 @@ impl Services {
         let mut parts = Parts::new();
         let (mut edges, mut health, mut edge_views) = (Vec::new(), Vec::new(), Vec::new());
         let grpc = bound.bridge.as_ref().map(Instance::address);
-        // Another key than that of tokens: no text is both.
-        let tickets = Secret::new(format!("{}.tickets", wanted.secret.expose()));
-        let mirrors = grpc.map(|grpc| MirrorSettings {
-            store: store(),
-            grpc: grpc.to_string(),
-            roots: None,
-            token_secret: wanted.secret.clone(),
-        });
+        let mirrors = grpc.map(|grpc| mirror(grpc, &wanted.secret));
         for mut edge in bound.edges {
             edge.config = EdgeConfig {
                 name: edge.name().to_owned(),
                 nats: wanted.nats.service(Role::Edge),
                 token_secret: wanted.secret.clone(),
-                auth: AuthSettings {
-                    ticket_keys: vec![tickets.clone()],
-                    ..development()
-                },
+                auth: with_tickets(&wanted.secret),
                 mirrors: mirrors.iter().cloned().collect(),
                 ..edge.config.clone()
             };
