@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A time (RFC 3339, or its first part down to the day alone, of UTC), or how long ago (`2h`, `1day 12h`), as microseconds
-/// since 1970; `None`: it is neither.
+/// A time (RFC 3339, or its first part down to the day alone, of UTC), or how long ago
+/// (`2h`, `1day 12h`), as microseconds since 1970; `None`: it is neither.
 pub fn moment(text: &str) -> Option<u64> {
     let ago = |ago: Duration| SystemTime::now().checked_sub(ago);
     let day = || humantime::parse_rfc3339_weak(&format!("{text}T00:00:00")).ok();

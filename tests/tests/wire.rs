@@ -27,6 +27,7 @@ mod wire {
     mod neighbours;
     mod openapi;
     mod origins;
+    mod pair;
     mod presence;
     mod proxied;
     mod quota;

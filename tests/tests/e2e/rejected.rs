@@ -48,6 +48,18 @@ async fn start() -> Option<(Deployment, Shell)> {
     Shell::beside_a_probe(|limits| limits.attempts = 1).await
 }
 
+/// Two people redrive a letter at once; one of them at least is told that he has.
+async fn redriven_by_two(deployment: &Deployment, number: u64) {
+    let store = deployment.store_name();
+    let redrive = async |who: &str| {
+        let deployer = Deployer::new(&deployment.bus, who);
+        let (letter, _) = deployer.letter(store, number).await?;
+        deployer.redrive(&letter).await
+    };
+    let (one, other) = tokio::join!(redrive("ann"), redrive("joe"));
+    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_is_redriven_once_and_another_dropped() {
     let Some((mut deployment, shell)) = start().await else {
@@ -79,14 +91,7 @@ async fn a_letter_is_redriven_once_and_another_dropped() {
     let mended = ["--limit", "attempts=5"];
     shell.done(&[&deploy[..], &mended].concat()).await;
     let number: u64 = first.parse().unwrap();
-    let store = deployment.store_name().clone();
-    let redrive = async |who: &str| {
-        let deployer = Deployer::new(&deployment.bus, who);
-        let (letter, _) = deployer.letter(&store, number).await?;
-        deployer.redrive(&letter).await
-    };
-    let (one, other) = tokio::join!(redrive("ann"), redrive("joe"));
-    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    redriven_by_two(&deployment, number).await;
     passed.received(1).await;
     let event = passed.events().remove(0);
     assert_eq!(event.user.as_deref(), Some("ann"));
@@ -169,14 +174,7 @@ async fn a_letter_of_a_reactive_function_is_that_functions_and_of_its_channel() 
     // Mended, and redriven by two people at once, and again.
     deploy("listener", &["--config", "pass_is=remember"]).await;
     let number = letter["seq"].as_u64().unwrap();
-    let store = deployment.store_name().clone();
-    let redrive = async |who: &str| {
-        let deployer = Deployer::new(&deployment.bus, who);
-        let (letter, _) = deployer.letter(&store, number).await?;
-        deployer.redrive(&letter).await
-    };
-    let (one, other) = tokio::join!(redrive("ann"), redrive("joe"));
-    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    redriven_by_two(&deployment, number).await;
     seen.received(6).await;
     shell
         .refused(

@@ -14,6 +14,7 @@ use protocol::frame::{
 
 use super::ephemeral::{allow, session};
 use super::mutate::publish;
+use super::pair::pair;
 use super::refusals::PATIENT;
 use super::seen::{Probe, Seen};
 
@@ -112,14 +113,9 @@ fn chained(links: &[(u64, u64)], seqs: &[u64]) {
     assert_eq!(links, whole);
 }
 
-fn builder() -> harness::Builder {
-    let builder = Deployment::builder().without_mirror().functions(&[]);
-    builder.workers(0).edges(2)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_events_are_sent_as_were_granted_and_none_is_lost() {
-    let Some(mut deployment) = builder().start().await else {
+    let Some(mut deployment) = pair().start().await else {
         return;
     };
     for encoding in [Encoding::Json, Encoding::Msgpack] {
@@ -163,7 +159,7 @@ async fn as_many_events_are_sent_as_were_granted_and_none_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_granted_nothing_has_caught_up_where_nothing_is_missed() {
-    let Some(mut deployment) = builder().start().await else {
+    let Some(mut deployment) = pair().start().await else {
         return;
     };
     let mut ann = session(&deployment, 0, Encoding::Json, "ann-1").await;
@@ -184,7 +180,7 @@ async fn who_has_granted_nothing_has_caught_up_where_nothing_is_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ephemeral_events_beyond_the_credit_are_dropped_and_told() {
-    let Some(mut deployment) = builder().start().await else {
+    let Some(mut deployment) = pair().start().await else {
         return;
     };
     allow(&deployment, "chat", &[Class::Durable, Class::Ephemeral]).await;

@@ -15,6 +15,7 @@ use service::clock::now_us;
 
 use super::ephemeral;
 use super::mutate::publish;
+use super::pair::pair;
 use super::seen::{Probe, Seen};
 
 /// Rounds of the race.
@@ -64,14 +65,9 @@ async fn ask(session: &mut RawSession, body: Publish) -> Result<Published, Error
     }
 }
 
-fn builder() -> harness::Builder {
-    let builder = Deployment::builder().without_mirror().functions(&[]);
-    builder.workers(0).edges(2)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_many_that_expect_the_same_end_is_stored() {
-    let Some(mut deployment) = builder().start().await else {
+    let Some(mut deployment) = pair().start().await else {
         return;
     };
     let names = (0..RACERS).map(|racer| format!("racer-{racer}"));

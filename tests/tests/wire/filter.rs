@@ -12,6 +12,7 @@ use protocol::position::Position;
 
 use super::ephemeral::session;
 use super::mutate::publish;
+use super::pair::pair;
 use super::refusals::PATIENT;
 use super::request::get;
 use super::seen::{Probe, Seen};
@@ -137,14 +138,9 @@ fn of(seqs: &[u64]) -> Vec<u64> {
         .collect()
 }
 
-fn builder() -> harness::Builder {
-    let builder = Deployment::builder().without_mirror().functions(&[]);
-    builder.workers(0).edges(2)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_of_a_channel_is_complete_live_resumed_and_in_pages() {
-    let Some(mut deployment) = builder().start().await else {
+    let Some(mut deployment) = pair().start().await else {
         return;
     };
     for encoding in [Encoding::Json, Encoding::Msgpack] {

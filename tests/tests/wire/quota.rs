@@ -9,6 +9,7 @@ use protocol::name::Namespace;
 use protocol::stream::StreamName;
 
 use super::mutate::publish;
+use super::pair::pair;
 
 /// Bytes of a stream.
 const STREAM_BYTES_MAX: u64 = 16 << 20;
@@ -57,9 +58,7 @@ impl Writer {
 }
 
 fn builder() -> harness::Builder {
-    let builder = Deployment::builder().without_mirror().functions(&[]);
-    let builder = builder.store(|store| store.max_bytes = STREAM_BYTES_MAX);
-    builder.workers(0).edges(2)
+    pair().store(|store| store.max_bytes = STREAM_BYTES_MAX)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
